@@ -1,0 +1,246 @@
+"""What is stored, independent of where: the record of a transition, its hashes, and the head of an instance.
+
+This module is the specification that every store shares. All integers are big-endian; `‖` is concatenation.
+
+  record          = "perdure-record-1" ‖ field ‖ field ‖ …        the fields of `Record`, in the order of the class
+  field           = u32 length ‖ bytes                            length 0xFFFFFFFF and no bytes for None
+                    text is UTF-8; an integer is 8 bytes signed; bytes are themselves
+  record digest   = sha256(record)
+  hash            = sha256(hash before it ‖ record digest ‖ sha256(image after it))
+  hash before v1  = sha256("perdure-genesis-1" ‖ field(instance) ‖ field(workflow) ‖ field(secret))
+  seal            = sha256(seal before it ‖ i64 first n ‖ i64 last n ‖ hash ‖ hash ‖ …)     of one commit
+
+A transition is valid if and only if
+  (1) its hash equals the formula above, over its record, its image and the hash before it, and
+  (2) its version is the version before it plus one.                                     INV-1, INV-2
+A head is valid if and only if
+  (3) sha256(previous hash ‖ record digest ‖ sha256(image)) equals its hash, and          INV-3
+  (4) the journal's row it points to has that hash and that version.                      INV-4
+
+No rowid, surrogate key or pointer is part of a record, so that a chain can move to any store unchanged. Names stand in
+it as text, so that a damaged symbol table is noticed. A configuration is stored as text: its leaves in document order,
+joined by commas (a state's name cannot hold one).
+"""
+
+import struct
+from hashlib import sha256
+
+from attrs import define, field
+
+__all__ = [
+    "KIND_IMAGE",
+    "KIND_PATCH",
+    "Draft",
+    "Head",
+    "KeyRecord",
+    "Quarantine",
+    "Record",
+    "Row",
+    "Sealed",
+    "StoreFacts",
+    "genesis",
+    "head_hash",
+    "record_digest",
+    "seal_of",
+]
+
+KIND_IMAGE = 1  # the body is {"event": …, "image": …}: the payload and the whole data after the transition
+KIND_PATCH = 2  # the body is {"event": …, "patch": …}: reserved, not written by this version
+
+_NONE = b"\xff\xff\xff\xff"
+_PREFIX = b"perdure-record-1"
+_length = struct.Struct(">I").pack
+_number = struct.Struct(">Iq").pack
+_range = struct.Struct(">qq").pack
+
+
+@define(eq=True)
+class Record:
+    """One transition as it is hashed: store-independent values only. The order of the fields is the encoding's."""
+
+    instance: str
+    workflow: str
+    version: int  # 1, 2, 3 … without a gap
+    fingerprint: bytes  # of the chart that decided, 32 bytes
+    event: str  # the event's stored name; "perdure.start" for version 1
+    before: str  # configuration text; empty for version 1
+    after: str
+    revision: int
+    epoch: int
+    incarnation: int
+    key: str | None
+    actor: str | None
+    note: str | None
+    time: int  # microseconds since 1970-01-01 UTC
+    token: bytes  # the run that wrote it and its counter: equal events of two processes differ
+    kind: int  # of the body
+    body: bytes
+
+
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return _NONE
+    encoded = value.encode()
+    return _length(len(encoded)) + encoded
+
+
+def _bytes(value: bytes) -> bytes:
+    return _length(len(value)) + value
+
+
+def record_digest(record: Record) -> bytes:
+    """Return sha256 of the record's specified encoding, 32 bytes. Pure."""
+    return sha256(
+        b"".join(
+            (
+                _PREFIX,
+                _text(record.instance),
+                _text(record.workflow),
+                _number(8, record.version),
+                _bytes(record.fingerprint),
+                _text(record.event),
+                _text(record.before),
+                _text(record.after),
+                _number(8, record.revision),
+                _number(8, record.epoch),
+                _number(8, record.incarnation),
+                _text(record.key),
+                _text(record.actor),
+                _text(record.note),
+                _number(8, record.time),
+                _bytes(record.token),
+                _number(8, record.kind),
+                _bytes(record.body),
+            )
+        )
+    ).digest()
+
+
+def head_hash(previous: bytes, digest: bytes, image: bytes) -> bytes:
+    """Return the hash of a transition from the hash before it, its record digest and the image after it. Pure."""
+    return sha256(previous + digest + sha256(image).digest()).digest()
+
+
+def genesis(instance: str, workflow: str, secret: bytes) -> bytes:
+    """Return the hash that version 1 of an instance chains from. Pure."""
+    return sha256(b"perdure-genesis-1" + _text(instance) + _text(workflow) + _bytes(secret)).digest()
+
+
+def seal_of(previous: bytes, first: int, hashes: tuple[bytes, ...]) -> bytes:
+    """Return the seal of a commit that wrote the rows `first`, `first + 1`, … with these hashes. Pure."""
+    return sha256(previous + _range(first, first + len(hashes) - 1) + b"".join(hashes)).digest()
+
+
+@define(eq=True)
+class Head:
+    """Where one instance stands: its newest transition and the image of its data, as read from a store."""
+
+    instance: str
+    workflow: str
+    version: int
+    configuration: str
+    fingerprint: bytes
+    revision: int
+    epoch: int
+    incarnation: int
+    secret: bytes  # 16 bytes; seeds the frame's random and new_id
+    time: int
+    outcome: str | None  # None while it runs
+    hash: bytes
+    previous_hash: bytes
+    record_digest: bytes
+    image: bytes
+    tail_version: int | None = None  # of the journal's row the head points to; None where it is missing
+    tail_hash: bytes | None = None
+    quarantine: str | None = None  # the reason of its mark, or None
+
+
+@define(eq=True)
+class KeyRecord:
+    """What an idempotency key stands for. It answers only if `hash` is that of the row at `version`."""
+
+    instance: str
+    kind: str  # "send" or "start"
+    key: str
+    version: int
+    digest: bytes  # of the event's stored name and the fields that differ from their defaults
+    after: str
+    hash: bytes
+    error: str | None
+    time: int
+
+
+@define(eq=True)
+class Draft:
+    """One transition that was decided and is to be appended: nothing of it is durable before the commit returns."""
+
+    record: Record
+    previous_hash: bytes
+    record_digest: bytes
+    hash: bytes
+    image: bytes
+    outcome: str | None
+    secret: bytes
+    definition: str  # the canonical text of the chart; stored once per fingerprint
+    keys: tuple[KeyRecord, ...] = ()
+
+    def head(self) -> Head:
+        """Return the head as it is once this draft is committed."""
+        record = self.record
+        return Head(
+            instance=record.instance,
+            workflow=record.workflow,
+            version=record.version,
+            configuration=record.after,
+            fingerprint=record.fingerprint,
+            revision=record.revision,
+            epoch=record.epoch,
+            incarnation=record.incarnation,
+            secret=self.secret,
+            time=record.time,
+            outcome=self.outcome,
+            hash=self.hash,
+            previous_hash=self.previous_hash,
+            record_digest=self.record_digest,
+            image=self.image,
+            tail_version=record.version,
+            tail_hash=self.hash,
+        )
+
+
+@define(eq=True)
+class Row:
+    """One row of the journal as it is stored."""
+
+    record: Record
+    hash: bytes
+
+
+@define(eq=True)
+class Sealed:
+    """One position of the lane: the order in which a store committed its rows."""
+
+    n: int
+    hash: bytes
+    seal: bytes | None  # on the last row of each commit
+
+
+@define(eq=True)
+class Quarantine:
+    """A mark that sets an instance aside; nothing of it is deleted."""
+
+    instance: str
+    reason: str
+    sound_version: int  # the last version that is provably sound; 0 if none is
+    time: int
+
+
+@define(eq=True)
+class StoreFacts:
+    """What a store says of itself."""
+
+    store_id: str
+    format: int
+    epoch: int
+    level: str
+    unclean: tuple[str, ...] = field(factory=tuple)  # open marks whose owner is gone

@@ -1,0 +1,69 @@
+"""Open marks: who has the store open, and whether an owner that did not close it is gone.
+
+A mark names a process by host, boot, process id and start time, so that a process id that was given out again is not
+taken for its earlier owner. Where a part cannot be known (another host, no /proc) the owner counts as still there: a
+sweep that is left out costs nothing, because every instance is checked at its first load anyway.
+"""
+
+import os
+import socket
+from pathlib import Path
+
+from attrs import frozen
+
+__all__ = ["Mark", "is_gone", "this_process"]
+
+
+@frozen
+class Mark:
+    """One open engine."""
+
+    id: str
+    host: str
+    boot: str
+    pid: int
+    started: str
+
+
+def this_process(mark_id: str) -> Mark:
+    """Return the mark of the calling process."""
+    pid = os.getpid()
+    return Mark(mark_id, socket.gethostname(), _boot(), pid, _started(pid))
+
+
+def is_gone(mark: Mark) -> bool:
+    """Say whether the owner of a mark certainly does not run any more."""
+    if mark.host != socket.gethostname():
+        return False
+    if mark.boot != _boot():
+        return bool(mark.boot)
+    if not _is_alive(mark.pid):
+        return True
+    return _started(mark.pid) != mark.started
+
+
+def _boot() -> str:
+    return _read("/proc/sys/kernel/random/boot_id").strip()
+
+
+def _started(pid: int) -> str:
+    """Return the start time of a process in clock ticks since boot: field 22 of proc(5)'s stat."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

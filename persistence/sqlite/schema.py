@@ -1,0 +1,215 @@
+"""The SQLite file: every table, who writes it, and what makes it valid. Format 1.
+
+Everything of ours begins with `perdure_`; the user's tables live beside it. `application_id` and `user_version` are the
+user's. The file is in WAL mode. `persistence.records` specifies the hashes.
+
+A file is valid if and only if
+  (F1) `perdure_meta` holds one row for each of format, store_id, epoch and level;
+  (F2) `perdure_journal.n` is the order of commits, and the last row of each commit carries the seal of its rows, chained
+       from the seal before it (32 zero bytes before the first);                                              INV-5
+  (F3) an instance's `head` is the n of its newest journal row, and each row's `prior` the n of the row before it
+       (0 for version 1): following them from the head reaches version 1 without a gap;                        INV-6
+  (F4) every symbol, instance and definition number that a row names exists.
+
+Written by transactions: instance, journal, key, definition, symbol. Rows of the journal are never updated (INV-7).
+Written by recovery: quarantine, set_aside, stub. Written at open and close: open_mark. Reserved, and empty in files that
+this version writes: checkpoint, work, set_aside, stub. Integer keys are private to the file: names are what is hashed.
+"""
+
+__all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
+
+FORMAT = 1
+
+LEVELS = {"full": "FULL", "normal": "NORMAL"}
+"""Durability level of a store -> PRAGMA synchronous. `full` survives a power loss, `normal` a killed process."""
+
+TABLES = (
+    """
+    CREATE TABLE perdure_meta (
+        name  TEXT PRIMARY KEY,              -- format, store_id, epoch, level
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE perdure_symbol (
+        id   INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE            -- of a workflow, an event or a configuration
+    ) STRICT
+    """,
+    """
+    CREATE TABLE perdure_definition (
+        id          INTEGER PRIMARY KEY,
+        fingerprint BLOB NOT NULL UNIQUE,    -- sha256 of text
+        text        TEXT NOT NULL            -- canonical text of the chart: legality can be judged without the class
+    ) STRICT
+    """,
+    """
+    CREATE TABLE perdure_instance (
+        id              INTEGER PRIMARY KEY,
+        name            TEXT NOT NULL UNIQUE,    -- the instance's id as its users know it
+        workflow        INTEGER NOT NULL,        -- symbol
+        version         INTEGER NOT NULL,        -- of the newest transition
+        configuration   INTEGER NOT NULL,        -- symbol
+        definition      INTEGER NOT NULL,
+        revision        INTEGER NOT NULL,
+        epoch           INTEGER NOT NULL,
+        incarnation     INTEGER NOT NULL,        -- raised by each rollback
+        secret          BLOB NOT NULL,           -- 16 random bytes
+        time            INTEGER NOT NULL,        -- of the newest transition, microseconds since 1970 UTC
+        outcome         TEXT,                    -- NULL while it runs
+        head            INTEGER NOT NULL,        -- n of the newest journal row
+        prior           INTEGER NOT NULL,        -- n of the row before it, so that a damaged newest row can be passed by
+        hash            BLOB NOT NULL,           -- of the newest transition
+        previous_hash   BLOB NOT NULL,
+        record_digest   BLOB NOT NULL,
+        image           BLOB                     -- the data; NULL where a checkpoint and patches hold it
+    ) STRICT
+    """,
+    """
+    CREATE INDEX perdure_instance_live ON perdure_instance (workflow, id) WHERE outcome IS NULL
+    """,
+    """
+    CREATE TABLE perdure_journal (
+        n           INTEGER PRIMARY KEY,     -- order of commits
+        instance    INTEGER NOT NULL,
+        version     INTEGER NOT NULL,
+        prior       INTEGER NOT NULL,        -- n of the instance's row before this one; 0 for version 1
+        definition  INTEGER NOT NULL,
+        event       INTEGER NOT NULL,        -- symbol
+        before      INTEGER NOT NULL,        -- symbol of the configuration
+        after       INTEGER NOT NULL,
+        revision    INTEGER NOT NULL,
+        epoch       INTEGER NOT NULL,
+        incarnation INTEGER NOT NULL,
+        key         TEXT,
+        actor       TEXT,
+        note        TEXT,
+        time        INTEGER NOT NULL,
+        token       BLOB NOT NULL,
+        kind        INTEGER NOT NULL,        -- of the body: 1 whole image, 2 patch
+        body        BLOB NOT NULL,           -- JSON text
+        hash        BLOB NOT NULL,
+        seal        BLOB                     -- on the last row of each commit
+    ) STRICT
+    """,
+    """
+    CREATE TABLE perdure_key (
+        instance INTEGER NOT NULL,
+        kind     TEXT NOT NULL,              -- send or start
+        key      TEXT NOT NULL,
+        version  INTEGER NOT NULL,
+        digest   BLOB NOT NULL,              -- of the event
+        after    INTEGER NOT NULL,           -- symbol of the configuration
+        hash     BLOB NOT NULL,              -- of the row at version: the key answers only if they agree
+        error    TEXT,
+        time     INTEGER NOT NULL,
+        PRIMARY KEY (instance, kind, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE perdure_checkpoint (
+        id       INTEGER PRIMARY KEY,
+        instance INTEGER NOT NULL,
+        version  INTEGER NOT NULL,
+        hash     BLOB NOT NULL,              -- of the transition at version
+        image    BLOB NOT NULL,
+        label    TEXT,                       -- NULL for an automatic one
+        tags     TEXT,
+        note     TEXT,
+        time     INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE INDEX perdure_checkpoint_newest ON perdure_checkpoint (instance, version)
+    """,
+    """
+    CREATE TABLE perdure_work (
+        id         INTEGER PRIMARY KEY,
+        instance   INTEGER NOT NULL,
+        kind       TEXT NOT NULL,            -- effect, timer, tell, emit, post
+        version    INTEGER NOT NULL,         -- of the transition that made it
+        number     INTEGER NOT NULL,         -- its place in that transition
+        name       INTEGER NOT NULL,         -- symbol: of the task, timer, event or topic
+        scope      INTEGER,                  -- symbol: of the state that it lives and dies with
+        due        INTEGER NOT NULL,         -- microseconds since 1970 UTC
+        effect_key TEXT,
+        body       BLOB,
+        status     TEXT NOT NULL,            -- waiting, claimed, done, failed, in_doubt
+        attempt    INTEGER NOT NULL,
+        owner      TEXT,                     -- open mark of the engine that claimed it
+        lease      INTEGER,
+        result     BLOB,
+        time       INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE INDEX perdure_work_due ON perdure_work (due) WHERE status = 'waiting'
+    """,
+    """
+    CREATE INDEX perdure_work_instance ON perdure_work (instance) WHERE status <> 'done'
+    """,
+    """
+    CREATE TABLE perdure_set_aside (
+        id       INTEGER PRIMARY KEY,
+        source   TEXT NOT NULL,              -- the table that the row stood in
+        n        INTEGER,
+        instance INTEGER NOT NULL,
+        version  INTEGER,
+        reason   TEXT NOT NULL,
+        row      BLOB NOT NULL,              -- the row as it was, as JSON
+        time     INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE perdure_stub (
+        n        INTEGER PRIMARY KEY,        -- of a journal row that was cut or set aside; never used again
+        instance INTEGER NOT NULL,
+        version  INTEGER NOT NULL,
+        hash     BLOB NOT NULL,
+        seal     BLOB
+    ) STRICT
+    """,
+    """
+    CREATE TABLE perdure_quarantine (
+        instance      INTEGER PRIMARY KEY,
+        reason        TEXT NOT NULL,
+        sound_version INTEGER NOT NULL,      -- the last version that is provably sound
+        time          INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE perdure_open_mark (
+        id      TEXT PRIMARY KEY,            -- one per open engine
+        host    TEXT NOT NULL,
+        boot    TEXT NOT NULL,               -- of the machine, '' where it cannot be known
+        pid     INTEGER NOT NULL,
+        started TEXT NOT NULL,               -- of the process, '' where it cannot be known
+        time    INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+VIEWS = (
+    """
+    CREATE VIEW perdure_instances AS
+    SELECT i.name AS instance, w.name AS workflow, i.version, c.name AS configuration, i.outcome,
+           strftime('%Y-%m-%dT%H:%M:%fZ', i.time / 1000000.0, 'unixepoch') AS time,
+           CAST(i.image AS TEXT) AS data, hex(i.hash) AS hash, q.reason AS quarantine
+    FROM perdure_instance AS i
+    JOIN perdure_symbol AS w ON w.id = i.workflow
+    JOIN perdure_symbol AS c ON c.id = i.configuration
+    LEFT JOIN perdure_quarantine AS q ON q.instance = i.id
+    """,
+    """
+    CREATE VIEW perdure_transitions AS
+    SELECT j.n, i.name AS instance, j.version, e.name AS event, b.name AS before, a.name AS after,
+           j.key, j.actor, j.note,
+           strftime('%Y-%m-%dT%H:%M:%fZ', j.time / 1000000.0, 'unixepoch') AS time,
+           CAST(j.body AS TEXT) AS body, hex(j.hash) AS hash, hex(j.seal) AS seal
+    FROM perdure_journal AS j
+    JOIN perdure_instance AS i ON i.id = j.instance
+    JOIN perdure_symbol AS e ON e.id = j.event
+    JOIN perdure_symbol AS b ON b.id = j.before
+    JOIN perdure_symbol AS a ON a.id = j.after
+    """,
+)

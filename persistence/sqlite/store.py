@@ -1,0 +1,314 @@
+"""The store on one SQLite file: one writing connection, one reading connection, opened, adopted and closed here.
+
+Opening asks before it changes: a file that is no database, or of another format, is left as it was. A file that holds
+only the user's tables is adopted: ours are added in one transaction and the journal mode becomes WAL.
+
+The writing connection is used by one thread at a time (a lock), the reading one too. After a fork the child owns neither:
+every use there raises, and nothing is closed on the parent's behalf.
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import apsw
+
+from persistence.errors import Busy, CannotOpen, Closed, Corrupt, InDoubt, NewerFormat, ReadOnlyStore, WrongLevel
+from persistence.records import Head, KeyRecord, Row, Sealed, StoreFacts
+from persistence.sqlite import marks, statements
+from persistence.sqlite.connection import BUSY_MS_MAX, Log, connect, set_level
+from persistence.sqlite.errors import explained
+from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
+from persistence.sqlite.transaction import (
+    CACHE_MAX,
+    NO_SEAL,
+    Memory,
+    SQLiteTransaction,
+    read_head,
+    read_keys,
+    read_rows,
+)
+from persistence.sqlite.usersql import UserSql
+from persistence.store import Capabilities, Value
+
+__all__ = ["SQLiteReader", "SQLiteStore"]
+
+logger = logging.getLogger("perdure.persistence")
+
+
+class SQLiteReader:
+    """The port's Reader over one apsw connection with an open read transaction."""
+
+    def __init__(self, connection: apsw.Connection, user: UserSql) -> None:
+        self._connection = connection
+        self._user = user
+
+    def instances(self, *, workflow: str | None = None) -> Iterator[str]:
+        """Iterate over instance ids, in the order in which they were started."""
+        statement, values = (
+            (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
+        )
+        with explained(self._connection.filename):
+            for row in self._connection.execute(statement, values):
+                yield row[0]
+
+    def head(self, instance: str) -> Head | None:
+        """Read one head."""
+        with explained(self._connection.filename):
+            row = self._connection.execute(statements.HEAD, (instance,)).fetchone()
+        return None if row is None else read_head(row)
+
+    def journal(self, instance: str) -> list[Row]:
+        """Read the transitions of one instance, oldest first."""
+        return read_rows(self._connection, instance)
+
+    def keys(self, instance: str) -> list[KeyRecord]:
+        """Read all keys of one instance."""
+        return read_keys(self._connection, instance)
+
+    def lane(self) -> Iterator[Sealed]:
+        """Iterate over all rows in the order of their commits."""
+        with explained(self._connection.filename):
+            for row in self._connection.execute(statements.LANE):
+                yield Sealed(*row)
+
+    def definition(self, fingerprint: bytes) -> str | None:
+        """Read the canonical text of a chart."""
+        with explained(self._connection.filename):
+            row = self._connection.execute(statements.DEFINITION_TEXT, (fingerprint,)).fetchone()
+        return None if row is None else row[0]
+
+    def query(self, statement: str, parameters: Sequence[Value]) -> list[tuple[Value, ...]]:
+        """Run one reading statement of the user's."""
+        return self._user.run(statement, parameters, writable=False)
+
+
+class SQLiteStore:
+    """Instances in one SQLite file.
+
+    `level` is the durability level: `full` (a commit survives a power loss) or `normal` (it survives a killed process);
+    None takes the file's own, `full` for a new one. `schema` makes the user's tables. `vfs` names a registered SQLite VFS.
+    Raises CannotOpen, NotADatabase, NewerFormat, ReadOnlyStore, WrongLevel, Busy, SqlFailed.
+    """
+
+    capabilities = Capabilities(sql=True, durable=True)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        level: str | None = None,
+        schema: str | None = None,
+        vfs: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.path = os.fspath(path)
+        self.read_only = read_only
+        self._owner = os.getpid()
+        self._writing, self._reading = threading.Lock(), threading.Lock()
+        self._generation = 0
+        self._memory = Memory()
+        self._mark = uuid.uuid4().hex
+        self._is_open = False
+        self._in_doubt: str | None = None
+        if not os.path.isdir(os.path.dirname(self.path) or "."):  # noqa: PTH112, PTH120  # os.path is what takes any PathLike
+            raise CannotOpen(f"{self.path}: its folder does not exist; make it first")
+        if read_only and not os.path.exists(self.path):  # noqa: PTH110  # as above
+            raise CannotOpen(f"{self.path}: there is no such file")
+        self._writer = connect(self.path, vfs=vfs, read_only=read_only)
+        self._reader: apsw.Connection | None = None
+        try:
+            self._facts = self._open(level, schema)
+            self._reader = connect(self.path, vfs=vfs, read_only=True)
+            self._reading_sql = UserSql(self._reader, self.path)
+        except BaseException:
+            self._close_connections()
+            raise
+        self._is_open = True
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def _open(self, level: str | None, schema: str | None) -> StoreFacts:
+        if level is not None and level not in LEVELS:
+            raise WrongLevel(f"{level!r} is no durability level; there are {', '.join(LEVELS)}")
+        meta = self._read_meta()
+        self._user = UserSql(self._writer, self.path)
+        if self.read_only:
+            if meta is None:
+                raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
+        else:
+            with explained(self.path):
+                if self._writer.pragma("journal_mode") != "wal":
+                    self._writer.pragma("journal_mode", "wal")
+                set_level(self._writer, level or (meta or {}).get("level") or "full")
+                self._log = Log(self._writer)
+            meta = self._adopt(level or "full", schema)
+        if level is not None and meta["level"] != level:
+            raise WrongLevel(f"{self.path}: the store is at level {meta['level']!r}, asked for {level!r}")
+        set_level(self._writer, meta["level"])
+        return StoreFacts(meta["store_id"], int(meta["format"]), int(meta["epoch"]), meta["level"], self._unclean())
+
+    def _read_meta(self) -> dict[str, str] | None:
+        """Read what the file says of itself, changing nothing; None where no store is in it."""
+        with explained(self.path):
+            if not self._writer.execute(statements.HAS_META).fetchone()[0]:
+                return None
+            meta: dict[str, str] = dict(self._writer.execute(statements.META).fetchall())
+        if set(meta) != {"format", "store_id", "epoch", "level"} or meta["level"] not in LEVELS:
+            raise Corrupt(f"{self.path}: perdure_meta is damaged; keep a copy and restore it from a backup")
+        if meta["format"] != str(FORMAT):
+            raise NewerFormat(
+                f"{self.path}: written in format {meta['format']}, this version reads {FORMAT}; "
+                "nothing was changed, open it with the version that wrote it"
+            )
+        return meta
+
+    def _adopt(self, level: str, schema: str | None) -> dict[str, str]:
+        """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction."""
+        with explained(self.path):
+            self._writer.execute(statements.BEGIN)
+            try:
+                meta = self._read_meta()
+                if meta is None:
+                    for statement in (*TABLES, *VIEWS):
+                        self._writer.execute(statement)
+                    meta = {"format": str(FORMAT), "store_id": uuid.uuid4().hex, "epoch": "1", "level": level}
+                    self._writer.executemany(statements.PUT_META, list(meta.items()))
+                if schema is not None:
+                    self._user.define(schema)
+                mark = marks.this_process(self._mark)
+                values = (mark.id, mark.host, mark.boot, mark.pid, mark.started, time.time_ns() // 1000)
+                self._writer.execute(statements.PUT_OPEN_MARK, values)
+                self._writer.execute(statements.COMMIT)
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute(statements.ROLLBACK)
+                raise
+        return meta
+
+    def _unclean(self) -> tuple[str, ...]:
+        with explained(self.path):
+            found = [marks.Mark(*row) for row in self._writer.execute(statements.OPEN_MARKS)]
+        return tuple(mark.id for mark in found if mark.id != self._mark and marks.is_gone(mark))
+
+    @property
+    def facts(self) -> StoreFacts:
+        """What the store said of itself when it was opened."""
+        return self._facts
+
+    # -- using -----------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if os.getpid() != self._owner:
+            raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
+        if not self._is_open:
+            raise Closed(f"{self.path}: the store is closed")
+        if self._in_doubt is not None:
+            raise InDoubt(self._in_doubt)
+
+    @contextmanager
+    def transaction(self) -> Iterator[SQLiteTransaction]:
+        """Begin writing. What is not committed when the block ends is undone."""
+        self._check()
+        if self.read_only:
+            raise ReadOnlyStore(f"{self.path}: the store was opened for reading only")
+        if not self._writing.acquire(timeout=BUSY_MS_MAX / 1000):
+            raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
+        try:
+            self._check()
+            yield from self._transaction()
+        finally:
+            self._writing.release()
+
+    def _transaction(self) -> Iterator[SQLiteTransaction]:
+        """The inside of `transaction`, under the lock."""
+        with explained(self.path):
+            self._writer.execute(statements.BEGIN)
+        transaction = None
+        is_clean = False
+        try:
+            self._refresh()
+            transaction = SQLiteTransaction(
+                self._writer, self._memory, user=self._user, generation=self._generation
+            )
+            yield transaction
+            is_clean = transaction.is_ended or not transaction.has_written
+        except InDoubt as error:
+            self._in_doubt = str(error)
+            raise
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute(statements.ROLLBACK)
+            if not is_clean:
+                self._forget()
+        warning = self._log.fold()
+        if warning is not None:
+            logger.warning("%s: %s", self.path, warning)
+
+    def _refresh(self) -> None:
+        """Drop what is remembered if another connection wrote, and read the end of the lane anew."""
+        with explained(self.path):
+            seen = self._writer.execute(statements.DATA_VERSION).fetchone()[0]
+            if seen == self._memory.data_version and self._memory.size() < CACHE_MAX:
+                return
+            self._forget()
+            self._memory.data_version = seen
+            row = self._writer.execute(statements.LAST).fetchone()
+        if row is not None:
+            self._memory.last, self._memory.seal = row[0], row[1] or NO_SEAL
+
+    def _forget(self) -> None:
+        self._memory = Memory()
+        self._generation += 1
+
+    @contextmanager
+    def reader(self) -> Iterator[SQLiteReader]:
+        """Begin reading: one consistent view, ended with the block. Other readers of this process wait for it."""
+        self._check()
+        with self._reading:
+            self._check()
+            reader = self._reader
+            assert reader is not None
+            with explained(self.path):
+                reader.execute(statements.BEGIN_READ)
+            try:
+                yield SQLiteReader(reader, self._reading_sql)
+            finally:
+                if reader.in_transaction:
+                    reader.execute(statements.ROLLBACK)
+
+    def settle(self) -> None:
+        """Forget the open marks of owners that are gone."""
+        if not self._facts.unclean:
+            return
+        with self.transaction() as transaction:
+            for mark in self._facts.unclean:
+                self._writer.execute(statements.DROP_OPEN_MARK, (mark,))
+            transaction.commit()
+        self._facts.unclean = ()
+
+    # -- closing ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Remove the open mark, fold the log back and close both connections. Closing twice is allowed."""
+        if os.getpid() != self._owner or not self._is_open:
+            return
+        with self._writing, self._reading:
+            self._is_open = False
+            try:
+                if not self.read_only and self._in_doubt is None:
+                    with explained(self.path):
+                        self._writer.execute(statements.DROP_OPEN_MARK, (self._mark,))
+            finally:
+                self._close_connections()
+
+    def _close_connections(self) -> None:
+        # Both, and here: a connection that is collected later would close then, and fold or delete the log of
+        # whoever has the file open by that time. The reader first, so that the writer is last and folds the log.
+        if self._reader is not None:
+            self._reader.close(force=True)
+        self._writer.close(force=True)

@@ -1,0 +1,245 @@
+"""One write transaction: reading heads and keys in it, appending what was decided, making it durable.
+
+Order of events: BEGIN IMMEDIATE (from here nobody else writes) · did another connection write? then forget everything ·
+heads and keys are read · the user's SQL runs · rows, heads and keys are written · COMMIT · what was learned is remembered.
+
+What is remembered (`Memory`) is one cache with one rule: filled only after COMMIT has returned, emptied by anything that
+is not a clean end. A rowid that was remembered across a rollback would be given out twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import apsw
+from attrs import define, field
+
+from persistence.errors import Conflict, InDoubt, SqlFailed
+from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, seal_of
+from persistence.sqlite import statements
+from persistence.sqlite.errors import explained, translate
+from persistence.sqlite.usersql import UserSql
+from persistence.store import Value
+
+__all__ = ["Memory", "SQLiteTransaction", "read_head", "read_keys", "read_rows"]
+
+NO_SEAL = bytes(32)
+CACHE_MAX = 100_000  # instances, symbols and definitions remembered; emptied as a whole when it is full
+
+
+@define
+class Memory:
+    """What a writing connection knows of its file without asking: valid while nobody else writes."""
+
+    data_version: int = -1
+    last: int = 0  # n of the last row of the lane
+    seal: bytes = NO_SEAL
+    symbols: dict[str, int] = field(factory=dict)
+    definitions: dict[bytes, int] = field(factory=dict)
+    instances: dict[str, tuple[int, int]] = field(factory=dict)  # id -> (surrogate, n of its newest row)
+
+    def size(self) -> int:
+        """Return how many entries it holds."""
+        return len(self.symbols) + len(self.definitions) + len(self.instances)
+
+
+class SQLiteTransaction:
+    """The port's Transaction over one apsw connection. Made and ended by SQLiteStore.transaction."""
+
+    def __init__(self, connection: apsw.Connection, memory: Memory, *, user: UserSql, generation: int) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._user = user
+        self._has_savepoint = False
+        self.has_written = False
+        self.generation = generation
+        self.is_ended = False
+        self.path = connection.filename
+
+    def heads(self, instances: Sequence[str]) -> dict[str, Head]:
+        """Read heads as committed, and remember where their newest rows are."""
+        found: dict[str, Head] = {}
+        with explained(self.path):
+            for instance in instances:
+                row = self._connection.execute(statements.HEAD, (instance,)).fetchone()
+                if row is not None:
+                    found[instance] = read_head(row)
+                    self._memory.instances[instance] = (row[0], row[1])
+        return found
+
+    def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
+        """Read key records by (instance, kind, key)."""
+        found: dict[tuple[str, str, str], KeyRecord] = {}
+        with explained(self.path):
+            for instance, kind, key in wanted:
+                row = self._connection.execute(statements.KEY, (kind, key, instance)).fetchone()
+                if row is not None:
+                    found[instance, kind, key] = KeyRecord(instance, kind, key, *row)
+        return found
+
+    def row(self, instance: str, version: int) -> Row | None:
+        """Read one transition of an instance."""
+        rows = read_rows(self._connection, instance, versions=(version, version))
+        return rows[0] if rows else None
+
+    @contextmanager
+    def member(self) -> Iterator[None]:
+        """Bound one decision: what its SQL wrote is undone if it raises, and its foreign keys must hold at its end."""
+        self._user.renew()
+        self._has_savepoint = False
+        try:
+            yield
+            self._end_member()
+        except BaseException:
+            if self._has_savepoint and self._connection.in_transaction:
+                self._connection.execute(statements.UNDO)
+                self._connection.execute(statements.RELEASE)
+            raise
+        finally:
+            self._has_savepoint = False
+
+    def _end_member(self) -> None:
+        if self._user.is_poisoned:
+            raise SqlFailed("a statement ended the transaction (OR ROLLBACK, RAISE(ROLLBACK), disk full)")
+        if self._has_savepoint:
+            broken, _ = self._connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)
+            if broken:
+                raise SqlFailed("a deferred foreign key is broken at the end of the transition")
+            self._connection.execute(statements.RELEASE)
+
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        """Run one statement of the user's; the first one that may write opens the member's SAVEPOINT."""
+        if writable and not self._has_savepoint:
+            self.has_written = True
+            self._connection.execute(statements.SAVEPOINT)
+            self._has_savepoint = True
+        return self._user.run(statement, parameters, writable=writable)
+
+    def append(self, drafts: Sequence[Draft]) -> None:
+        """Write journal rows, heads and keys; the last row carries the seal of all of them. Raises Conflict."""
+        self.has_written = True
+        if not self._connection.in_transaction:
+            raise SqlFailed("the transaction was ended by a statement of the user's; nothing was written")
+        hashes = tuple(draft.hash for draft in drafts)
+        seal = seal_of(self._memory.seal, self._memory.last + 1, hashes)
+        with explained(self.path):
+            for draft in drafts:
+                is_last = draft is drafts[-1]
+                self._append(draft, seal=seal if is_last else None)
+        self._memory.seal = seal
+
+    def _append(self, draft: Draft, *, seal: bytes | None) -> None:
+        record = draft.record
+        n = self._memory.last + 1
+        definition = self._definition(record.fingerprint, draft.definition)
+        before, after = self._symbol(record.before), self._symbol(record.after)
+        moved = (record.version, after, definition, record.revision, record.epoch, record.incarnation)
+        proof = (draft.hash, draft.previous_hash, draft.record_digest, draft.image)
+        if record.version == 1:
+            values = (*moved, draft.secret, record.time, draft.outcome, n, 0, *proof)
+            self._connection.execute(
+                statements.PUT_INSTANCE, (record.instance, self._symbol(record.workflow), *values)
+            )
+            surrogate, prior = self._connection.last_insert_rowid(), 0
+        else:
+            surrogate, prior = self._memory.instances[record.instance]
+            self._connection.execute(
+                statements.MOVE_INSTANCE,
+                (*moved, record.time, draft.outcome, n, *proof, surrogate, record.version - 1, draft.previous_hash),
+            )
+            if self._connection.changes() != 1:
+                raise Conflict(f"{record.instance}: version {record.version} was taken by somebody else")
+        identity = (n, surrogate, record.version, prior, definition, self._symbol(record.event), before, after)
+        told = (record.key, record.actor, record.note, record.time, record.token, record.kind, record.body)
+        self._connection.execute(
+            statements.PUT_ROW,
+            (*identity, record.revision, record.epoch, record.incarnation, *told, draft.hash, seal),
+        )
+        for key in draft.keys:
+            self._connection.execute(
+                statements.PUT_KEY,
+                (surrogate, key.kind, key.key, key.version, key.digest, after, key.hash, key.error, key.time),
+            )
+        self._memory.instances[record.instance] = (surrogate, n)
+        self._memory.last = n
+
+    def _symbol(self, name: str) -> int:
+        known = self._memory.symbols.get(name)
+        if known is None:
+            row = self._connection.execute(statements.SYMBOL, (name,)).fetchone()
+            known = row[0] if row else self._insert(statements.PUT_SYMBOL, (name,))
+            self._memory.symbols[name] = known
+        return known
+
+    def _definition(self, fingerprint: bytes, text: str) -> int:
+        known = self._memory.definitions.get(fingerprint)
+        if known is None:
+            row = self._connection.execute(statements.DEFINITION, (fingerprint,)).fetchone()
+            known = row[0] if row else self._insert(statements.PUT_DEFINITION, (fingerprint, text))
+            self._memory.definitions[fingerprint] = known
+        return known
+
+    def _insert(self, statement: str, values: tuple[Value, ...]) -> int:
+        self._connection.execute(statement, values)
+        return self._connection.last_insert_rowid()
+
+    def quarantine(self, mark: Quarantine) -> None:
+        """Set an instance aside; a mark that stands is kept."""
+        self.has_written = True
+        with explained(self.path):
+            row = self._connection.execute(statements.INSTANCE_ID, (mark.instance,)).fetchone()
+            if row is not None:
+                self._connection.execute(
+                    statements.PUT_QUARANTINE, (row[0], mark.reason, mark.sound_version, mark.time)
+                )
+
+    def commit(self) -> None:
+        """Commit. Durable on return at the store's level.
+
+        An exception with the transaction still open means failed, for certain. Anything else means *unknown*: a sync
+        of the log that failed can show the transaction as absent and bring it back at the next open.
+        """
+        try:
+            self._connection.execute(statements.COMMIT)
+        except apsw.Error as error:
+            if self._connection.in_transaction:
+                raise translate(error, self.path) from error
+            raise InDoubt(
+                f"{self.path}: COMMIT failed ({error}) and it is unknown whether it happened; "
+                "close the engine and open the file with recovery.open"
+            ) from error
+        self.is_ended = True
+
+
+def read_head(row: tuple[object, ...]) -> Head:
+    """Make a head of a row of `statements.HEAD`; a name that a damaged symbol lost reads as an empty one."""
+    values = list(row[3:])
+    for place, missing in ((1, ""), (3, ""), (4, b""), (14, b"")):
+        if values[place] is None:
+            values[place] = missing
+    return Head(*values)  # type: ignore[arg-type]  # a row's types are those of STRICT tables
+
+
+VERSION_MAX = 2**63 - 1
+
+
+def read_rows(
+    connection: apsw.Connection, instance: str, *, versions: tuple[int, int] = (0, VERSION_MAX)
+) -> list[Row]:
+    """Read the journal of one instance from one version to another, both included, oldest first."""
+    first, last = versions
+    with explained(connection.filename):
+        found = connection.execute(statements.JOURNAL, (instance, first, first, last)).fetchall()
+    rows: list[Row] = []
+    for values in found:
+        fields = ["" if value is None and place in {1, 4, 5, 6} else value for place, value in enumerate(values[:-1])]
+        if fields[3] is None:
+            fields[3] = b""
+        rows.append(Row(Record(*fields), values[-1]))
+    return rows
+
+
+def read_keys(connection: apsw.Connection, instance: str) -> list[KeyRecord]:
+    """Read all keys of one instance, by version."""
+    with explained(connection.filename):
+        found = connection.execute(statements.KEYS, (instance,)).fetchall()
+    return [KeyRecord(instance, *values) for values in found]

@@ -1,0 +1,146 @@
+"""The user's SQL inside our transaction: what it may do, and what happens when it ends the transaction behind our back.
+
+An authorizer stays installed on the writing connection and consults a mode; taking it off and on would empty SQLite's
+statement cache. It is asked when a statement is prepared, and the user's statements are never cached with ours, so the
+mode that holds while a statement runs is the one it was allowed under.
+
+After each statement the transaction must still be open. `INSERT OR ROLLBACK`, `RAISE(ROLLBACK)` and a full disk end it:
+then the attempt is *poisoned*, every later statement of it raises without running, whatever the callback catches.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+
+import apsw
+
+from persistence.errors import SqlFailed
+from persistence.sqlite.errors import translate
+from persistence.store import Value
+
+__all__ = ["ROWS_MAX", "Mode", "UserSql"]
+
+ROWS_MAX = 100_000  # a statement's rows are fetched before it returns: more than this belongs in a reader
+
+
+class Mode(Enum):
+    """Whose statement is being prepared."""
+
+    OURS = "ours"  # everything
+    READ = "read"  # guards, invariants, reading from outside
+    WRITE = "write"  # actions
+    SCHEMA = "schema"  # Engine(schema=…)
+
+
+_READS = {apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_FUNCTION, apsw.SQLITE_RECURSIVE}
+_WRITES = _READS | {apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE}
+_DDL = {
+    getattr(apsw, f"SQLITE_{verb}_{thing}")
+    for verb in ("CREATE", "DROP")
+    for thing in ("TABLE", "INDEX", "VIEW", "TRIGGER", "VTABLE")
+} | {apsw.SQLITE_ALTER_TABLE, apsw.SQLITE_REINDEX, apsw.SQLITE_ANALYZE}
+_ALLOWED = {Mode.READ: _READS, Mode.WRITE: _WRITES, Mode.SCHEMA: _WRITES | _DDL}
+"""Mode -> SQLite's action codes. PRAGMA, ATTACH, SAVEPOINT and transaction words are in none."""
+
+
+def _is_ours(name: str | None) -> bool:
+    return name is not None and name.lower().startswith("perdure_")
+
+
+class UserSql:
+    """Runs the user's statements on one connection, one at a time, under a mode."""
+
+    def __init__(self, connection: apsw.Connection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._mode = Mode.OURS
+        self._poisoned = False
+        self._refused = ""
+        connection.authorizer = self._authorize
+
+    def _authorize(
+        self, code: int, first: str | None, second: str | None, _database: str | None, _trigger: str | None
+    ) -> int:
+        """Allow or deny one action of a statement that is being prepared. `first` and `second` as SQLite documents."""
+        if self._mode is Mode.OURS:
+            return apsw.SQLITE_OK
+        if code not in _ALLOWED[self._mode]:
+            self._refused = f"{_name(code)} is not allowed here"
+            return apsw.SQLITE_DENY
+        if code not in _READS and (_is_ours(first) or _is_ours(second)):
+            self._refused = f"{first} belongs to the store"
+            return apsw.SQLITE_DENY
+        return apsw.SQLITE_OK
+
+    @contextmanager
+    def _as(self, mode: Mode) -> Iterator[None]:
+        self._mode, self._refused = mode, ""
+        try:
+            yield
+        finally:
+            self._mode = Mode.OURS
+
+    @property
+    def is_poisoned(self) -> bool:
+        """Whether a statement of the user's ended the transaction."""
+        return self._poisoned
+
+    def renew(self) -> None:
+        """Start a new attempt in a new transaction."""
+        self._poisoned = False
+
+    def run(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        """Run one statement inside the open transaction and return all its rows. Raises SqlFailed."""
+        if self._poisoned:
+            raise SqlFailed("an earlier statement of this attempt ended the transaction; nothing of it will be kept")
+        try:
+            with self._as(Mode.WRITE if writable else Mode.READ):
+                return self._fetch(statement, parameters)
+        except apsw.Error as error:
+            raise self._explain(error, statement) from error
+        finally:
+            self._poisoned = not self._connection.in_transaction
+
+    def define(self, statements: str) -> None:
+        """Run the user's definitions (CREATE TABLE …), several statements, inside the open transaction."""
+        try:
+            with self._as(Mode.SCHEMA):
+                for _ in self._connection.execute(statements, can_cache=False):
+                    pass  # a statement that returns rows must be run to its end, or the ones after it never run
+        except apsw.Error as error:
+            raise self._explain(error, statements) from error
+
+    def _fetch(self, statement: str, parameters: Sequence[Value]) -> list[tuple[Value, ...]]:
+        cursor = self._connection.cursor()
+        cursor.exec_trace = _single(statement)
+        try:
+            rows: list[tuple[Value, ...]] = []
+            for row in cursor.execute(statement, tuple(parameters), can_cache=False):
+                if len(rows) == ROWS_MAX:
+                    raise SqlFailed(f"a statement returned more than {ROWS_MAX} rows: {statement[:80]!r}")
+                rows.append(row)
+            return rows
+        finally:
+            cursor.close(force=True)
+
+    def _explain(self, error: apsw.Error, statement: str) -> SqlFailed:
+        reason = self._refused or str(error)
+        ours = translate(error, self._path)
+        return SqlFailed(f"{statement.strip()[:120]!r} failed: {reason}", extended=ours.extended)
+
+
+def _single(statement: str) -> Callable[[apsw.Cursor, str, object], bool]:
+    """Return a tracer that refuses text with more than one statement, before the first of them runs."""
+    whole = statement.strip().rstrip(";").rstrip()
+
+    def trace(_cursor: apsw.Cursor, running: str, _bindings: object) -> bool:
+        if running.strip().rstrip(";").rstrip() != whole:
+            raise SqlFailed(f"self.sql takes one statement: {statement.strip()[:80]!r}")
+        return True
+
+    return trace
+
+
+def _name(code: int) -> str:
+    names: dict[int | str, int | str] = apsw.mapping_authorizer_function
+    return str(names[code]).removeprefix("SQLITE_")

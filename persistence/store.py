@@ -1,0 +1,133 @@
+"""The port: what the engine needs of a database, and nothing more.
+
+A store keeps ids, names and bytes; it knows no state machines. Everything that one transition writes goes through one
+`Transaction`: heads and keys are read in it, the user's SQL runs in it, `append` hands over what was decided, `commit`
+makes it durable. Leaving the `with` block without a commit undoes everything.
+
+`generation` changes whenever what was read earlier may be out of date: another connection wrote, a commit failed, an
+exception passed through. Whoever caches heads drops them when it changes; that is the one rule of the cache.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from attrs import frozen
+
+from persistence.records import Draft, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts
+
+__all__ = ["Capabilities", "Reader", "Store", "Transaction", "Value"]
+
+Value = None | int | float | str | bytes
+"""What SQLite stores in one column."""
+
+
+@frozen
+class Capabilities:
+    """What a store can do beyond the port."""
+
+    sql: bool  # `Transaction.execute` runs the user's SQL in the same transaction
+    durable: bool  # a commit survives the process
+
+
+class Transaction(Protocol):
+    """One open write transaction. Nobody else writes between its start and its end."""
+
+    @property
+    def generation(self) -> int:
+        """A number that differs from the last one seen if cached heads must be dropped."""
+        ...
+
+    def heads(self, instances: Sequence[str]) -> dict[str, Head]:
+        """Read heads as committed; an instance that does not exist is left out."""
+        ...
+
+    def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
+        """Read key records by (instance, kind, key); unknown ones are left out."""
+        ...
+
+    def row(self, instance: str, version: int) -> Row | None:
+        """Read one transition of an instance, or None."""
+        ...
+
+    def member(self) -> AbstractContextManager[None]:
+        """Bound one decision: if it raises, what the user's SQL wrote inside it is undone."""
+        ...
+
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        """Run one statement of the user's and return all its rows. Raises SqlFailed, NoSql."""
+        ...
+
+    def append(self, drafts: Sequence[Draft]) -> None:
+        """Write decided transitions. Raises Conflict if a head is not the one that was decided against."""
+        ...
+
+    def quarantine(self, mark: Quarantine) -> None:
+        """Set an instance aside. An instance that has a mark keeps it."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything durable. Durable on return. Raises InDoubt where that is unknown."""
+        ...
+
+
+class Reader(Protocol):
+    """A consistent, read-only view of everything that is committed."""
+
+    def instances(self, *, workflow: str | None = None) -> Iterator[str]:
+        """Iterate over instance ids, in the order in which they were started."""
+        ...
+
+    def head(self, instance: str) -> Head | None:
+        """Read one head, or None."""
+        ...
+
+    def journal(self, instance: str) -> list[Row]:
+        """Read the transitions of one instance, oldest first, as far as the chain of rows can be followed."""
+        ...
+
+    def keys(self, instance: str) -> list[KeyRecord]:
+        """Read all keys of one instance."""
+        ...
+
+    def lane(self) -> Iterator[Sealed]:
+        """Iterate over the rows of all instances in the order of their commits."""
+        ...
+
+    def definition(self, fingerprint: bytes) -> str | None:
+        """Read the canonical text of a chart, or None."""
+        ...
+
+    def query(self, statement: str, parameters: Sequence[Value]) -> list[tuple[Value, ...]]:
+        """Run one reading statement of the user's. Raises NoSql where there is no SQL."""
+        ...
+
+
+class Store(Protocol):
+    """A place where instances live. Thread-safe: transactions wait for each other."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    @property
+    def facts(self) -> StoreFacts:
+        """What it says of itself."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Begin writing. Raises Busy after a bounded wait."""
+        ...
+
+    def reader(self) -> AbstractContextManager[Reader]:
+        """Begin reading; never waits for a writer."""
+        ...
+
+    def settle(self) -> None:
+        """Forget the open marks of owners that are gone; called once their work has been checked."""
+        ...
+
+    def close(self) -> None:
+        """Close it. Closing twice is allowed."""
+        ...

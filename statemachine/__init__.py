@@ -1,0 +1,48 @@
+"""Durable state machines: declare a workflow as a class of states, fire events, and each transition is one transaction."""
+
+import logging
+
+from statemachine.admission import HeadFacts, Judgement, Verdict
+from statemachine.chart import Chart, Configuration
+from statemachine.cursor import Cursor
+from statemachine.engine import Engine
+from statemachine.errors import DataError, DefinitionError, FrameError, InvariantBroken, ReentrantCall, Refused
+from statemachine.instance import Instance
+from statemachine.limits import Limits
+from statemachine.rules import always, done, enter, invariant, leave, on
+from statemachine.states import ANY, Compound, Final, Parallel, State
+from statemachine.transition import Transition
+from statemachine.workflow import Workflow
+
+__all__ = [
+    "ANY",
+    "Chart",
+    "Compound",
+    "Configuration",
+    "Cursor",
+    "DataError",
+    "DefinitionError",
+    "Engine",
+    "Final",
+    "FrameError",
+    "HeadFacts",
+    "Instance",
+    "InvariantBroken",
+    "Judgement",
+    "Limits",
+    "Parallel",
+    "ReentrantCall",
+    "Refused",
+    "State",
+    "Transition",
+    "Verdict",
+    "Workflow",
+    "always",
+    "done",
+    "enter",
+    "invariant",
+    "leave",
+    "on",
+]
+
+logging.getLogger("perdure").addHandler(logging.NullHandler())

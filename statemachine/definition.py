@@ -1,0 +1,356 @@
+"""From a class body to a `Definition`: collects states and rules over the class's bases, checks them, compiles them.
+
+Inheritance: states are merged by name, a subclass's replacing its base's; rules refer to states by identity, and a state
+that was replaced stands for the one that replaced it. A subclass's rules come before its base's; a method that is
+redefined with a decorator replaces the rule, one without keeps it. Guards and actions bind by name.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import attrs
+from attrs import define, field
+
+from statemachine.chart import ALWAYS, Chart, Configuration, compile_chart, done_event
+from statemachine.codec import Codec
+from statemachine.errors import DefinitionError
+from statemachine.frame import RESERVED, Attempt, Callback
+from statemachine.machine import ChartMachine, RuleSpec, StateSpec, build
+from statemachine.rules import MISSING, Declared, Hook, notes
+from statemachine.states import Any_, Final, Parallel, Ref, State, children
+
+__all__ = ["Definition", "define_workflow"]
+
+
+class Definition:
+    """A compiled workflow: chart, codecs and callbacks. `chart` is missing on an abstract class."""
+
+    def __init__(self, workflow: type[Any], *, name: str, revision: int, declaration: "Declaration") -> None:
+        self.workflow = workflow
+        self.name = name
+        self.revision = revision
+        self.paths = declaration.paths
+        self.tags = declaration.tags
+        self.events = declaration.events
+        self.invariants = declaration.invariants
+        self._names = {codec.kind: stored for stored, codec in self.events.items()}
+        self._data = declaration.data
+        self._callbacks: dict[str, Callback] = {}
+        self.machine = declaration.machine
+        self.chart = declaration.chart
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Return the chart's fingerprint, 32 bytes."""
+        return self.chart.fingerprint
+
+    def callback(self, name: str) -> Callback:
+        """Return a method by name."""
+        found = self._callbacks.get(name)
+        if found is None:
+            function = getattr(self.workflow, name)
+            found = self._callbacks[name] = Callback(function, _arity(function) > 1)
+        return found
+
+    def frame(self, attempt: Attempt) -> object:
+        """Return a frame: an object of the workflow's class, bound to an attempt."""
+        frame = object.__new__(self.workflow)
+        object.__setattr__(frame, "_attempt", attempt)
+        return frame
+
+    def event_name(self, kind: type) -> str:
+        """Return the stored name of an event class. Raises KeyError for a class that no rule names."""
+        return self._names[kind]
+
+    def encode_data(self, data: object) -> bytes:
+        """Return the canonical bytes of the workflow's data; `null` where it has none. Raises DataError."""
+        if self._data is None:
+            return b"null"
+        return self._data.encode(data)
+
+    def decode_data(self, image: bytes) -> object:
+        """Return the data of canonical bytes. Raises DataError."""
+        return None if self._data is None else self._data.decode(image)
+
+    def data_digest(self, data: object) -> bytes:
+        """Return the digest of initial data, for the key of a start."""
+        codec = self._data or Codec(type(None), path="data")
+        return codec.digest(self.name, data)
+
+    def initial_data(self) -> object:
+        """Return data made of its defaults. Raises TypeError where a field has none."""
+        return None if self._data is None else self._data.kind()
+
+    def is_in(self, state: object, configuration: Configuration) -> bool:
+        """Say whether a state or region is active in a configuration. Raises DefinitionError for a foreign one."""
+        name = self.paths.get(state)
+        if name is None:
+            raise DefinitionError("PD106", f"{self.name}: {state!r} is no state of this workflow.")
+        return any(leaf == name or leaf.startswith(f"{name}.") for leaf in configuration)
+
+
+def define_workflow(workflow: type[Any], *, revision: Any, name: str | None, abstract: bool) -> Definition | None:  # noqa: ANN401  # may be missing
+    """Compile a workflow class; None for an abstract one. Raises DefinitionError."""
+    label = name or workflow.__name__
+    if revision is MISSING or type(revision) is not int or revision < 1:
+        raise DefinitionError("PD101", f"{label}: revision={revision!r}. Write revision=1 in the class line, or higher.")
+    if "__init__" in vars(workflow):
+        raise DefinitionError("PD112", f"{label}: __init__ cannot be defined. Give the data's fields defaults.")
+    _check_reserved(workflow, label)
+    declaration = Declaration(label, workflow)
+    if abstract:
+        return None
+    declaration.compile()
+    return Definition(workflow, name=label, revision=revision, declaration=declaration)
+
+
+def _check_reserved(workflow: type[Any], label: str) -> None:
+    for name in sorted(RESERVED & set(vars(workflow))):
+        raise DefinitionError("PD114", f"{label}: {name!r} is a name of the frame. Choose another one.")
+
+
+@define(eq=False)
+class Declaration:
+    """What stands in the class bodies of a workflow and its bases, being put together."""
+
+    label: str
+    workflow: type[Any]
+    paths: dict[object, str] = field(factory=dict)  # every state object of every base -> full name
+    tree: dict[str, Ref] = field(factory=dict)
+    tags: dict[str, tuple[str, ...]] = field(factory=dict)
+    events: dict[str, Codec[Any]] = field(factory=dict)
+    invariants: tuple[str, ...] = ()
+    data: Codec[Any] | None = None
+    hooks: dict[str, dict[str, list[str]]] = field(factory=lambda: {"enter": {}, "leave": {}})
+    machine: ChartMachine = field(init=False)
+    chart: Chart = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Collect the states of every class, bases first, so that a subclass's replace its base's."""
+        for owner in reversed(self.workflow.__mro__):
+            found = children(owner)
+            self.tree.update(found)
+            for name, state in found.items():
+                self._collect(name, state)
+
+    def _collect(self, path: str, state: Ref) -> None:
+        self.paths[state] = path
+        self.tags[path] = state.tags if isinstance(state, State) else state.region_tags
+        if not isinstance(state, State):
+            for name, inner in children(state).items():
+                self._collect(f"{path}.{name}", inner)
+
+    def compile(self) -> None:
+        """Check everything and make machine and chart. Raises DefinitionError."""
+        if not self.tree:
+            raise DefinitionError("PD103", f"{self.label} has no states. Declare one: cart = State(initial=True).")
+        declared = self._notes()
+        self._collect_hooks(declared)
+        specs = self._rule_specs(declared)
+        self.data = self._data_codec()
+        initial = self._initial("", self.tree)
+        states = [self._state_spec("", name, state) for name, state in self.tree.items()]
+        self.machine = build(self.label, states, specs)
+        self.machine.initial = initial
+        self.chart = compile_chart(self.machine, schemas=self._schemas())
+
+    def _schemas(self) -> Mapping[str, object]:
+        return {
+            "invariants": list(self.invariants),
+            "events": {name: codec.description for name, codec in sorted(self.events.items())},
+            "data": None if self.data is None else self.data.description,
+        }
+
+    # -- states --------------------------------------------------------------------------------------------------------
+
+    def _state_spec(self, above: str, name: str, state: Ref) -> StateSpec:
+        path = f"{above}.{name}" if above else name
+        hooks = {kind: tuple(found.get(path, ())) for kind, found in self.hooks.items()}
+        if isinstance(state, State):
+            outcome = state.outcome if isinstance(state, Final) else None
+            kind = "final" if isinstance(state, Final) else "atomic"
+            return StateSpec(name, kind, outcome=outcome, tags=state.tags, **hooks)
+        inner = children(state)
+        if not inner:
+            raise DefinitionError("PD108", f"{self.label}: region {path!r} has no states. Declare them in its body.")
+        is_parallel = issubclass(state, Parallel)
+        return StateSpec(
+            name,
+            "parallel" if is_parallel else "compound",
+            children=tuple(self._state_spec(path, child, one) for child, one in inner.items()),
+            initial=None if is_parallel else self._initial(path, inner),
+            tags=state.region_tags,
+            **hooks,
+        )
+
+    def _initial(self, path: str, inner: Mapping[str, Ref]) -> str:
+        marked = [name for name, state in inner.items() if _is_initial(state)]
+        label = f"compound state {path!r}" if path else "the workflow"
+        if not marked:
+            raise DefinitionError(
+                "PD104", f"{self.label}: {label} has no initial child. Mark one: State(initial=True)."
+            )
+        if len(marked) > 1:
+            raise DefinitionError(
+                "PD105", f"{self.label}: {label} has {len(marked)} initial children: {', '.join(marked)}. Keep one."
+            )
+        return marked[0]
+
+    # -- rules ---------------------------------------------------------------------------------------------------------
+
+    def _notes(self) -> list[tuple[str, Declared | Hook]]:
+        """Return what decorators noted, a subclass's before its base's, each in source order."""
+        found: list[tuple[str, Declared | Hook]] = []
+        seen: set[str] = set()
+        for owner in self.workflow.__mro__:
+            for name, value in vars(owner).items():
+                if notes(value) and name not in seen:
+                    self._check_callback(name)
+                    found.extend((name, note) for note in notes(value))
+                    seen.add(name)
+        return found
+
+    def _check_callback(self, name: str) -> Callable[..., object]:
+        function = getattr(self.workflow, name, None)
+        if not callable(function) or isinstance(function, type):
+            raise DefinitionError("PD121", f"{self.label}: {name!r} is no method. Define it in the workflow's body.")
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise DefinitionError(
+                "PD111", f"{self.label}.{name} is async or a generator; callbacks are plain methods. Write def, return."
+            )
+        return cast("Callable[..., object]", function)
+
+    def _collect_hooks(self, declared: list[tuple[str, Declared | Hook]]) -> None:
+        for name, note in declared:
+            if isinstance(note, Hook):
+                self._check_arity(name, 1)
+                if note.kind == "invariant":
+                    self.invariants = (*self.invariants, name)
+                for state in note.states:
+                    self.hooks[note.kind].setdefault(self._path(state, name), []).append(name)
+
+    def _rule_specs(self, declared: list[tuple[str, Declared | Hook]]) -> list[RuleSpec]:
+        rules = [(name, note) for name, note in declared if isinstance(note, Declared)]
+        # Rules of ANY are asked after all others: a state's own rule is the more specific one.
+        ordered = sorted(rules, key=lambda rule: any(isinstance(source, Any_) for source in rule[1].sources))
+        return [spec for order, (name, rule) in enumerate(ordered) for spec in self._specs(order, name, rule)]
+
+    def _specs(self, order: int, name: str, rule: Declared) -> list[RuleSpec]:
+        self._check_arity(name, 2 if rule.kind == "on" else 1)
+        sources = [path for source in rule.sources for path in self._sources(source, name)]
+        target = None if rule.to is None else self._path(rule.to, name)
+        guard = self._guard(rule, name)
+        self._check_sources(rule, sources, name)
+        heard = self._heard(rule, sources)
+        return [
+            RuleSpec(order, event, tuple(at), target, name, guard=guard, reenter=rule.reenter, roles=rule.roles)
+            for event, at in heard
+        ]
+
+    def _heard(self, rule: Declared, sources: list[str]) -> list[tuple[str, list[str]]]:
+        """Return the names of events that a rule listens to, and at which sources."""
+        if rule.kind == "always":
+            return [(ALWAYS, sources)]
+        if rule.kind == "done":
+            return [(done_event(source), [source]) for source in sources]
+        return [(self._event(event), sources) for event in rule.events]
+
+    def _sources(self, source: Ref | Any_, name: str) -> list[str]:
+        if isinstance(source, Any_):
+            return [path for path, state in self.tree.items() if not isinstance(state, Final)]
+        return [self._path(source, name)]
+
+    def _check_sources(self, rule: Declared, sources: list[str], name: str) -> None:
+        regions = {path for state, path in self.paths.items() if isinstance(state, type)}
+        finals = {path for state, path in self.paths.items() if isinstance(state, Final)}
+        for source in sources:
+            if rule.kind == "done" and source not in regions:
+                raise DefinitionError(
+                    "PD110", f"{self.label}.{name}: @done({source}) names a leaf, which is never done. Name its region."
+                )
+            if source in finals:
+                raise DefinitionError(
+                    "PD113", f"{self.label}.{name}: {source!r} is final and cannot be left. Make it a State."
+                )
+
+    def _path(self, state: object, name: str) -> str:
+        try:
+            return self.paths[state]
+        except (KeyError, TypeError) as error:
+            raise DefinitionError(
+                "PD106", f"{self.label}.{name} names {state!r}, which is no state of this workflow. Declare it there."
+            ) from error
+
+    def _guard(self, rule: Declared, name: str) -> str | None:
+        if rule.when is None:
+            return None
+        guard = getattr(rule.when, "__name__", "")
+        if getattr(self.workflow, guard, None) is None:
+            raise DefinitionError(
+                "PD121",
+                f"{self.label}.{name}: guard {guard or rule.when!r} is no method of the workflow. "
+                "Guards bind by name: define it in the body.",
+            )
+        function = self._check_callback(guard)
+        if _arity(function) > (2 if rule.kind == "on" else 1):
+            raise DefinitionError("PD122", f"{self.label}.{guard}: a guard takes self, and in @on also the event.")
+        return guard
+
+    def _check_arity(self, name: str, wanted: int) -> None:
+        if _arity(self._check_callback(name)) != wanted:
+            takes = "self and the event" if wanted == 2 else "only self"  # noqa: PLR2004  # the two arities there are
+            raise DefinitionError("PD122", f"{self.label}.{name} must take {takes}.")
+
+    # -- events and data -----------------------------------------------------------------------------------------------
+
+    def _event(self, event: type[Any]) -> str:
+        stored = getattr(event, "event_name", event.__name__)
+        if type(stored) is not str or not stored.isidentifier():
+            raise DefinitionError("PD118", f"{event.__name__}: event_name {stored!r} is no name. Use letters and _.")
+        if not attrs.has(event) or not _is_frozen(event):
+            raise DefinitionError("PD109", f"{self.label}: event {stored} is no frozen attrs class. Write @frozen.")
+        known = self.events.get(stored)
+        if known is not None and known.kind is not event:
+            raise DefinitionError(
+                "PD118", f"{self.label}: two events are stored as {stored!r}. Give one another event_name."
+            )
+        if known is None:
+            self.events[stored] = Codec(event, path=stored)
+        return stored
+
+    def _data_codec(self) -> Codec[Any] | None:
+        kind = _data_type(self.workflow)
+        if kind is None or kind is type(None):
+            return None
+        if not isinstance(kind, type) or not attrs.has(kind):
+            raise DefinitionError("PD102", f"{self.label}: data type {kind!r} is no attrs class. Write @define.")
+        return Codec(kind, path=kind.__name__)
+
+
+def _is_initial(state: Ref) -> bool:
+    return state.initial if isinstance(state, State) else state.is_initial
+
+
+def _is_frozen(kind: type[Any]) -> bool:
+    """Say whether assigning to an attribute raises: attrs puts its own __setattr__ on frozen classes."""
+    return "frozen" in getattr(kind.__setattr__, "__name__", "")
+
+
+def _arity(function: Callable[..., object]) -> int:
+    """Return how many positional arguments a method takes, self included."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(one.kind in kinds for one in inspect.signature(function).parameters.values())
+
+
+def _data_type(workflow: type[Any]) -> Any:  # noqa: ANN401  # a type expression
+    """Return the D of the nearest base Workflow[D]; None where it is not given."""
+    for owner in workflow.__mro__:
+        for base in getattr(owner, "__orig_bases__", ()):
+            arguments = typing.get_args(base)
+            if arguments and not isinstance(arguments[0], typing.TypeVar):
+                return arguments[0]
+    return None
+
+

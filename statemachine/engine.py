@@ -1,0 +1,506 @@
+"""The engine: one transition is one transaction of the store.
+
+The path of one event, in order (`_fire`):
+  1. The event is checked and encoded; nothing is locked yet.
+  2. The store's transaction begins: nobody else writes. Heads that were remembered are dropped if anybody else wrote.
+  3. A known key answers with what it did. A stale `expect_version` and an ended instance are refused.
+  4. `decide` runs guards, actions and invariants on thawed data; the user's SQL runs in the same transaction.
+  5. The record is hashed onto the chain; row, head, key and seal are written; COMMIT.
+  6. Only then is anything remembered, and the sender answered.                                            INV-9
+
+INV-9: nobody is answered before COMMIT has returned, refusals and duplicates included.
+INV-10: a head that is not sound is never loaded and never written over; the engine does not repair.
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from attrs import define
+
+from persistence import Busy, Closed, Head, NoSql, Row, SQLiteStore, Store, Transaction, Value
+from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, genesis, head_hash, record_digest
+from statemachine.admission import Judgement, Verdict, judge_head
+from statemachine.chart import Configuration
+from statemachine.decide import Decision, decide, decide_start
+from statemachine.definition import Definition
+from statemachine.errors import DataError, DefinitionError, ReentrantCall, Refused
+from statemachine.events import Request, checked_text
+from statemachine.frame import Attempt
+from statemachine.instance import Instance
+from statemachine.limits import Limits
+from statemachine.loading import configuration_of, configuration_text, examine
+from statemachine.transition import Transition
+from statemachine.workflow import Workflow, definition_of
+
+__all__ = ["START", "Engine", "ReadingSql"]
+
+logger = logging.getLogger("perdure.engine")
+
+D = TypeVar("D")
+W = TypeVar("W", bound=Workflow[Any])
+
+START = "perdure.start"  # the event of version 1; no class can have this name
+TURN_SECONDS_MAX = 10.0  # how long a sender waits for other threads of its process; longer waits hide a stuck callback
+
+
+def _system_clock() -> int:
+    return time.time_ns() // 1000
+
+
+@define(eq=False)
+class Loaded:
+    """A head that passed admission, and its class."""
+
+    head: Head
+    definition: Definition
+    configuration: Configuration
+    image: bytes  # the data as this class writes it; other bytes than the head's where the class gained fields
+
+
+class Engine:
+    """Workflows on one store. Thread-safe; several processes may open the same file.
+
+    `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability` is
+    `full` or `normal`; None is the store's own, `full` for a new one. `clock` returns microseconds since 1970 UTC.
+    It judges each instance at its first load and never repairs: use `recovery.open` for that.
+    Raises StoreError children for what is wrong with the file, DefinitionError for what is no workflow.
+    """
+
+    def __init__(  # noqa: PLR0913  # the settings of the design, as keywords
+        self,
+        path: "str | os.PathLike[str] | Store",
+        /,
+        *workflows: type[Workflow[Any]],
+        schema: str | None = None,
+        durability: str | None = None,
+        clock: Callable[[], int] | None = None,
+        limits: Limits | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self._definitions: dict[str, Definition] = {}
+        for workflow in workflows:
+            self._add(definition_of(workflow))
+        self.limits = limits or Limits()
+        self._clock = clock or _system_clock
+        self._turn_lock = threading.Lock()
+        self._owner: int | None = None
+        self._heads: dict[str, Loaded] = {}
+        self._generation = -1
+        self._run = os.urandom(8)
+        self._count = 0
+        if isinstance(path, (str, os.PathLike)):
+            self.store: Store = SQLiteStore(path, level=durability, schema=schema, read_only=read_only)
+        else:
+            self.store = path
+
+    def _add(self, definition: Definition) -> None:
+        other = self._definitions.setdefault(definition.name, definition)
+        if other is not definition:
+            raise DefinitionError(
+                "PD150", f"two workflows of this engine are stored as {definition.name!r}. Give one of them name=…."
+            )
+
+    # -- starting and finding ------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        workflow: "Callable[[D], W]",
+        data: "D | None" = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002  # the field's word
+        actor: str | None = None,
+        note: str | None = None,
+    ) -> "Instance[W, D]":
+        """Start an instance and return its handle. Durable on return.
+
+        `data` is the initial data, by default made of its fields' defaults. An id is made if none is given. An id that
+        exists is returned unchanged if workflow and initial data agree. Raises Refused (`id_taken`, `invalid_payload`,
+        `invalid_argument`), InvariantBroken, StoreError, and whatever an entry action raises.
+        """
+        definition = self._definition(workflow)
+        instance = self._new_id() if id is None else checked_text("id", id, self.limits.text_bytes_max)
+        image, digest = self._initial(definition, data)
+        told = (
+            None if actor is None else checked_text("actor", actor, self.limits.text_bytes_max),
+            None if note is None else checked_text("note", note, self.limits.note_bytes_max),
+        )
+        with self._turn() as transaction:
+            self._start(transaction, definition, instance, image=image, digest=digest, told=told)
+        return Instance(self, definition, instance)
+
+    def _initial(self, definition: Definition, data: object) -> tuple[bytes, bytes]:
+        try:
+            value = definition.initial_data() if data is None else data
+            image = definition.encode_data(value)
+        except (DataError, TypeError) as error:
+            raise Refused("invalid_payload", f"the initial data of {definition.name} does not fit: {error}") from error
+        if len(image) > self.limits.data_bytes_max:
+            raise Refused("invalid_payload", f"the data has {len(image)} bytes; at most {self.limits.data_bytes_max}")
+        return image, definition.data_digest(value)
+
+    def _start(  # noqa: PLR0913  # one call, all keywords
+        self,
+        transaction: Transaction,
+        definition: Definition,
+        instance: str,
+        *,
+        image: bytes,
+        digest: bytes,
+        told: tuple[str | None, str | None],
+    ) -> None:
+        if transaction.heads([instance]):
+            self._check_restart(transaction, definition, instance, digest)
+            return
+        secret, now = os.urandom(16), self._clock()
+        attempt = Attempt(
+            data=definition.decode_data(image),
+            id=instance,
+            version=1,
+            time=now,
+            actor=told[0],
+            note=told[1],
+            seed=self._seed(secret, 1, 1),
+            sql=transaction if self.store.capabilities.sql else None,
+        )
+        with transaction.member():
+            decision = decide_start(definition, attempt, image)
+        record = self._record(definition, attempt, decision, event=START, payload=image, before=())
+        previous = genesis(instance, definition.name, secret)
+        draft = self._draft(definition, record, decision, previous=previous, secret=secret)
+        draft.keys = (_key(draft, "start", "", digest),)
+        self._commit(transaction, definition, draft, decision)
+
+    def _check_restart(
+        self, transaction: Transaction, definition: Definition, instance: str, digest: bytes
+    ) -> None:
+        head = transaction.heads([instance])[instance]
+        known = transaction.keys([(instance, "start", "")]).get((instance, "start", ""))
+        if head.workflow != definition.name or known is None or known.digest != digest:
+            raise Refused(
+                "id_taken",
+                f"{instance!r} is an instance of {head.workflow} that was started with other data; choose another id",
+                version=head.version,
+            )
+
+    def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Instance[W, D]":  # noqa: A002  # the field's word
+        """Return the handle of an instance. Raises Refused (`unknown_instance`, `instance_unsound`, …)."""
+        definition = self._definition(workflow)
+        self.read(definition, id)
+        return Instance(self, definition, id)
+
+    def list(self, workflow: "Callable[[D], W]", /) -> "list[Instance[W, D]]":
+        """Return the handles of all instances of a workflow, in the order in which they were started."""
+        definition = self._definition(workflow)
+        self._check_turn()
+        with self.store.reader() as reader:
+            return [Instance(self, definition, instance) for instance in reader.instances(workflow=definition.name)]
+
+    def sql(self) -> "ReadingSql":
+        """Return a read-only door to the user's tables. Raises NoSql on a store without SQL."""
+        if not self.store.capabilities.sql:
+            raise NoSql("this engine's store has no SQL")
+        return ReadingSql(self)
+
+    def _definition(self, workflow: object) -> Definition:
+        definition = definition_of(cast("type[Any]", workflow))
+        if self._definitions.get(definition.name) is not definition:
+            raise DefinitionError(
+                "PD151", f"{definition.name} is not one of this engine's workflows. Write Engine(path, …, Class)."
+            )
+        return definition
+
+    # -- one event -----------------------------------------------------------------------------------------------------
+
+    def fire(self, definition: Definition, instance: str, request: Request) -> Transition:
+        """Run one event of one instance; what `Instance.send` calls. Durable on return."""
+        with self._turn() as transaction:
+            return self._fire(transaction, definition, instance, request)
+
+    def _fire(
+        self, transaction: Transaction, definition: Definition, instance: str, request: Request
+    ) -> Transition:
+        loaded = self._load(transaction, definition, instance)
+        if request.key is not None:
+            replayed = self._replay(transaction, loaded, request)
+            if replayed is not None:
+                return replayed
+        self._check_ready(loaded, request)
+        head = loaded.head
+        attempt = Attempt(
+            data=definition.decode_data(loaded.image),
+            id=instance,
+            version=head.version + 1,
+            time=max(self._clock(), head.time),
+            actor=request.actor,
+            note=request.note,
+            roles=request.roles,
+            seed=self._seed(head.secret, head.incarnation, head.version + 1),
+            sql=transaction if self.store.capabilities.sql else None,
+            configuration=loaded.configuration,
+        )
+        try:
+            with transaction.member():
+                decision = decide(definition, attempt, loaded.image, name=request.name, event=request.event)
+        except Refused as refused:
+            refused.version = head.version
+            raise
+        before = loaded.configuration
+        record = self._record(
+            definition, attempt, decision, event=request.name, payload=request.payload, before=before
+        )
+        record.key, record.incarnation = request.key, head.incarnation
+        draft = self._draft(definition, record, decision, previous=head.hash, secret=head.secret)
+        if request.key is not None:
+            draft.keys = (_key(draft, "send", request.key, request.digest),)
+        self._commit(transaction, definition, draft, decision)
+        return Transition(record, draft.hash)
+
+    def _replay(self, transaction: Transaction, loaded: Loaded, request: Request) -> Transition | None:
+        """Return what a known key did; None for one that is not known. Raises Refused `key_reused`."""
+        assert request.key is not None
+        name = (loaded.head.instance, "send", request.key)
+        known = transaction.keys([name]).get(name)
+        if known is None:
+            return None
+        now = {"state": loaded.configuration, "version": loaded.head.version}
+        if known.digest != request.digest:
+            raise Refused(
+                "key_reused", f"key {request.key!r} was used for another event or payload at version {known.version}",
+                state=loaded.configuration, version=loaded.head.version,
+            )  # fmt: skip
+        row = transaction.row(loaded.head.instance, known.version)
+        if row is None or row.hash != known.hash:
+            raise Refused(
+                "instance_unsound", f"key {request.key!r} names version {known.version}, which is not as it was written",
+                **now,
+            )  # fmt: skip
+        return Transition(row.record, row.hash, replayed=True)
+
+    def _check_ready(self, loaded: Loaded, request: Request) -> None:
+        head = loaded.head
+        if request.expect_version is not None and request.expect_version != head.version:
+            raise Refused(
+                "stale_version",
+                f"expected version {request.expect_version}, it is at {head.version}",
+                state=loaded.configuration,
+                version=head.version,
+                enabled=loaded.definition.chart.events(loaded.configuration),
+            )
+        if head.outcome is not None:
+            raise Refused(
+                "instance_final",
+                f"{head.instance!r} ended as {head.outcome}",
+                state=loaded.configuration,
+                version=head.version,
+            )
+
+    def _seed(self, secret: bytes, incarnation: int, version: int) -> bytes:
+        numbers = (self.store.facts.epoch, incarnation, version)
+        return secret + b"".join(number.to_bytes(8, "big") for number in numbers)
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def _record(  # noqa: PLR0913  # one call, all keywords
+        self,
+        definition: Definition,
+        attempt: Attempt,
+        decision: Decision,
+        *,
+        event: str,
+        payload: bytes,
+        before: Configuration,
+    ) -> Record:
+        self._count += 1
+        return Record(
+            instance=attempt.id,
+            workflow=definition.name,
+            version=attempt.version,
+            fingerprint=definition.fingerprint,
+            event=event,
+            before=configuration_text(before),
+            after=configuration_text(decision.macrostep.after),
+            revision=definition.revision,
+            epoch=self.store.facts.epoch,
+            incarnation=1,
+            key=None,
+            actor=attempt.actor,
+            note=attempt.note,
+            time=attempt.time,
+            token=self._run + self._count.to_bytes(8, "big"),
+            kind=KIND_IMAGE,
+            body=b'{"event":' + payload + b',"image":' + decision.image + b"}",
+        )
+
+    def _draft(
+        self, definition: Definition, record: Record, decision: Decision, *, previous: bytes, secret: bytes
+    ) -> Draft:
+        if len(decision.image) > self.limits.data_bytes_max:
+            raise DataError(
+                f"{definition.name}: the data would have {len(decision.image)} bytes; "
+                f"at most {self.limits.data_bytes_max}"
+            )
+        digest = record_digest(record)
+        return Draft(
+            record=record,
+            previous_hash=previous,
+            record_digest=digest,
+            hash=head_hash(previous, digest, decision.image),
+            image=decision.image,
+            outcome=decision.macrostep.outcome,
+            secret=secret,
+            definition=definition.chart.text,
+        )
+
+    def _commit(self, transaction: Transaction, definition: Definition, draft: Draft, decision: Decision) -> None:
+        """Append and commit; remember only once that has returned."""
+        transaction.append([draft])
+        transaction.commit()
+        if len(self._heads) >= self.limits.heads_max:
+            self._heads.clear()
+        self._heads[draft.record.instance] = Loaded(
+            draft.head(), definition, decision.macrostep.after, decision.image
+        )
+
+    # -- loading -------------------------------------------------------------------------------------------------------
+
+    def _load(self, transaction: Transaction, definition: Definition, instance: str) -> Loaded:
+        if transaction.generation != self._generation:
+            self._heads.clear()
+            self._generation = transaction.generation
+        loaded = self._heads.get(instance)
+        if loaded is None or loaded.definition is not definition:
+            head = transaction.heads([instance]).get(instance)
+            loaded = self._admit(instance, head, definition, sql=transaction)
+            self._heads[instance] = loaded
+        return loaded
+
+    def _admit(
+        self, instance: str, head: Head | None, definition: Definition, *, sql: Transaction | None
+    ) -> Loaded:
+        """Judge a head that was read from the store. Raises Refused for one that cannot be used; writes nothing."""
+        if head is None or (head.workflow and head.workflow != definition.name):
+            found = "" if head is None else f"; that id is an instance of {head.workflow}"
+            raise Refused("unknown_instance", f"there is no instance {instance!r} of {definition.name}{found}")
+        text = None
+        if head.fingerprint != definition.fingerprint:
+            with self.store.reader() as reader:
+                text = reader.definition(head.fingerprint)
+        port = sql if self.store.capabilities.sql else None
+        judgement = judge_head(examine(head, definition, definition_text=text, sql=port))
+        if not judgement.is_usable:
+            raise _unusable(instance, head, judgement)
+        image = head.image
+        if head.fingerprint != definition.fingerprint:
+            image = definition.encode_data(definition.decode_data(image))
+        return Loaded(head, definition, configuration_of(head.configuration), image)
+
+    def read(self, definition: Definition, instance: str) -> Loaded:
+        """Return the last committed head of an instance, judged; what the properties of a handle call."""
+        self._check_turn()
+        with self.store.reader() as reader:
+            head = reader.head(instance)
+        known = self._heads.get(instance)
+        if known is not None and head is not None and known.head == head and known.definition is definition:
+            return known
+        return self._admit(instance, head, definition, sql=None)
+
+    def rows(self, instance: str) -> Sequence[Row]:
+        """Return the journal of an instance, oldest first."""
+        self._check_turn()
+        with self.store.reader() as reader:
+            return reader.journal(instance)
+
+    # -- taking turns --------------------------------------------------------------------------------------------------
+
+    def _check_turn(self) -> None:
+        if self._owner == threading.get_ident():
+            raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
+
+    @contextmanager
+    def _turn(self) -> Iterator[Transaction]:
+        """Take this engine's turn and begin the store's transaction."""
+        self._check_turn()
+        if not self._turn_lock.acquire(timeout=TURN_SECONDS_MAX):
+            raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
+        self._owner = threading.get_ident()
+        try:
+            with self.store.transaction() as transaction:
+                yield transaction
+        except BaseException as error:
+            if not isinstance(error, Refused):
+                self._heads.clear()
+            raise
+        finally:
+            self._owner = None
+            self._turn_lock.release()
+
+    def _new_id(self) -> str:
+        """Return a UUID of version 7 (RFC 9562)."""
+        value = ((self._clock() // 1000) & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+        value = value & ~(0xF << 76) | 0x7 << 76
+        return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+    # -- closing -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the engine and its store. Closing twice is allowed."""
+        self._check_turn()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        """Return the engine."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the engine."""
+        try:
+            self.close()
+        except Closed:
+            logger.debug("closed already")
+
+
+class ReadingSql:
+    """`engine.sql()`: reads the user's tables from outside, as committed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def execute(self, statement: str, parameters: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        """Run one reading statement and return all its rows. Raises SqlFailed for one that writes."""
+        with self._engine.store.reader() as reader:
+            return reader.query(statement, parameters)
+
+
+def _key(draft: Draft, kind: str, key: str, digest: bytes) -> KeyRecord:
+    record = draft.record
+    return KeyRecord(
+        instance=record.instance,
+        kind=kind,
+        key=key,
+        version=record.version,
+        digest=digest,
+        after=record.after,
+        hash=draft.hash,
+        error=None,
+        time=record.time,
+    )
+
+
+def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
+    code = "needs_migration" if judgement.verdict is Verdict.NEEDS_MIGRATION else "instance_unsound"
+    repair = (
+        "open it with the class that wrote it, or migrate it"
+        if code == "needs_migration"
+        else "nothing was loaded or written; run: perdure verify FILE MODULE:CLASS"
+    )
+    return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)

@@ -1,0 +1,93 @@
+"""An event as a caller hands it over: checked, named and encoded before anything is locked or read."""
+
+from typing import Any, ClassVar, Protocol
+
+from attrs import frozen
+
+from statemachine.definition import Definition
+from statemachine.errors import DataError, Refused
+from statemachine.limits import Limits
+
+__all__ = ["AttrsEvent", "Request", "checked_text", "event_of", "request"]
+
+
+class AttrsEvent(Protocol):
+    """An object of an attrs class. (A class variable in a protocol keeps the class itself from passing for one.)"""
+
+    __attrs_attrs__: ClassVar[Any]
+
+
+@frozen(eq=False)
+class Request:
+    """One event to be sent, ready to be decided."""
+
+    name: str
+    event: object
+    payload: bytes
+    key: str | None
+    digest: bytes  # of the event; empty without a key
+    expect_version: int | None
+    actor: str | None
+    roles: tuple[str, ...]
+    note: str | None
+
+
+def event_of(definition: Definition, event: object) -> str:
+    """Return the stored name of an event. Raises Refused `unknown_event`."""
+    try:
+        return definition.event_name(type(event))
+    except KeyError as error:
+        shown = event.__name__ + ", the class itself" if isinstance(event, type) else type(event).__name__
+        raise Refused(
+            "unknown_event", f"{definition.name} has no event {shown}; it has {', '.join(definition.events)}"
+        ) from error
+
+
+def request(  # noqa: PLR0913  # what `send` takes, as keywords
+    definition: Definition,
+    event: object,
+    *,
+    limits: Limits,
+    key: str | None = None,
+    expect_version: int | None = None,
+    actor: str | None = None,
+    roles: tuple[str, ...] = (),
+    note: str | None = None,
+) -> Request:
+    """Check and encode an event and what goes with it. Raises Refused."""
+    name = event_of(definition, event)
+    codec = definition.events[name]
+    try:
+        payload = codec.encode(event)
+    except DataError as error:
+        raise Refused("invalid_payload", str(error)) from error
+    if len(payload) > limits.event_bytes_max:
+        raise Refused("invalid_payload", f"{name} has {len(payload)} bytes; at most {limits.event_bytes_max}")
+    if expect_version is not None and type(expect_version) is not int:
+        raise Refused("invalid_argument", f"expect_version={expect_version!r} is no integer")
+    if type(roles) is not tuple:
+        raise Refused("invalid_argument", f"roles={roles!r} is no tuple; write roles=('manager',)")
+    return Request(
+        name=name,
+        event=event,
+        payload=payload,
+        key=None if key is None else checked_text("key", key, limits.text_bytes_max),
+        digest=b"" if key is None else codec.digest(name, event),
+        expect_version=expect_version,
+        actor=None if actor is None else checked_text("actor", actor, limits.text_bytes_max),
+        roles=roles,
+        note=None if note is None else checked_text("note", note, limits.note_bytes_max),
+    )
+
+
+def checked_text(what: str, value: object, most: int) -> str:
+    """Return a text that can be stored and indexed. Raises Refused `invalid_argument`."""
+    if type(value) is not str or not value:
+        raise Refused("invalid_argument", f"{what}={value!r} is no text, or empty")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise Refused("invalid_argument", f"{what} holds a lone surrogate, which cannot be stored") from error
+    if size > most or "\0" in value:
+        raise Refused("invalid_argument", f"{what} has {size} bytes, or a NUL; at most {most} and no NUL")
+    return value

@@ -1,0 +1,95 @@
+"""The typed handle of one instance: sends events, and reads the last committed head at each access."""
+
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from statemachine.chart import Configuration
+from statemachine.definition import Definition
+from statemachine.events import AttrsEvent, request
+from statemachine.transition import Transition
+
+if TYPE_CHECKING:
+    from statemachine.engine import Engine
+
+__all__ = ["Instance"]
+
+W = TypeVar("W")
+D = TypeVar("D")
+
+
+class Instance(Generic[W, D]):
+    """One instance of a workflow. Holds nothing but its id: every property reads what is committed now.
+
+    Thread-safe. Properties raise Refused (`unknown_instance`, `instance_unsound`, `needs_migration`) and StoreError.
+    """
+
+    __slots__ = ("_definition", "_engine", "id")
+
+    def __init__(self, engine: "Engine", definition: Definition, id: str, /) -> None:  # noqa: A002  # the field's word
+        self._engine = engine
+        self._definition = definition
+        self.id = id
+
+    def send(  # noqa: PLR0913  # what an event goes with, as keywords
+        self,
+        event: AttrsEvent,
+        *,
+        key: str | None = None,
+        expect_version: int | None = None,
+        actor: str | None = None,
+        roles: tuple[str, ...] = (),
+        note: str | None = None,
+    ) -> Transition:
+        """Run one event and return what it did. Durable on return.
+
+        `key` makes it idempotent: the same key and event answer with the transition on record. `expect_version` refuses
+        if the instance has moved on. `roles` are those of the sender. Raises Refused (nothing changed, no key consumed),
+        InvariantBroken, StoreError, and whatever a callback raises; then the transition did not happen.
+        """
+        prepared = request(
+            self._definition,
+            event,
+            limits=self._engine.limits,
+            key=key,
+            expect_version=expect_version,
+            actor=actor,
+            roles=roles,
+            note=note,
+        )
+        return self._engine.fire(self._definition, self.id, prepared)
+
+    @property
+    def configuration(self) -> Configuration:
+        """The active leaves, in document order."""
+        return self._engine.read(self._definition, self.id).configuration
+
+    @property
+    def state(self) -> str | Configuration:
+        """The active leaf, or the tuple of them in a parallel configuration."""
+        configuration = self.configuration
+        return configuration[0] if len(configuration) == 1 else configuration
+
+    @property
+    def data(self) -> D:
+        """A copy of the data."""
+        head = self._engine.read(self._definition, self.id).head
+        return cast("D", self._definition.decode_data(head.image))
+
+    @property
+    def version(self) -> int:
+        """The number of its newest transition."""
+        return self._engine.read(self._definition, self.id).head.version
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended; None while it runs."""
+        return self._engine.read(self._definition, self.id).head.outcome
+
+    def history(self) -> list[Transition]:
+        """Return its transitions, oldest first."""
+        return [Transition(row.record, row.hash) for row in self._engine.rows(self.id)]
+
+    def __repr__(self) -> str:
+        """Show workflow and id."""
+        return f"<Instance {self._definition.name} {self.id}>"
+
+

@@ -1,0 +1,111 @@
+"""From a stored head to something that can be run: gathers the facts that `admission` judges.
+
+Used by the engine at the first load of an instance and by recovery for every instance, so that both see the same.
+"""
+
+from persistence.records import Head, head_hash
+from statemachine.admission import HeadFacts
+from statemachine.chart import Chart, Configuration
+from statemachine.decide import broken_invariant
+from statemachine.definition import Definition
+from statemachine.errors import DataError
+from statemachine.frame import Attempt, SqlPort
+
+__all__ = ["configuration_of", "configuration_text", "examine"]
+
+
+def configuration_text(configuration: Configuration) -> str:
+    """Return a configuration as it is stored. Pure."""
+    return ",".join(configuration)
+
+
+def configuration_of(text: str) -> Configuration:
+    """Return a stored configuration. Pure."""
+    return tuple(text.split(",")) if text else ()
+
+
+def examine(
+    head: Head, definition: Definition | None, *, definition_text: str | None, sql: SqlPort | None
+) -> HeadFacts:
+    """Gather what can be known of one head. `definition_text` is that of the chart that wrote it, if another one."""
+    broken_hash = _broken_hash(head)
+    broken_link = _broken_link(head)
+    same = definition is not None and definition.fingerprint == head.fingerprint
+    unknown, illegal_as_stored = (None, None) if same else _as_stored(head, definition_text)
+    if definition is None or broken_hash is not None:
+        return HeadFacts(
+            mark=head.quarantine,
+            broken_hash=broken_hash,
+            broken_link=broken_link,
+            unknown_definition=unknown,
+            illegal_as_stored=illegal_as_stored,
+            has_class=definition is not None,
+        )
+    illegal = _illegal(head, definition.chart)
+    unreadable, broken = _data(head, definition, sql) if illegal is None else (None, None)
+    return HeadFacts(
+        mark=head.quarantine,
+        broken_link=broken_link,
+        unknown_definition=unknown,
+        illegal_as_stored=illegal_as_stored,
+        same_fingerprint=same,
+        lower_revision=_lower(head, definition),
+        illegal=illegal,
+        unreadable=unreadable,
+        broken_invariant=broken,
+    )
+
+
+def _broken_hash(head: Head) -> str | None:
+    if head_hash(head.previous_hash, head.record_digest, head.image) == head.hash:
+        return None
+    return f"version {head.version}: the image or a hash of its head was changed"
+
+
+def _broken_link(head: Head) -> str | None:
+    if head.tail_hash is None:
+        return f"version {head.version}: its row is missing from the journal"
+    if (head.tail_version, head.tail_hash) != (head.version, head.hash):
+        return f"version {head.version}: head and journal disagree (the journal's row is version {head.tail_version})"
+    return None
+
+
+def _as_stored(head: Head, text: str | None) -> tuple[str | None, str | None]:
+    """Judge against the definition that wrote it, which needs no class."""
+    if text is None:
+        return f"version {head.version}: the definition that wrote it is not in the store", None
+    try:
+        chart = Chart(text)
+    except (KeyError, TypeError, ValueError):
+        return f"version {head.version}: the definition that wrote it is damaged", None
+    if chart.fingerprint != head.fingerprint:
+        return f"version {head.version}: the definition that wrote it was changed", None
+    return None, _illegal(head, chart)
+
+
+def _illegal(head: Head, chart: Chart) -> str | None:
+    reason = chart.legal(configuration_of(head.configuration))
+    return None if reason is None else f"configuration {head.configuration!r}: {reason}"
+
+
+def _lower(head: Head, definition: Definition) -> str | None:
+    if definition.revision >= head.revision:
+        return None
+    return f"it was written by revision {head.revision}; this class is revision {definition.revision}"
+
+
+def _data(head: Head, definition: Definition, sql: SqlPort | None) -> tuple[str | None, str | None]:
+    try:
+        data = definition.decode_data(head.image)
+    except DataError as error:
+        return str(error), None
+    attempt = Attempt(
+        data=data,
+        id=head.instance,
+        version=head.version,
+        time=head.time,
+        sql=sql,
+        configuration=configuration_of(head.configuration),
+    )
+    # Encoded anew: a class that gained fields with defaults writes other bytes for the same data.
+    return None, broken_invariant(definition, attempt, definition.encode_data(data))

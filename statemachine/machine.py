@@ -1,0 +1,97 @@
+"""The one place that knows `transitions`: builds its objects from a declaration.
+
+What a user declares becomes a `HierarchicalMachine` with its states, transitions, conditions and callbacks, by name: the
+definition model that diagrams and other tools of `transitions` read. It is never given a model and never fires:
+`statemachine.chart` compiles it, and `statemachine.step` selects.
+
+Names: states are joined by dots, which a Python name cannot hold. Eventless rules listen to `always:`, rules on the end
+of a region to `done:<region>`; a colon cannot stand in a Python name either.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+from transitions.extensions.nesting import HierarchicalMachine, NestedState, NestedTransition
+
+__all__ = ["ChartMachine", "ChartState", "ChartTransition", "RuleSpec", "StateSpec", "build"]
+
+
+@frozen
+class StateSpec:
+    """One state, as the definition hands it over."""
+
+    name: str
+    kind: str  # atomic, final, compound, parallel
+    children: "tuple[StateSpec, ...]" = ()
+    initial: str | None = None
+    outcome: str | None = None
+    tags: tuple[str, ...] = ()
+    enter: tuple[str, ...] = ()  # names of methods
+    leave: tuple[str, ...] = ()
+
+
+@frozen
+class RuleSpec:
+    """One rule for one event, as the definition hands it over. Source and target are full names of states."""
+
+    order: int
+    event: str
+    sources: tuple[str, ...]
+    target: str | None
+    action: str
+    guard: str | None = None
+    reenter: bool = False
+    roles: tuple[str, ...] = ()
+
+
+class ChartState(NestedState):
+    """A state of `transitions` that also knows its kind, outcome and tags."""
+
+    separator = "."
+
+    def __init__(self, spec: StateSpec) -> None:
+        is_final = spec.kind == "final"
+        super().__init__(spec.name, on_enter=list(spec.enter), on_exit=list(spec.leave), final=is_final)
+        self.initial = [child.name for child in spec.children] if spec.kind == "parallel" else spec.initial
+        self.kind = spec.kind
+        self.outcome = spec.outcome
+        self.tags = spec.tags
+        self.add_substates([ChartState(child) for child in spec.children])
+
+
+class ChartTransition(NestedTransition):
+    """A transition of `transitions` that also knows its rule: order, roles, and whether it re-enters its source."""
+
+    def __init__(self, source: str, dest: str | None, *callbacks: Any, rule: RuleSpec) -> None:  # noqa: ANN401  # transitions' own positional callbacks
+        super().__init__(source, dest, *callbacks)
+        self.rule = rule
+
+
+class ChartMachine(HierarchicalMachine):
+    """A machine without a model: a definition, not something that runs."""
+
+    state_cls = ChartState
+    transition_cls = ChartTransition
+
+
+def build(name: str, states: Sequence[StateSpec], rules: Sequence[RuleSpec]) -> ChartMachine:
+    """Return the machine of a declaration. Its first-level initial state is the one marked by `initial` of its spec."""
+    machine = ChartMachine(
+        model=None,
+        states=[ChartState(spec) for spec in states],
+        initial=None,
+        name=name,
+        auto_transitions=False,
+        send_event=True,
+    )
+    for rule in rules:
+        machine.add_transition(
+            rule.event,
+            list(rule.sources),
+            rule.target,
+            conditions=[] if rule.guard is None else [rule.guard],
+            before=[rule.action],
+            rule=rule,
+        )
+    return machine

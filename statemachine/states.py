@@ -1,0 +1,97 @@
+"""The states of a declaration: what a user writes in the class body, before anything is compiled.
+
+States and regions are known by identity. A region is a class, so that `fulfil.stock.queued` is an attribute that type
+checkers follow; its own class body holds states and nothing else.
+"""
+
+from typing import ClassVar, TypeAlias
+
+from statemachine.errors import DefinitionError
+
+__all__ = ["ANY", "Any_", "Compound", "Final", "Parallel", "Ref", "Region", "State", "children"]
+
+
+class State:
+    """A state without substates.
+
+    `initial=True` marks the one that its parent enters by default; `tags` are words that a caller can select by.
+    """
+
+    def __init__(self, *, initial: bool = False, tags: tuple[str, ...] = ()) -> None:
+        if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):  # pyright: ignore[reportUnnecessaryIsInstance]  # users without a type-checker write ("human")
+            raise DefinitionError("PD119", f"State(tags={tags!r}): tags are a tuple of texts. Write ('human',).")
+        self.initial = initial
+        self.tags = tags
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Take the name that it is bound to in the class body."""
+        self.name = name
+
+    def __call__(self, *arguments: object, **_: object) -> object:
+        """Raise: a state was named like a decorator and hides it."""
+        raise DefinitionError(
+            "PD116",
+            f"state {self.name or arguments!r} is called like a decorator: a state of the same name hides "
+            "on, done, always or another helper. Rename the state.",
+        )
+
+    def __repr__(self) -> str:
+        """Show kind and name."""
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Final(State):
+    """A state that ends its parent; at the top level it ends the instance, with `outcome` (default: its name)."""
+
+    def __init__(self, *, outcome: str | None = None, initial: bool = False, tags: tuple[str, ...] = ()) -> None:
+        super().__init__(initial=initial, tags=tags)
+        self.outcome = outcome
+
+
+class Region:
+    """A state with substates. Use `Compound` (one of them is active) or `Parallel` (all of them are)."""
+
+    is_initial: ClassVar[bool] = False
+    region_tags: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, *, initial: bool = False, tags: tuple[str, ...] = ()) -> None:
+        """Take the options of a region's class line, and refuse what is no state."""
+        super().__init_subclass__()
+        cls.is_initial = initial
+        cls.region_tags = tags
+        for name, value in vars(cls).items():
+            if not name.startswith("__") and not _is_state(value) and name not in {"is_initial", "region_tags"}:
+                raise DefinitionError(
+                    "PD115",
+                    f"region {cls.__name__!r} holds {name!r}, which is no state. Regions hold only states; "
+                    "rules and helpers stand in the workflow's body.",
+                )
+
+
+def _is_state(value: object) -> bool:
+    return isinstance(value, State) or (isinstance(value, type) and issubclass(value, Region))
+
+
+class Compound(Region):
+    """A region of which exactly one substate is active."""
+
+
+class Parallel(Region):
+    """A region of which all substates are active at once."""
+
+
+class Any_:  # noqa: N801  # typing.Any is another thing
+    """The type of `ANY`."""
+
+
+ANY = Any_()
+"""Every state of the workflow, as the source of a rule; rules of the states themselves win over it."""
+
+Ref: TypeAlias = State | type[Compound] | type[Parallel]
+"""What a rule may name as source or target."""
+
+
+def children(owner: type) -> dict[str, Ref]:
+    """Return the states that stand in one class body, by name, in source order. Pure."""
+    return {name: value for name, value in vars(owner).items() if _is_state(value)}

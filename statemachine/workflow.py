@@ -1,0 +1,121 @@
+"""The class a user writes, and the surface of its frame.
+
+Defining a subclass compiles it (`statemachine.definition`). An object of it is a frame: what `self` is in a callback,
+bound to one attempt; made with plain data it is one for a unit test. There is no metaclass, because type checkers would
+stop checking the keywords of the class line.
+"""
+
+from datetime import datetime
+from random import Random
+from typing import TYPE_CHECKING, Any, Generic
+
+from statemachine.definition import Definition, define_workflow
+from statemachine.errors import FrameError
+from statemachine.frame import Attempt, Sql
+from statemachine.rules import MISSING
+from statemachine.states import Ref
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    D = TypeVar("D", default=None)
+else:
+    from typing import TypeVar
+
+    D = TypeVar("D")
+
+__all__ = ["Workflow", "definition_of"]
+
+
+class Workflow(Generic[D]):
+    """A statechart with typed data.
+
+    Class keywords: `revision` numbers the definition (required); `name` is the stored name, by default the class name;
+    `abstract=True` marks a base that is not complete by itself.
+    """
+
+    __slots__ = ("_attempt",)
+    _attempt: Attempt
+
+    if TYPE_CHECKING:
+
+        def __init_subclass__(cls, *, revision: int, name: str | None = None, abstract: bool = False) -> None:
+            """Compile the class. Raises DefinitionError."""
+
+    else:
+
+        def __init_subclass__(cls, *, revision=MISSING, name=None, abstract=False) -> None:
+            """Compile the class. Raises DefinitionError."""
+            super().__init_subclass__()
+            definition = define_workflow(cls, revision=revision, name=name, abstract=abstract)
+            type.__setattr__(cls, "__definition__", definition)
+
+    def __init__(self, data: D, /) -> None:
+        """Make a frame for a unit test: `Order(OrderData()).submit(Submit("lamp", 1))`."""
+        object.__setattr__(self, "_attempt", Attempt(data=data))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Raise: what is to last belongs in `self.data`."""
+        raise FrameError(f"{type(self).__name__}.{name} cannot be assigned: a frame is thrown away. Use self.data.")
+
+    @property
+    def data(self) -> D:
+        """The instance's variables: a working copy of this attempt."""
+        data: D = self._attempt.data
+        return data
+
+    @property
+    def id(self) -> str:
+        """The instance's id."""
+        return self._attempt.id
+
+    @property
+    def version(self) -> int:
+        """The version that this attempt would write."""
+        return self._attempt.version
+
+    @property
+    def now(self) -> datetime:
+        """The time of this attempt in UTC, from the engine's clock; it never goes back within an instance."""
+        return self._attempt.now
+
+    @property
+    def random(self) -> Random:
+        """A generator of random numbers that gives the same ones when this attempt is run again."""
+        return self._attempt.random
+
+    def new_id(self) -> str:
+        """Return a new UUID (version 7) that is the same one when this attempt is run again."""
+        return self._attempt.new_id()
+
+    @property
+    def actor(self) -> str | None:
+        """Who sent the event."""
+        return self._attempt.actor
+
+    @property
+    def note(self) -> str | None:
+        """What the sender remarked."""
+        return self._attempt.note
+
+    @property
+    def sql(self) -> Sql:
+        """The user's own tables in the same transaction."""
+        return Sql(self._attempt)
+
+    def is_in(self, state: Ref) -> bool:
+        """Say whether a state or region is active."""
+        return definition_of(type(self)).is_in(state, self._attempt.configuration)
+
+    def raise_(self, event: object) -> None:
+        """Raise an internal event: taken in the same macrostep, after this microstep. Unhandled it is dropped."""
+        definition = definition_of(type(self))
+        self._attempt.raised.append((definition.event_name(type(event)), event))
+
+
+def definition_of(workflow: type[Any]) -> Definition:
+    """Return the compiled form of a workflow class. Raises DefinitionError for what is none."""
+    definition: Definition | None = getattr(workflow, "__definition__", None)
+    if definition is None:
+        raise TypeError(f"{workflow!r} is no workflow class")
+    return definition

@@ -1,0 +1,1 @@
+"""The tests; a package, so that a folder here may bear the name of the package that it tests."""
