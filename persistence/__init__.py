@@ -15,6 +15,7 @@ from persistence.errors import (
     NewerFormat,
     NoSql,
     NotADatabase,
+    NotFound,
     ReadOnlyStore,
     SqlFailed,
     StoreError,
@@ -23,6 +24,7 @@ from persistence.errors import (
 )
 from persistence.memory import MemoryStore
 from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Sealed, StoreFacts
+from persistence.shared_name import check_shared_name
 from persistence.store import Capabilities, Reader, Store, Transaction, Value
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ __all__ = [
     "NewerFormat",
     "NoSql",
     "NotADatabase",
+    "NotFound",
     "Quarantine",
     "ReadOnlyStore",
     "Reader",
@@ -59,6 +62,8 @@ __all__ = [
     "Value",
     "WrongLevel",
 ]
+
+check_shared_name()
 
 
 def __getattr__(name: str) -> object:

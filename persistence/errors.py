@@ -14,6 +14,7 @@ __all__ = [
     "NewerFormat",
     "NoSql",
     "NotADatabase",
+    "NotFound",
     "ReadOnlyStore",
     "SqlFailed",
     "StoreError",
@@ -88,6 +89,12 @@ class CannotOpen(StoreError):
     """The file cannot be opened: its folder is missing, it is a folder, or the rights do not allow it."""
 
     code = "PS309"
+
+
+class NotFound(CannotOpen):
+    """There is no such file or folder."""
+
+    code = "PS314"
 
 
 class Closed(StoreError):

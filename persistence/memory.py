@@ -65,6 +65,10 @@ class MemoryTransaction:
         rows = self._contents.journals.get(instance, [])
         return next((row for row in rows if row.record.version == version), None)
 
+    def definition(self, fingerprint: bytes) -> str | None:
+        """Read the canonical text of a chart."""
+        return self._contents.definitions.get(fingerprint)
+
     @contextmanager
     def member(self) -> Iterator[None]:
         """Bound one decision; there is no SQL that would have to be undone."""
@@ -127,6 +131,10 @@ class MemoryReader:
         """Read the transitions of one instance, oldest first."""
         return list(self._contents.journals.get(instance, []))
 
+    def row(self, instance: str, version: int) -> Row | None:
+        """Read one transition of an instance."""
+        return next((row for row in self.journal(instance) if row.record.version == version), None)
+
     def keys(self, instance: str) -> list[KeyRecord]:
         """Read all keys of one instance, by version."""
         found = [key for key in self._contents.keys.values() if key.instance == instance]
@@ -140,7 +148,7 @@ class MemoryReader:
         """Read the canonical text of a chart."""
         return self._contents.definitions.get(fingerprint)
 
-    def query(self, statement: str, parameters: Sequence[Value]) -> list[tuple[Value, ...]]:
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Raise NoSql."""
         raise NoSql(NO_SQL)
 

@@ -50,6 +50,10 @@ class Transaction(Protocol):
         """Read one transition of an instance, or None."""
         ...
 
+    def definition(self, fingerprint: bytes) -> str | None:
+        """Read the canonical text of a chart, or None."""
+        ...
+
     def member(self) -> AbstractContextManager[None]:
         """Bound one decision: if it raises, what the user's SQL wrote inside it is undone."""
         ...
@@ -86,6 +90,10 @@ class Reader(Protocol):
         """Read the transitions of one instance, oldest first, as far as the chain of rows can be followed."""
         ...
 
+    def row(self, instance: str, version: int) -> Row | None:
+        """Read one transition of an instance, or None."""
+        ...
+
     def keys(self, instance: str) -> list[KeyRecord]:
         """Read all keys of one instance."""
         ...
@@ -98,8 +106,8 @@ class Reader(Protocol):
         """Read the canonical text of a chart, or None."""
         ...
 
-    def query(self, statement: str, parameters: Sequence[Value]) -> list[tuple[Value, ...]]:
-        """Run one reading statement of the user's. Raises NoSql where there is no SQL."""
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        """Run one reading statement of the user's; `writable` changes nothing. Raises NoSql where there is no SQL."""
         ...
 
 

@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar, cast
 
 from attrs import define
 
-from persistence import Busy, Closed, Head, NoSql, Row, SQLiteStore, Store, Transaction, Value
+from persistence import Busy, Closed, Head, NoSql, Reader, Row, SQLiteStore, Store, Transaction, Value
 from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, genesis, head_hash, record_digest
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.chart import Configuration
@@ -378,23 +378,18 @@ class Engine:
         loaded = self._heads.get(instance)
         if loaded is None or loaded.definition is not definition:
             head = transaction.heads([instance]).get(instance)
-            loaded = self._admit(instance, head, definition, sql=transaction)
+            loaded = self._admit(head, definition, instance=instance, source=transaction)
             self._heads[instance] = loaded
         return loaded
 
     def _admit(
-        self, instance: str, head: Head | None, definition: Definition, *, sql: Transaction | None
+        self, head: Head | None, definition: Definition, *, instance: str, source: Transaction | Reader
     ) -> Loaded:
         """Judge a head that was read from the store. Raises Refused for one that cannot be used; writes nothing."""
         if head is None or (head.workflow and head.workflow != definition.name):
             found = "" if head is None else f"; that id is an instance of {head.workflow}"
             raise Refused("unknown_instance", f"there is no instance {instance!r} of {definition.name}{found}")
-        text = None
-        if head.fingerprint != definition.fingerprint:
-            with self.store.reader() as reader:
-                text = reader.definition(head.fingerprint)
-        port = sql if self.store.capabilities.sql else None
-        judgement = judge_head(examine(head, definition, definition_text=text, sql=port))
+        judgement = judge_head(examine(head, definition, source=source, has_sql=self.store.capabilities.sql))
         if not judgement.is_usable:
             raise _unusable(instance, head, judgement)
         image = head.image
@@ -407,10 +402,10 @@ class Engine:
         self._check_turn()
         with self.store.reader() as reader:
             head = reader.head(instance)
-        known = self._heads.get(instance)
-        if known is not None and head is not None and known.head == head and known.definition is definition:
-            return known
-        return self._admit(instance, head, definition, sql=None)
+            known = self._heads.get(instance)
+            if known is not None and head is not None and known.head == head and known.definition is definition:
+                return known
+            return self._admit(head, definition, instance=instance, source=reader)
 
     def rows(self, instance: str) -> Sequence[Row]:
         """Return the journal of an instance, oldest first."""
@@ -478,7 +473,7 @@ class ReadingSql:
     def execute(self, statement: str, parameters: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         """Run one reading statement and return all its rows. Raises SqlFailed for one that writes."""
         with self._engine.store.reader() as reader:
-            return reader.query(statement, parameters)
+            return reader.execute(statement, parameters, writable=False)
 
 
 def _key(draft: Draft, kind: str, key: str, digest: bytes) -> KeyRecord:

@@ -3,7 +3,8 @@
 Used by the engine at the first load of an instance and by recovery for every instance, so that both see the same.
 """
 
-from persistence.records import Head, head_hash
+from persistence.records import Head, Row, head_hash, record_digest
+from persistence.store import Reader, Transaction
 from statemachine.admission import HeadFacts
 from statemachine.chart import Chart, Configuration
 from statemachine.decide import broken_invariant
@@ -24,14 +25,16 @@ def configuration_of(text: str) -> Configuration:
     return tuple(text.split(",")) if text else ()
 
 
-def examine(
-    head: Head, definition: Definition | None, *, definition_text: str | None, sql: SqlPort | None
-) -> HeadFacts:
-    """Gather what can be known of one head. `definition_text` is that of the chart that wrote it, if another one."""
+def examine(head: Head, definition: Definition | None, *, source: Transaction | Reader, has_sql: bool) -> HeadFacts:
+    """Gather what can be known of one head and its journal row.
+
+    `source` is where the head was read: the row, the definition that wrote it, and what invariants read of the user's
+    tables come from the same view of the store.
+    """
     broken_hash = _broken_hash(head)
-    broken_link = _broken_link(head)
+    broken_link = _broken_link(head, source.row(head.instance, head.version))
     same = definition is not None and definition.fingerprint == head.fingerprint
-    unknown, illegal_as_stored = (None, None) if same else _as_stored(head, definition_text)
+    unknown, illegal_as_stored = (None, None) if same else _as_stored(head, source.definition(head.fingerprint))
     if definition is None or broken_hash is not None:
         return HeadFacts(
             mark=head.quarantine,
@@ -42,7 +45,7 @@ def examine(
             has_class=definition is not None,
         )
     illegal = _illegal(head, definition.chart)
-    unreadable, broken = _data(head, definition, sql) if illegal is None else (None, None)
+    unreadable, broken = _data(head, definition, source if has_sql else None) if illegal is None else (None, None)
     return HeadFacts(
         mark=head.quarantine,
         broken_link=broken_link,
@@ -62,12 +65,22 @@ def _broken_hash(head: Head) -> str | None:
     return f"version {head.version}: the image or a hash of its head was changed"
 
 
-def _broken_link(head: Head) -> str | None:
-    if head.tail_hash is None:
-        return f"version {head.version}: its row is missing from the journal"
-    if (head.tail_version, head.tail_hash) != (head.version, head.hash):
-        return f"version {head.version}: head and journal disagree (the journal's row is version {head.tail_version})"
-    return None
+def _broken_link(head: Head, tail: Row | None) -> str | None:
+    """Compare a head with the record it stands for: the record is proven by its digest, the head's columns by it."""
+    where = f"version {head.version}"
+    if tail is None:
+        return f"{where}: its row is missing from the journal"
+    record = tail.record
+    if record_digest(record) != head.record_digest or tail.hash != head.hash:
+        return f"{where}: head and journal disagree, or the row was changed"
+    differing = [name for name in _SHARED if getattr(record, name) != getattr(head, name)]
+    if record.after != head.configuration:
+        differing.append("configuration")
+    return f"{where}: the head's {', '.join(differing)} was changed" if differing else None
+
+
+_SHARED = ("instance", "workflow", "version", "fingerprint", "revision", "epoch", "incarnation", "time")
+"""What a head repeats of its record, under the same name."""
 
 
 def _as_stored(head: Head, text: str | None) -> tuple[str | None, str | None]:

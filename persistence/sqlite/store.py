@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 import apsw
 
-from persistence.errors import Busy, CannotOpen, Closed, Corrupt, InDoubt, NewerFormat, ReadOnlyStore, WrongLevel
+from persistence.errors import Busy, CannotOpen, Closed, Corrupt, InDoubt, NewerFormat, NotFound, ReadOnlyStore, WrongLevel
 from persistence.records import Head, KeyRecord, Row, Sealed, StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.connection import BUSY_MS_MAX, Log, connect, set_level
@@ -28,6 +28,7 @@ from persistence.sqlite.transaction import (
     NO_SEAL,
     Memory,
     SQLiteTransaction,
+    read_definition,
     read_head,
     read_keys,
     read_rows,
@@ -66,6 +67,11 @@ class SQLiteReader:
         """Read the transitions of one instance, oldest first."""
         return read_rows(self._connection, instance)
 
+    def row(self, instance: str, version: int) -> Row | None:
+        """Read one transition of an instance."""
+        rows = read_rows(self._connection, instance, versions=(version, version))
+        return rows[0] if rows else None
+
     def keys(self, instance: str) -> list[KeyRecord]:
         """Read all keys of one instance."""
         return read_keys(self._connection, instance)
@@ -78,12 +84,11 @@ class SQLiteReader:
 
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart."""
-        with explained(self._connection.filename):
-            row = self._connection.execute(statements.DEFINITION_TEXT, (fingerprint,)).fetchone()
-        return None if row is None else row[0]
+        return read_definition(self._connection, fingerprint)
 
-    def query(self, statement: str, parameters: Sequence[Value]) -> list[tuple[Value, ...]]:
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Run one reading statement of the user's."""
+        del writable  # nothing is, here
         return self._user.run(statement, parameters, writable=False)
 
 
@@ -116,9 +121,9 @@ class SQLiteStore:
         self._is_open = False
         self._in_doubt: str | None = None
         if not os.path.isdir(os.path.dirname(self.path) or "."):  # noqa: PTH112, PTH120  # os.path is what takes any PathLike
-            raise CannotOpen(f"{self.path}: its folder does not exist; make it first")
+            raise NotFound(f"{self.path}: its folder does not exist; make it first")
         if read_only and not os.path.exists(self.path):  # noqa: PTH110  # as above
-            raise CannotOpen(f"{self.path}: there is no such file")
+            raise NotFound(f"{self.path}: there is no such file")
         self._writer = connect(self.path, vfs=vfs, read_only=read_only)
         self._reader: apsw.Connection | None = None
         try:

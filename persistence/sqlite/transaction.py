@@ -81,6 +81,10 @@ class SQLiteTransaction:
         rows = read_rows(self._connection, instance, versions=(version, version))
         return rows[0] if rows else None
 
+    def definition(self, fingerprint: bytes) -> str | None:
+        """Read the canonical text of a chart."""
+        return read_definition(self._connection, fingerprint)
+
     @contextmanager
     def member(self) -> Iterator[None]:
         """Bound one decision: what its SQL wrote is undone if it raises, and its foreign keys must hold at its end."""
@@ -243,3 +247,10 @@ def read_keys(connection: apsw.Connection, instance: str) -> list[KeyRecord]:
     with explained(connection.filename):
         found = connection.execute(statements.KEYS, (instance,)).fetchall()
     return [KeyRecord(instance, *values) for values in found]
+
+
+def read_definition(connection: apsw.Connection, fingerprint: bytes) -> str | None:
+    """Read the canonical text of a chart, or None."""
+    with explained(connection.filename):
+        row = connection.execute(statements.DEFINITION_TEXT, (fingerprint,)).fetchone()
+    return None if row is None else row[0]

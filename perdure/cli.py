@@ -1,0 +1,140 @@
+"""The command `perdure`. Everything but click is imported when a command runs, so that `--help` answers at once.
+
+Exit codes: 0 fine · 1 findings · 2 usage · 3 refused · 4 conflict · 5 not found · 6 busy.
+"""
+
+import sys
+from collections.abc import Callable
+
+
+import click
+
+__all__ = ["main"]
+
+
+EXIT_FINDINGS = 1
+EXIT_REFUSED = 3
+EXIT_CONFLICT = 4
+EXIT_NOT_FOUND = 5
+EXIT_BUSY = 6
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="perdure")
+def cli() -> None:
+    """Durable state machines: each transition is one SQLite transaction, and recovery proves where it stands.
+
+    \b
+    New here?            perdure demo
+    Is this file sound?  perdure verify shop.db
+    Something odd?       perdure doctor
+
+    Exit codes: 0 fine, 1 findings, 2 usage, 3 refused, 4 conflict, 5 not found, 6 busy.
+    """  # noqa: D301  # \b is click's word for "keep these lines"
+
+
+@cli.command()
+@click.option("--seed", type=click.IntRange(min=0), help="Repeat a run: the same events, killed at the same points.")
+@click.option("--keep", is_flag=True, help="Keep the database, as ./perdure-demo.db.")
+@click.option("--break", "break_", is_flag=True, help="Plant a lost transition: the check must find it and exit 1.")
+def demo(*, seed: int | None, keep: bool, break_: bool) -> int:
+    """Run an order workflow under real SIGKILLs and check that nothing was lost or done twice.
+
+    A child process fires events at many orders and is killed at drawn points of a transition, started again, and
+    finishes. Takes a few seconds and writes to a temporary folder.
+    """
+    from perdure.demo.command import run
+
+    return run(seed=seed, keep=keep, break_=break_)
+
+
+@cli.command()
+@click.argument("file", type=click.Path())
+@click.argument("workflows", nargs=-1, metavar="[MODULE:CLASS]…")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the report.")
+def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
+    """Check every chain, image, configuration, key and seal of FILE. Reads only.
+
+    With the classes of its workflows the data is read too; without them each instance is judged by chain, digests and the
+    stored definition, and reported as NOT READ.
+
+    \b
+      perdure verify shop.db                 chains and seals
+      perdure verify shop.db shop:Order      and whether the data fits Order
+      perdure verify shop.db -o json         the certificate, for a program
+
+    Exit code 1 if anything was found that a person must look at.
+    """  # noqa: D301  # \b is click's word for "keep these lines"
+    import recovery
+    from perdure.loading import workflow_class
+
+    classes = [workflow_class(name) for name in workflows]
+    report = recovery.verify(file, *classes, progress=_bar("verify"))
+    click.echo(report.to_json() if output == "json" else str(report))
+    return 0 if report.is_clean else EXIT_FINDINGS
+
+
+@cli.command()
+def doctor() -> int:
+    """Say which versions run here, and whether the packages are Perdure's own."""
+    import persistence  # raises if the import name was taken over
+    from perdure.loading import versions
+
+    for name, value in versions().items():
+        click.echo(f"{name:<14}{value}")
+    click.echo(f"{'packages':<14}Perdure's own ({len(persistence.__all__)} names in persistence)")
+    return 0
+
+
+def _bar(label: str) -> "Callable[[int, int], None] | None":
+    """Return a progress callback that draws a bar on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        if done == total or done % 256 == 0:
+            ending = "\r\033[K" if done == total else ""
+            click.echo(f"\r{label} {done}/{total} {ending}", nl=False, err=True)
+
+    return show
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code that stands for an error of ours; None for one that is not."""
+    import persistence
+    from statemachine.errors import DefinitionError, Refused
+
+    table: tuple[tuple[type[Exception], int], ...] = (
+        (persistence.Busy, EXIT_BUSY),
+        (persistence.Conflict, EXIT_CONFLICT),
+        (persistence.NotFound, EXIT_NOT_FOUND),
+        (persistence.StoreError, EXIT_REFUSED),
+        (Refused, EXIT_REFUSED),
+        (DefinitionError, EXIT_REFUSED),
+    )
+    return next((code for kind, code in table if isinstance(error, kind)), None)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code: object = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except ImportError as error:
+        if "PS320" not in str(error):
+            raise
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_REFUSED)
+    except Exception as error:
+        known = _exit_code(error)
+        if known is None:
+            raise
+        click.echo(str(error), err=True)
+        sys.exit(known)
+    sys.exit(code if isinstance(code, int) else 0)
+
+

@@ -1,0 +1,47 @@
+"""What the commands need from outside: a user's class by its name, and the versions that run here."""
+
+import importlib
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from statemachine import Workflow
+
+__all__ = ["versions", "workflow_class"]
+
+
+def workflow_class(name: str) -> type[Workflow[Any]]:
+    """Return the workflow class `module:Class`, looked up from the current folder too. Raises click.UsageError."""
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise click.UsageError(f"{name!r} names no class. Write module:Class, for example shop.orders:Order.")
+    if os.getcwd() not in sys.path:  # noqa: PTH109  # sys.path holds texts
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as above
+    try:
+        found: object = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"{name!r}: there is no module {error.name!r} here or on the path.") from error
+    except AttributeError as error:
+        raise click.UsageError(f"{name!r}: {error}.") from error
+    if not (isinstance(found, type) and issubclass(found, Workflow)):
+        raise click.UsageError(f"{name!r} is no workflow class. Name a subclass of statemachine.Workflow.")
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that takes part, by name."""
+    from persistence.sqlite import sqlite_version
+
+    found = {"python": platform.python_version(), "SQLite": sqlite_version()}
+    for name in ("perdure", "transitions", "apsw", "attrs", "cattrs", "click", "python-statemachine"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
