@@ -1,4 +1,4 @@
-"""Sell, charge, pick and ship an order: nested and parallel states, guards, roles, an invariant, and the user's own rows."""
+"""Sell, charge, pick and ship an order: nested and parallel states, guards, roles, an invariant, own rows."""
 
 from attrs import define, frozen
 
@@ -11,21 +11,32 @@ SCHEMA = "create table if not exists stock (sku text primary key, n int)"
 class Submit:
     sku: str
     total: int
+
+
 @frozen
 class Approve:
     by: str
+
+
 @frozen
 class Charged:
     charge: str
+
+
 @frozen
 class Picked:
     bin: str
+
+
 @frozen
 class Labelled:
     tracking: str
+
+
 @frozen
 class Cancel:
     why: str = ""
+
 
 @define
 class OrderData:
@@ -35,19 +46,23 @@ class OrderData:
     charge: str | None = None
     tracking: str | None = None
 
+
 class Order(Workflow[OrderData], revision=1):
     """Sell, charge, pick and ship one order."""
 
     cart = State(initial=True)
     review = State(tags=("human",))
     charging = State()
+
     class fulfil(Parallel):
         class stock(Compound):
             queued = State(initial=True)
             picked = Final()
+
         class parcel(Compound):
             wanted = State(initial=True)
             labelled = Final()
+
     shipped = Final()
     cancelled = Final(outcome="cancelled")
 
@@ -65,15 +80,19 @@ class Order(Workflow[OrderData], revision=1):
     @on(Approve, review, to=charging, roles=("manager",))
     def approve(self, event: Approve) -> None:
         self.data.approver = event.by
+
     @on(Charged, charging, to=fulfil)
     def charged(self, event: Charged) -> None:
         self.data.charge = event.charge
+
     @on(Picked, fulfil.stock.queued, to=fulfil.stock.picked)
     def picked(self, event: Picked) -> None:
         self.sql.execute("update stock set n = n - 1 where sku = ?", (self.data.sku,))
+
     @on(Labelled, fulfil.parcel.wanted, to=fulfil.parcel.labelled)
     def labelled(self, event: Labelled) -> None:
         self.data.tracking = event.tracking
+
     @done(fulfil, to=shipped)
     def ship(self) -> None: ...
     @on(Cancel, cart, review, to=cancelled)

@@ -6,7 +6,6 @@ Exit codes: 0 fine · 1 findings · 2 usage · 3 refused · 4 conflict · 5 not 
 import sys
 from collections.abc import Callable
 
-
 import click
 
 __all__ = ["main"]
@@ -55,8 +54,8 @@ def demo(*, seed: int | None, keep: bool, break_: bool) -> int:
 def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
     """Check every chain, image, configuration, key and seal of FILE. Reads only.
 
-    With the classes of its workflows the data is read too; without them each instance is judged by chain, digests and the
-    stored definition, and reported as NOT READ.
+    With the classes of its workflows the data is read too; without them each instance is judged by chain, digests and
+    the stored definition, and reported as NOT READ.
 
     \b
       perdure verify shop.db                 chains and seals
@@ -136,5 +135,3 @@ def main() -> None:
         click.echo(str(error), err=True)
         sys.exit(known)
     sys.exit(code if isinstance(code, int) else 0)
-
-

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -29,9 +29,13 @@ def workflow_class(name: str) -> type[Workflow[Any]]:
         raise click.UsageError(f"{name!r}: there is no module {error.name!r} here or on the path.") from error
     except AttributeError as error:
         raise click.UsageError(f"{name!r}: {error}.") from error
-    if not (isinstance(found, type) and issubclass(found, Workflow)):
+    if not _is_workflow(found):
         raise click.UsageError(f"{name!r} is no workflow class. Name a subclass of statemachine.Workflow.")
-    return found
+    return cast("type[Workflow[Any]]", found)
+
+
+def _is_workflow(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, Workflow)
 
 
 def versions() -> dict[str, str]:

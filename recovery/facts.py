@@ -6,6 +6,7 @@ definition that wrote it. Guards and actions never run, so new code cannot rewri
 """
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from attrs import evolve, field, frozen
 
@@ -130,10 +131,10 @@ def _broken_row(row: Row, version: int, previous: bytes, before: str) -> str | N
 
 
 def _image(row: Row) -> bytes:
-    body = loads(row.record.body)
+    body: object = loads(row.record.body)
     if not isinstance(body, dict) or "image" not in body:
         raise DataError("there is no image in it")
-    return dumps(body["image"])
+    return dumps(cast("dict[str, object]", body)["image"])
 
 
 def _illegal_row(row: Row, chart: Callable[[bytes], Chart | None]) -> str | None:
@@ -161,7 +162,7 @@ def _broken_key(keys: list[KeyRecord], rows: list[Row]) -> str | None:
 
 
 def lane_facts(reader: Reader, *, chained: int) -> LaneFacts:
-    """Recompute every seal, in the order of the commits. `chained` is how many rows the chains of all instances hold."""
+    """Recompute every seal, in the order of the commits. `chained` is how many rows all chains hold together."""
     broken: list[str] = []
     seal, hashes, first, last, rows = NO_SEAL, list[bytes](), 1, 0, 0
     for row in reader.lane():

@@ -43,8 +43,8 @@ def recover(
 ) -> RecoveryReport:
     """Judge the live heads (`heads`) or every chain (`full`) of a store, and set aside what is damaged.
 
-    Everything else stays usable. Durable on return. Safe beside live writers. Raises StoreError children, ValueError for
-    an unknown level.
+    Everything else stays usable. Durable on return. Safe beside live writers. Raises StoreError children, and
+    ValueError for an unknown level.
     """
     if level not in {"heads", "full"}:
         raise ValueError(f"level {level!r} is unknown; use 'heads' or 'full'")

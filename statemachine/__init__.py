@@ -1,4 +1,4 @@
-"""Durable state machines: declare a workflow as a class of states, fire events, and each transition is one transaction."""
+"""Durable state machines: a workflow is a class of states, and each event is one transition in one transaction."""
 
 import logging
 

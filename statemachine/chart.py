@@ -1,7 +1,7 @@
 """The compiled, frozen form of a workflow: nodes in document order, rules per node, what is legal, and its fingerprint.
 
-A `Chart` is read from the objects of a `transitions` machine once, when the class is defined. Pure: no clock, no I/O, and
-no state but caches that hold what could be computed again.
+A `Chart` is read from the objects of a `transitions` machine once, when the class is defined. Pure: no clock, no I/O,
+and no state but caches that hold what could be computed again.
 
 Words: a *node* is a state or region by its full name (`fulfil.stock.queued`); a *configuration* is the tuple of active
 leaves in document order. A configuration is legal if and only if, of the active nodes (leaves and their ancestors),
@@ -47,7 +47,7 @@ class Node:
     enter: tuple[str, ...]  # names of callbacks
     leave: tuple[str, ...]
     path: "tuple[Node, ...]" = field(repr=False)  # itself, its parent, … without the root
-    children: "list[Node]" = field(factory=list, repr=False)
+    children: "list[Node]" = field(repr=False)
 
     def is_descendant(self, other: "Node") -> bool:
         """Say whether it lies inside another node, at any depth; a node is no descendant of itself."""
@@ -90,7 +90,7 @@ class Chart:
         description: dict[str, Any] = json.loads(text)
         self.text = text
         self.fingerprint = sha256(text.encode()).digest()
-        self.root = Node("", 0, "compound", None, description["initial"], None, (), (), ())
+        self.root = Node("", 0, "compound", None, description["initial"], None, (), (), (), [])
         self.nodes = {"": self.root}
         self._add_nodes(description["states"], self.root)
         self.rules = tuple(self._rule(order, one) for order, one in enumerate(description["rules"]))
@@ -105,7 +105,7 @@ class Chart:
             name = f"{parent.name}.{state['name']}" if parent.name else state["name"]
             initial = f"{name}.{state['initial']}" if "initial" in state else None
             hooks = tuple(state.get("enter", ())), tuple(state.get("leave", ()))
-            node = Node(name, len(self.nodes), state["kind"], parent, initial, state.get("outcome"), *hooks, ())
+            node = Node(name, len(self.nodes), state["kind"], parent, initial, state.get("outcome"), *hooks, (), [])
             object.__setattr__(node, "path", (node, *parent.path))  # it holds itself: made once, frozen from here on
             parent.children.append(node)
             self.nodes[name] = node
@@ -198,9 +198,20 @@ class EventLike(Protocol):
 class MachineLike(Protocol):
     """What the compiler reads of a machine."""
 
-    states: Mapping[str, Any]
-    events: Mapping[str, Any]
-    initial: Any
+    @property
+    def states(self) -> Mapping[str, Any]:
+        """States of the first level, by name."""
+        ...
+
+    @property
+    def events(self) -> Mapping[str, Any]:
+        """Events by name."""
+        ...
+
+    @property
+    def initial(self) -> Any:
+        """The name of the initial state of the first level."""
+        ...
 
 
 def compile_chart(machine: MachineLike, *, schemas: Mapping[str, object]) -> Chart:
@@ -239,7 +250,7 @@ def _rules(machine: MachineLike) -> list[dict[str, object]]:
     return [rule for _, rule in sorted(found, key=lambda pair: pair[0])]
 
 
-def _rule(event: str, transition: Any) -> dict[str, object]:  # noqa: ANN401  # an object of the machine's
+def _rule(event: str, transition: Any) -> dict[str, object]:  # an object of the machine's
     guards = [condition.func for condition in transition.conditions]
     optional = {
         "target": transition.dest,

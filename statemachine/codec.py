@@ -1,12 +1,12 @@
 """Typed values to canonical bytes and back, losing nothing: what would not come back as it was is refused.
 
 The types are on a list of our own, because cattrs gives hooks for types that it cannot round-trip and coerces values
-(`bool("false")` is True). Both directions are strict: exact types, no unknown key, no missing key without a default,
-no NaN or infinity, no lone surrogate, no integer beyond 64 bits. One thing is widened: an int in a float's place becomes
+(`bool("false")` is True). Both directions are strict: exact types, no unknown key, no missing key without a default, no
+NaN or infinity, no lone surrogate, no integer beyond 64 bits. One thing is widened: an int in a float's place becomes
 that float, if it is exactly that number.
 
-The canonical encoding is JSON in UTF-8, without spaces, keys in the order of the fields (a dict's in its own), floats as
-Python's `repr`. Encoding what was decoded gives the same bytes.
+The canonical encoding is JSON in UTF-8, without spaces, keys in the order of the fields (a dict's in its own), floats
+as Python's `repr`. Encoding what was decoded gives the same bytes.
 """
 
 import json
@@ -14,13 +14,17 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any, TypeVar, cast
 
 import attrs
 import cattrs
 from cattrs import Converter
+from cattrs.cols import (
+    list_structure_factory,
+    mapping_structure_factory,  # pyright: ignore[reportUnknownVariableType]  # untyped in part upstream
+)
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from statemachine.errors import DataError, DefinitionError
@@ -31,6 +35,7 @@ T = TypeVar("T")
 Plain = bool | int | float | str | None | list["Plain"] | dict[str, "Plain"]
 
 INTEGER_MAX = 2**63 - 1  # SQLite's, JSON readers' and every other store's
+SHOWN_MAX = 60  # characters of a wrong value in a message: enough to recognise it
 DEPTH_MAX = 100  # nesting of a value: deeper ones exhaust the stack of some reader
 
 
@@ -47,7 +52,7 @@ def dumps(plain: object) -> bytes:
         raise DataError(str(error)) from error
 
 
-def loads(data: bytes) -> Any:  # noqa: ANN401  # the shape is what the caller checks
+def loads(data: bytes) -> Any:  # the shape is what the caller checks
     """Return the plain value of canonical bytes. Raises DataError where they are no JSON. Pure."""
     try:
         return json.loads(data)
@@ -58,21 +63,21 @@ def loads(data: bytes) -> Any:  # noqa: ANN401  # the shape is what the caller c
 # -- the list ----------------------------------------------------------------------------------------------------------
 
 
-def describe(kind: Any, *, path: str) -> Plain:  # noqa: ANN401  # a type expression
+def describe(kind: Any, *, path: str) -> Plain:  # a type expression
     """Return a canonical description of a listed type. Raises DefinitionError for one that is not on the list. Pure."""
     return _describe(kind, path, ())
 
 
-def _describe(kind: Any, path: str, above: tuple[type, ...]) -> Plain:  # noqa: ANN401  # a type expression
+def _describe(kind: Any, path: str, above: tuple[type, ...]) -> Plain:  # a type expression
     if kind in _SCALARS:
         return _SCALARS[kind]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is list and len(arguments) == 1:
+    if origin is list:
         return {"list": _describe(arguments[0], f"{path}[]", above)}
-    if origin is dict and len(arguments) == 2 and arguments[0] is str:
+    if origin is dict and arguments[0] is str:
         return {"dict": _describe(arguments[1], f"{path}{{}}", above)}
-    if origin in {typing.Union, types.UnionType} and len(arguments) == 2 and type(None) in arguments:
-        (inner,) = (one for one in arguments if one is not type(None))
+    inner, *others = [one for one in arguments if one is not type(None)] or [None]
+    if origin in {typing.Union, types.UnionType} and not others and type(None) in arguments:
         return {"optional": _describe(inner, path, above)}
     if isinstance(kind, type) and attrs.has(kind):
         if kind in above:
@@ -112,11 +117,14 @@ def _fields(kind: type) -> "tuple[attrs.Attribute[Any], ...]":
 # -- strict hooks ------------------------------------------------------------------------------------------------------
 
 
-def _exactly(kind: type[T], word: str) -> Callable[[object], T]:
+def _exactly(typed: type[T], word: str, *, kind: type | None = None) -> Callable[[object], T]:
+    """Return a check for exactly one class: `kind`, where `typed` says what it holds, else `typed` itself."""
+    wanted: type = kind or typed
+
     def check(value: object) -> T:
-        if type(value) is not kind:
+        if type(value) is not wanted:
             raise DataError(f"expected {word}, got {_shown(value)}")
-        return value
+        return cast("T", value)
 
     return check
 
@@ -152,7 +160,7 @@ def _text(value: object) -> str:
 
 def _shown(value: object) -> str:
     shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}…"
+    return shown if len(shown) <= SHOWN_MAX else f"{shown[: SHOWN_MAX - 1]}…"
 
 
 _CHECKS: dict[type, Callable[[object], object]] = {
@@ -170,15 +178,19 @@ def _converter(*, detailed: bool, omit_if_default: bool = False) -> Converter:
         forbid_extra_keys=True, detailed_validation=detailed, omit_if_default=omit_if_default, unstruct_strat=_AS_DICT
     )
     for kind, check in _CHECKS.items():
-        converter.register_structure_hook(kind, lambda value, _, check=check: check(value))
+        converter.register_structure_hook(kind, partial(_checked, check))
         converter.register_unstructure_hook(kind, check)
-    converter.register_structure_hook_factory(_is_list, lambda kind: _list_in(kind, converter))
-    converter.register_unstructure_hook_factory(_is_list, lambda kind: _list_out(kind, converter))
-    converter.register_structure_hook_factory(_is_dict, lambda kind: _dict_in(kind, converter))
-    converter.register_unstructure_hook_factory(_is_dict, lambda kind: _dict_out(kind, converter))
-    converter.register_structure_hook_factory(attrs.has, lambda kind: _class_in(kind, converter))
-    converter.register_unstructure_hook_factory(attrs.has, lambda kind: _class_out(kind, converter, omit_if_default))
+    converter.register_structure_hook_factory(_is_list, partial(_list_in, converter))
+    converter.register_unstructure_hook_factory(_is_list, partial(_list_out, converter))
+    converter.register_structure_hook_factory(_is_dict, partial(_dict_in, converter))
+    converter.register_unstructure_hook_factory(_is_dict, partial(_dict_out, converter))
+    converter.register_structure_hook_factory(attrs.has, partial(_class_in, converter))
+    converter.register_unstructure_hook_factory(attrs.has, partial(_class_out, converter))
     return converter
+
+
+def _checked(check: Callable[[object], object], value: object, _kind: object) -> object:
+    return check(value)
 
 
 _AS_DICT = cattrs.UnstructureStrategy.AS_DICT
@@ -192,43 +204,46 @@ def _is_dict(kind: object) -> bool:
     return typing.get_origin(kind) is dict
 
 
-def _list_in(kind: Any, converter: Converter) -> Callable[[Any, Any], object]:  # noqa: ANN401  # a type expression
-    inner = cattrs.cols.list_structure_factory(kind, converter)
-    return _guarded(_exactly(list, "a list"), inner)
+def _list_in(converter: Converter, kind: Any) -> Callable[[Any, Any], object]:
+    inner = list_structure_factory(kind, converter)
+    return partial(_structured, _exactly(list, "a list"), inner)
 
 
-def _list_out(kind: Any, converter: Converter) -> Callable[[Any], object]:  # noqa: ANN401  # a type expression
+def _list_out(converter: Converter, kind: Any) -> Callable[[object], object]:
     inner = converter.get_unstructure_hook(typing.get_args(kind)[0])
-    check = _exactly(list, "a list")
+    check = _exactly(list[object], "a list", kind=list)
     return lambda value: [inner(one) for one in check(value)]
 
 
-def _dict_in(kind: Any, converter: Converter) -> Callable[[Any, Any], object]:  # noqa: ANN401  # a type expression
-    inner = cattrs.cols.mapping_structure_factory(kind, converter, detailed_validation=converter.detailed_validation)
-    return _guarded(_exactly(dict, "an object"), inner)
+def _dict_in(converter: Converter, kind: Any) -> Callable[[Any, Any], object]:
+    inner: Callable[..., object] = mapping_structure_factory(
+        kind, converter, detailed_validation=converter.detailed_validation
+    )
+    return partial(_structured, _exactly(dict, "an object"), inner)
 
 
-def _dict_out(kind: Any, converter: Converter) -> Callable[[Any], object]:  # noqa: ANN401  # a type expression
+def _dict_out(converter: Converter, kind: Any) -> Callable[[object], object]:
     inner = converter.get_unstructure_hook(typing.get_args(kind)[1])
-    check = _exactly(dict, "a dict")
+    check = _exactly(dict[object, object], "a dict", kind=dict)
     return lambda value: {_text(key): inner(one) for key, one in check(value).items()}
 
 
-def _class_in(kind: type, converter: Converter) -> Callable[[Any, Any], object]:
+def _class_in(converter: Converter, kind: type) -> Callable[[Any, Any], object]:
     _fields(kind)
-    inner = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
-    return _guarded(_exactly(dict, "an object"), inner)
+    inner: Callable[..., object] = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+    return partial(_structured, _exactly(dict, "an object"), inner)
 
 
-def _class_out(kind: type, converter: Converter, omit_if_default: bool) -> Callable[[Any], object]:  # noqa: FBT001  # a hook factory's own
+def _class_out(converter: Converter, kind: type) -> Callable[[object], object]:
     _fields(kind)
-    inner = make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=omit_if_default)
-    check = _exactly(kind, kind.__name__)
+    omit = converter.omit_if_default
+    inner: Callable[[Any], object] = make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=omit)
+    check: Callable[[object], object] = _exactly(kind, kind.__name__)
     return lambda value: inner(check(value))
 
 
-def _guarded(check: Callable[[object], Any], inner: Callable[..., object]) -> Callable[[Any, Any], object]:
-    return lambda value, kind: inner(check(value), kind)
+def _structured(check: Callable[[object], Any], inner: Callable[..., object], value: object, kind: object) -> object:
+    return inner(check(value), kind)
 
 
 _FAST = _converter(detailed=False)
@@ -284,7 +299,7 @@ class Codec(typing.Generic[T]):
         return _locate(value, self.kind, self.path) or f"{self.path}: {error}"
 
 
-def _locate(value: object, kind: Any, path: str) -> str | None:  # noqa: ANN401  # a type expression
+def _locate(value: object, kind: Any, path: str) -> str | None:  # a type expression
     """Return where a value does not fit its type, and why; None where it does. Slow; only after a failure. Pure."""
     try:
         _FAST.unstructure(value, unstructure_as=kind)
@@ -297,8 +312,10 @@ def _locate(value: object, kind: Any, path: str) -> str | None:  # noqa: ANN401 
     return None
 
 
-def _parts(value: object, kind: Any, path: str) -> list[tuple[object, Any, str]]:  # noqa: ANN401  # a type expression
+def _parts(value: object, kind: Any, path: str) -> list[tuple[object, Any, str]]:  # a type expression
     arguments = [one for one in typing.get_args(kind) if one is not type(None)]
+    if arguments and typing.get_origin(kind) in {typing.Union, types.UnionType} and value is not None:
+        return _parts(value, arguments[0], path)
     if isinstance(kind, type) and attrs.has(kind) and type(value) is kind:
         return [(getattr(value, one.name), one.type, f"{path}.{one.name}") for one in _fields(kind)]
     if isinstance(value, list) and _is_list(kind):
@@ -307,12 +324,10 @@ def _parts(value: object, kind: Any, path: str) -> list[tuple[object, Any, str]]
     if isinstance(value, dict) and _is_dict(kind):
         entries = cast("Mapping[object, object]", value)
         return [(one, arguments[1], f"{path}[{key!r}]") for key, one in entries.items()]
-    if arguments and typing.get_origin(kind) in {typing.Union, types.UnionType} and value is not None:
-        return _parts(value, arguments[0], path)
     return []
 
 
-def _explained(plain: object, kind: Any, path: str) -> str:  # noqa: ANN401  # a type expression
+def _explained(plain: object, kind: Any, path: str) -> str:  # a type expression
     """Return every place in plain data that does not fit, with its path. Pure."""
     try:
         _DETAILED.structure(plain, kind)

@@ -50,16 +50,14 @@ def broken_invariant(definition: Definition, attempt: Attempt, image: bytes) -> 
     runner = FrameRunner(definition, attempt, image)
     try:
         runner.finish()
-    except Exception as error:  # noqa: BLE001  # an invariant that cannot be asked does not hold; the reason is reported
+    except Exception as error:  # noqa: BLE001  # one that cannot be asked does not hold
         return str(error)
     finally:
         runner.end()
     return None
 
 
-def _refusal(
-    chart: Chart, configuration: Configuration, name: str, found: Unhandled, *, missing_role: bool
-) -> Refused:
+def _refusal(chart: Chart, configuration: Configuration, name: str, found: Unhandled, *, missing_role: bool) -> Refused:
     enabled = chart.events(configuration)
     here = ", ".join(configuration)
     if not found.blocked:

@@ -1,14 +1,14 @@
 """From a class body to a `Definition`: collects states and rules over the class's bases, checks them, compiles them.
 
-Inheritance: states are merged by name, a subclass's replacing its base's; rules refer to states by identity, and a state
-that was replaced stands for the one that replaced it. A subclass's rules come before its base's; a method that is
+Inheritance: states are merged by name, a subclass's replacing its base's; rules refer to states by identity, and a
+state that was replaced stands for the one that replaced it. A subclass's rules come before its base's; a method that is
 redefined with a decorator replaces the rule, one without keeps it. Guards and actions bind by name.
 """
 
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import attrs
 from attrs import define, field
@@ -91,11 +91,13 @@ class Definition:
         return any(leaf == name or leaf.startswith(f"{name}.") for leaf in configuration)
 
 
-def define_workflow(workflow: type[Any], *, revision: Any, name: str | None, abstract: bool) -> Definition | None:  # noqa: ANN401  # may be missing
+def define_workflow(workflow: type[Any], *, revision: Any, name: str | None, abstract: bool) -> Definition | None:
     """Compile a workflow class; None for an abstract one. Raises DefinitionError."""
     label = name or workflow.__name__
     if revision is MISSING or type(revision) is not int or revision < 1:
-        raise DefinitionError("PD101", f"{label}: revision={revision!r}. Write revision=1 in the class line, or higher.")
+        raise DefinitionError(
+            "PD101", f"{label}: revision={revision!r}. Write revision=1 in the class line, or higher."
+        )
     if "__init__" in vars(workflow):
         raise DefinitionError("PD112", f"{label}: __init__ cannot be defined. Give the data's fields defaults.")
     _check_reserved(workflow, label)
@@ -117,10 +119,10 @@ class Declaration:
 
     label: str
     workflow: type[Any]
-    paths: dict[object, str] = field(factory=dict)  # every state object of every base -> full name
-    tree: dict[str, Ref] = field(factory=dict)
-    tags: dict[str, tuple[str, ...]] = field(factory=dict)
-    events: dict[str, Codec[Any]] = field(factory=dict)
+    paths: dict[object, str] = field(factory=dict[object, str])  # every state object of every base -> full name
+    tree: dict[str, Ref] = field(factory=dict[str, Ref])
+    tags: dict[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]])
+    events: dict[str, Codec[Any]] = field(factory=dict[str, Codec[Any]])
     invariants: tuple[str, ...] = ()
     data: Codec[Any] | None = None
     hooks: dict[str, dict[str, list[str]]] = field(factory=lambda: {"enter": {}, "leave": {}})
@@ -167,11 +169,11 @@ class Declaration:
 
     def _state_spec(self, above: str, name: str, state: Ref) -> StateSpec:
         path = f"{above}.{name}" if above else name
-        hooks = {kind: tuple(found.get(path, ())) for kind, found in self.hooks.items()}
+        enter, leave = (tuple(self.hooks[kind].get(path, ())) for kind in ("enter", "leave"))
         if isinstance(state, State):
             outcome = state.outcome if isinstance(state, Final) else None
             kind = "final" if isinstance(state, Final) else "atomic"
-            return StateSpec(name, kind, outcome=outcome, tags=state.tags, **hooks)
+            return StateSpec(name, kind, outcome=outcome, tags=state.tags, enter=enter, leave=leave)
         inner = children(state)
         if not inner:
             raise DefinitionError("PD108", f"{self.label}: region {path!r} has no states. Declare them in its body.")
@@ -182,7 +184,8 @@ class Declaration:
             children=tuple(self._state_spec(path, child, one) for child, one in inner.items()),
             initial=None if is_parallel else self._initial(path, inner),
             tags=state.region_tags,
-            **hooks,
+            enter=enter,
+            leave=leave,
         )
 
     def _initial(self, path: str, inner: Mapping[str, Ref]) -> str:
@@ -213,14 +216,14 @@ class Declaration:
         return found
 
     def _check_callback(self, name: str) -> Callable[..., object]:
-        function = getattr(self.workflow, name, None)
+        function: Callable[..., object] | None = getattr(self.workflow, name, None)
         if not callable(function) or isinstance(function, type):
             raise DefinitionError("PD121", f"{self.label}: {name!r} is no method. Define it in the workflow's body.")
         if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
             raise DefinitionError(
                 "PD111", f"{self.label}.{name} is async or a generator; callbacks are plain methods. Write def, return."
             )
-        return cast("Callable[..., object]", function)
+        return function
 
     def _collect_hooks(self, declared: list[tuple[str, Declared | Hook]]) -> None:
         for name, note in declared:
@@ -344,7 +347,7 @@ def _arity(function: Callable[..., object]) -> int:
     return sum(one.kind in kinds for one in inspect.signature(function).parameters.values())
 
 
-def _data_type(workflow: type[Any]) -> Any:  # noqa: ANN401  # a type expression
+def _data_type(workflow: type[Any]) -> Any:  # a type expression
     """Return the D of the nearest base Workflow[D]; None where it is not given."""
     for owner in workflow.__mro__:
         for base in getattr(owner, "__orig_bases__", ()):
@@ -352,5 +355,3 @@ def _data_type(workflow: type[Any]) -> Any:  # noqa: ANN401  # a type expression
             if arguments and not isinstance(arguments[0], typing.TypeVar):
                 return arguments[0]
     return None
-
-

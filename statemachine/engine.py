@@ -17,36 +17,36 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from attrs import define
 
-from persistence import Busy, Closed, Head, NoSql, Reader, Row, SQLiteStore, Store, Transaction, Value
-from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, genesis, head_hash, record_digest
+from persistence import Busy, Closed, Draft, Head, NoSql, Reader, Row, SQLiteStore, Store, Transaction, Value
+from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.chart import Configuration
-from statemachine.decide import Decision, decide, decide_start
+from statemachine.decide import decide, decide_start
 from statemachine.definition import Definition
+from statemachine.drafting import Link, draft
 from statemachine.errors import DataError, DefinitionError, ReentrantCall, Refused
-from statemachine.events import Request, checked_text
-from statemachine.frame import Attempt
+from statemachine.events import Request, checked_text, start_request
+from statemachine.frame import Attempt, SqlPort
 from statemachine.instance import Instance
 from statemachine.limits import Limits
-from statemachine.loading import configuration_of, configuration_text, examine
+from statemachine.loading import configuration_of, examine
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, definition_of
 
-__all__ = ["START", "Engine", "ReadingSql"]
+__all__ = ["Engine", "ReadingSql"]
 
 logger = logging.getLogger("perdure.engine")
 
 D = TypeVar("D")
 W = TypeVar("W", bound=Workflow[Any])
 
-START = "perdure.start"  # the event of version 1; no class can have this name
 TURN_SECONDS_MAX = 10.0  # how long a sender waits for other threads of its process; longer waits hide a stuck callback
 
 
@@ -67,13 +67,13 @@ class Loaded:
 class Engine:
     """Workflows on one store. Thread-safe; several processes may open the same file.
 
-    `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability` is
-    `full` or `normal`; None is the store's own, `full` for a new one. `clock` returns microseconds since 1970 UTC.
-    It judges each instance at its first load and never repairs: use `recovery.open` for that.
-    Raises StoreError children for what is wrong with the file, DefinitionError for what is no workflow.
+    `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability`
+    is `full` or `normal`; None is the store's own, `full` for a new one. `clock` returns microseconds since 1970 UTC.
+    It judges each instance at its first load and never repairs: use `recovery.open` for that. Raises StoreError
+    children for what is wrong with the file, DefinitionError for what is no workflow.
     """
 
-    def __init__(  # noqa: PLR0913  # the settings of the design, as keywords
+    def __init__(  # the settings of the design, as keywords
         self,
         path: "str | os.PathLike[str] | Store",
         /,
@@ -115,7 +115,7 @@ class Engine:
         data: "D | None" = None,
         /,
         *,
-        id: str | None = None,  # noqa: A002  # the field's word
+        id: str | None = None,  # the field's word
         actor: str | None = None,
         note: str | None = None,
     ) -> "Instance[W, D]":
@@ -127,70 +127,36 @@ class Engine:
         """
         definition = self._definition(workflow)
         instance = self._new_id() if id is None else checked_text("id", id, self.limits.text_bytes_max)
-        image, digest = self._initial(definition, data)
-        told = (
-            None if actor is None else checked_text("actor", actor, self.limits.text_bytes_max),
-            None if note is None else checked_text("note", note, self.limits.note_bytes_max),
-        )
+        request = start_request(definition, data, limits=self.limits, actor=actor, note=note)
         with self._turn() as transaction:
-            self._start(transaction, definition, instance, image=image, digest=digest, told=told)
+            self._start(transaction, definition, instance, request)
         return Instance(self, definition, instance)
 
-    def _initial(self, definition: Definition, data: object) -> tuple[bytes, bytes]:
-        try:
-            value = definition.initial_data() if data is None else data
-            image = definition.encode_data(value)
-        except (DataError, TypeError) as error:
-            raise Refused("invalid_payload", f"the initial data of {definition.name} does not fit: {error}") from error
-        if len(image) > self.limits.data_bytes_max:
-            raise Refused("invalid_payload", f"the data has {len(image)} bytes; at most {self.limits.data_bytes_max}")
-        return image, definition.data_digest(value)
-
-    def _start(  # noqa: PLR0913  # one call, all keywords
-        self,
-        transaction: Transaction,
-        definition: Definition,
-        instance: str,
-        *,
-        image: bytes,
-        digest: bytes,
-        told: tuple[str | None, str | None],
-    ) -> None:
-        if transaction.heads([instance]):
-            self._check_restart(transaction, definition, instance, digest)
+    def _start(self, transaction: Transaction, definition: Definition, instance: str, request: Request) -> None:
+        head = transaction.heads([instance]).get(instance)
+        if head is not None:
+            known = transaction.keys([(instance, "start", "")]).get((instance, "start", ""))
+            if head.workflow != definition.name or known is None or known.digest != request.digest:
+                reason = f"{instance!r} is an instance of {head.workflow}, started with other data; choose another id"
+                raise Refused("id_taken", reason, version=head.version)
             return
-        secret, now = os.urandom(16), self._clock()
+        secret = os.urandom(16)
         attempt = Attempt(
-            data=definition.decode_data(image),
+            data=definition.decode_data(request.payload),
             id=instance,
             version=1,
-            time=now,
-            actor=told[0],
-            note=told[1],
+            time=self._clock(),
+            actor=request.actor,
+            note=request.note,
             seed=self._seed(secret, 1, 1),
-            sql=transaction if self.store.capabilities.sql else None,
+            sql=self._sql_port(transaction),
         )
         with transaction.member():
-            decision = decide_start(definition, attempt, image)
-        record = self._record(definition, attempt, decision, event=START, payload=image, before=())
-        previous = genesis(instance, definition.name, secret)
-        draft = self._draft(definition, record, decision, previous=previous, secret=secret)
-        draft.keys = (_key(draft, "start", "", digest),)
-        self._commit(transaction, definition, draft, decision)
+            decision = decide_start(definition, attempt, request.payload)
+        link = Link(genesis(instance, definition.name, secret), secret, self.store.facts.epoch, 1, self._token())
+        self._commit(transaction, definition, draft(definition, attempt, decision, request=request, link=link))
 
-    def _check_restart(
-        self, transaction: Transaction, definition: Definition, instance: str, digest: bytes
-    ) -> None:
-        head = transaction.heads([instance])[instance]
-        known = transaction.keys([(instance, "start", "")]).get((instance, "start", ""))
-        if head.workflow != definition.name or known is None or known.digest != digest:
-            raise Refused(
-                "id_taken",
-                f"{instance!r} is an instance of {head.workflow} that was started with other data; choose another id",
-                version=head.version,
-            )
-
-    def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Instance[W, D]":  # noqa: A002  # the field's word
+    def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Instance[W, D]":  # the field's word
         """Return the handle of an instance. Raises Refused (`unknown_instance`, `instance_unsound`, …)."""
         definition = self._definition(workflow)
         self.read(definition, id)
@@ -224,9 +190,7 @@ class Engine:
         with self._turn() as transaction:
             return self._fire(transaction, definition, instance, request)
 
-    def _fire(
-        self, transaction: Transaction, definition: Definition, instance: str, request: Request
-    ) -> Transition:
+    def _fire(self, transaction: Transaction, definition: Definition, instance: str, request: Request) -> Transition:
         loaded = self._load(transaction, definition, instance)
         if request.key is not None:
             replayed = self._replay(transaction, loaded, request)
@@ -243,7 +207,7 @@ class Engine:
             note=request.note,
             roles=request.roles,
             seed=self._seed(head.secret, head.incarnation, head.version + 1),
-            sql=transaction if self.store.capabilities.sql else None,
+            sql=self._sql_port(transaction),
             configuration=loaded.configuration,
         )
         try:
@@ -252,16 +216,10 @@ class Engine:
         except Refused as refused:
             refused.version = head.version
             raise
-        before = loaded.configuration
-        record = self._record(
-            definition, attempt, decision, event=request.name, payload=request.payload, before=before
-        )
-        record.key, record.incarnation = request.key, head.incarnation
-        draft = self._draft(definition, record, decision, previous=head.hash, secret=head.secret)
-        if request.key is not None:
-            draft.keys = (_key(draft, "send", request.key, request.digest),)
-        self._commit(transaction, definition, draft, decision)
-        return Transition(record, draft.hash)
+        link = Link(head.hash, head.secret, self.store.facts.epoch, head.incarnation, self._token())
+        done = draft(definition, attempt, decision, request=request, link=link)
+        self._commit(transaction, definition, done)
+        return Transition(done.record, done.hash)
 
     def _replay(self, transaction: Transaction, loaded: Loaded, request: Request) -> Transition | None:
         """Return what a known key did; None for one that is not known. Raises Refused `key_reused`."""
@@ -270,18 +228,14 @@ class Engine:
         known = transaction.keys([name]).get(name)
         if known is None:
             return None
-        now = {"state": loaded.configuration, "version": loaded.head.version}
+        state, version = loaded.configuration, loaded.head.version
         if known.digest != request.digest:
-            raise Refused(
-                "key_reused", f"key {request.key!r} was used for another event or payload at version {known.version}",
-                state=loaded.configuration, version=loaded.head.version,
-            )  # fmt: skip
+            reason = f"key {request.key!r} was used for another event or payload at version {known.version}"
+            raise Refused("key_reused", reason, state=state, version=version)
         row = transaction.row(loaded.head.instance, known.version)
         if row is None or row.hash != known.hash:
-            raise Refused(
-                "instance_unsound", f"key {request.key!r} names version {known.version}, which is not as it was written",
-                **now,
-            )  # fmt: skip
+            reason = f"key {request.key!r} names version {known.version}, which is not as it was written"
+            raise Refused("instance_unsound", reason, state=state, version=version)
         return Transition(row.record, row.hash, replayed=True)
 
     def _check_ready(self, loaded: Loaded, request: Request) -> None:
@@ -308,66 +262,25 @@ class Engine:
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def _record(  # noqa: PLR0913  # one call, all keywords
-        self,
-        definition: Definition,
-        attempt: Attempt,
-        decision: Decision,
-        *,
-        event: str,
-        payload: bytes,
-        before: Configuration,
-    ) -> Record:
-        self._count += 1
-        return Record(
-            instance=attempt.id,
-            workflow=definition.name,
-            version=attempt.version,
-            fingerprint=definition.fingerprint,
-            event=event,
-            before=configuration_text(before),
-            after=configuration_text(decision.macrostep.after),
-            revision=definition.revision,
-            epoch=self.store.facts.epoch,
-            incarnation=1,
-            key=None,
-            actor=attempt.actor,
-            note=attempt.note,
-            time=attempt.time,
-            token=self._run + self._count.to_bytes(8, "big"),
-            kind=KIND_IMAGE,
-            body=b'{"event":' + payload + b',"image":' + decision.image + b"}",
-        )
-
-    def _draft(
-        self, definition: Definition, record: Record, decision: Decision, *, previous: bytes, secret: bytes
-    ) -> Draft:
-        if len(decision.image) > self.limits.data_bytes_max:
-            raise DataError(
-                f"{definition.name}: the data would have {len(decision.image)} bytes; "
-                f"at most {self.limits.data_bytes_max}"
-            )
-        digest = record_digest(record)
-        return Draft(
-            record=record,
-            previous_hash=previous,
-            record_digest=digest,
-            hash=head_hash(previous, digest, decision.image),
-            image=decision.image,
-            outcome=decision.macrostep.outcome,
-            secret=secret,
-            definition=definition.chart.text,
-        )
-
-    def _commit(self, transaction: Transaction, definition: Definition, draft: Draft, decision: Decision) -> None:
+    def _commit(self, transaction: Transaction, definition: Definition, done: Draft) -> None:
         """Append and commit; remember only once that has returned."""
-        transaction.append([draft])
+        if len(done.image) > self.limits.data_bytes_max:
+            raise DataError(
+                f"{definition.name}: the data would have {len(done.image)} bytes; at most {self.limits.data_bytes_max}"
+            )
+        transaction.append([done])
         transaction.commit()
         if len(self._heads) >= self.limits.heads_max:
             self._heads.clear()
-        self._heads[draft.record.instance] = Loaded(
-            draft.head(), definition, decision.macrostep.after, decision.image
-        )
+        configuration = configuration_of(done.record.after)
+        self._heads[done.record.instance] = Loaded(done.head(), definition, configuration, done.image)
+
+    def _token(self) -> bytes:
+        self._count += 1
+        return self._run + self._count.to_bytes(8, "big")
+
+    def _sql_port(self, transaction: Transaction) -> SqlPort | None:
+        return transaction if self.store.capabilities.sql else None
 
     # -- loading -------------------------------------------------------------------------------------------------------
 
@@ -420,7 +333,7 @@ class Engine:
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
 
     @contextmanager
-    def _turn(self) -> Iterator[Transaction]:
+    def _turn(self) -> Generator[Transaction]:
         """Take this engine's turn and begin the store's transaction."""
         self._check_turn()
         if not self._turn_lock.acquire(timeout=TURN_SECONDS_MAX):

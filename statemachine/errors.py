@@ -1,4 +1,4 @@
-"""Whose fault it is: the author's (`DefinitionError`), the chart's no (`Refused`), a broken promise (`InvariantBroken`).
+"""Whose fault it is: the author's (`DefinitionError`), nobody's (`Refused`), a broken promise (`InvariantBroken`).
 
 What the world does wrong is `persistence.StoreError`. Every code is stable and stands in docs/errors.md.
 """
@@ -78,8 +78,8 @@ class InvariantBroken(Exception):  # noqa: N818  # says what is the case
 
 
 class FrameError(RuntimeError):
-    """A callback did what a callback must not do: assign to `self`, change data in a guard, use a frame that is over."""
+    """A callback did what it must not do: assign to `self`, change data in a guard, use a frame that is over."""
 
 
-class ReentrantCall(FrameError):
+class ReentrantCall(FrameError):  # noqa: N818  # the design's name
     """A callback called into the engine that is running it."""

@@ -8,11 +8,13 @@ from statemachine.definition import Definition
 from statemachine.errors import DataError, Refused
 from statemachine.limits import Limits
 
-__all__ = ["AttrsEvent", "Request", "checked_text", "event_of", "request"]
+__all__ = ["START", "AttrsEvent", "Request", "checked_text", "event_of", "request", "start_request"]
+
+START = "perdure.start"  # the event of version 1; no class can have this name
 
 
 class AttrsEvent(Protocol):
-    """An object of an attrs class. (A class variable in a protocol keeps the class itself from passing for one.)"""
+    """An object of an attrs class; a class variable in a protocol keeps the class itself from passing for one."""
 
     __attrs_attrs__: ClassVar[Any]
 
@@ -25,7 +27,7 @@ class Request:
     event: object
     payload: bytes
     key: str | None
-    digest: bytes  # of the event; empty without a key
+    digest: bytes  # of the event, or of the initial data; empty for an event without a key
     expect_version: int | None
     actor: str | None
     roles: tuple[str, ...]
@@ -43,7 +45,7 @@ def event_of(definition: Definition, event: object) -> str:
         ) from error
 
 
-def request(  # noqa: PLR0913  # what `send` takes, as keywords
+def request(  # what `send` takes, as keywords
     definition: Definition,
     event: object,
     *,
@@ -76,6 +78,30 @@ def request(  # noqa: PLR0913  # what `send` takes, as keywords
         expect_version=expect_version,
         actor=None if actor is None else checked_text("actor", actor, limits.text_bytes_max),
         roles=roles,
+        note=None if note is None else checked_text("note", note, limits.note_bytes_max),
+    )
+
+
+def start_request(
+    definition: Definition, data: object, *, limits: Limits, actor: str | None, note: str | None
+) -> Request:
+    """Check and encode the initial data of an instance; None stands for data made of its defaults. Raises Refused."""
+    try:
+        value = definition.initial_data() if data is None else data
+        image = definition.encode_data(value)
+    except (DataError, TypeError) as error:
+        raise Refused("invalid_payload", f"the initial data of {definition.name} does not fit: {error}") from error
+    if len(image) > limits.data_bytes_max:
+        raise Refused("invalid_payload", f"the data has {len(image)} bytes; at most {limits.data_bytes_max}")
+    return Request(
+        name=START,
+        event=None,
+        payload=image,
+        key=None,
+        digest=definition.data_digest(value),
+        expect_version=None,
+        actor=None if actor is None else checked_text("actor", actor, limits.text_bytes_max),
+        roles=(),
         note=None if note is None else checked_text("note", note, limits.note_bytes_max),
     )
 

@@ -1,7 +1,8 @@
 """What `self` is in a callback: a short-lived view of one attempt, and the runner that calls the methods with it.
 
 An `Attempt` holds what one attempted event sees and collects. The frame is an object of the workflow's own class that
-points to the attempt; when the attempt is over the frame is dead. Data is a working copy: only the run that commits counts.
+points to the attempt; when the attempt is over the frame is dead. Data is a working copy: only the run that commits
+counts.
 
 A guard or an invariant must not change data. It is given the same working copy, and the copy is encoded again after the
 guards of a microstep and after the invariants: bytes that differ are an error that names the callback.
@@ -10,7 +11,7 @@ guards of a microstep and after the invariants: bytes that differ are an error t
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -61,7 +62,7 @@ class Attempt:
     seed: bytes = b""
     sql: SqlPort | None = None
     configuration: Configuration = ()
-    raised: "deque[tuple[str, object]]" = field(factory=deque)
+    raised: "deque[tuple[str, object]]" = field(factory=deque[tuple[str, object]])
     may_write: bool = True  # False while a guard or an invariant runs
     is_over: bool = False
     _random: random.Random | None = None
@@ -75,7 +76,7 @@ class Attempt:
     def random(self) -> random.Random:
         """Return the generator of this attempt; the same seed gives the same numbers when it is run again."""
         if self._random is None:
-            self._random = random.Random(sha256(b"random" + self.seed).digest())  # noqa: S311  # repeatable is the point
+            self._random = random.Random(sha256(b"random" + self.seed).digest())  # noqa: S311  # repeatable
         return self._random
 
     def new_id(self) -> str:
@@ -141,7 +142,7 @@ class FrameRunner:
         return answer
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self) -> Generator[None]:
         self._attempt.may_write = False
         try:
             yield

@@ -24,12 +24,12 @@ class Instance(Generic[W, D]):
 
     __slots__ = ("_definition", "_engine", "id")
 
-    def __init__(self, engine: "Engine", definition: Definition, id: str, /) -> None:  # noqa: A002  # the field's word
+    def __init__(self, engine: "Engine", definition: Definition, id: str, /) -> None:  # the field's word
         self._engine = engine
         self._definition = definition
         self.id = id
 
-    def send(  # noqa: PLR0913  # what an event goes with, as keywords
+    def send(  # what an event goes with, as keywords
         self,
         event: AttrsEvent,
         *,
@@ -42,7 +42,7 @@ class Instance(Generic[W, D]):
         """Run one event and return what it did. Durable on return.
 
         `key` makes it idempotent: the same key and event answer with the transition on record. `expect_version` refuses
-        if the instance has moved on. `roles` are those of the sender. Raises Refused (nothing changed, no key consumed),
+        if the instance has moved on. `roles` are those of the sender. Raises Refused (nothing changed, no key used),
         InvariantBroken, StoreError, and whatever a callback raises; then the transition did not happen.
         """
         prepared = request(
@@ -91,5 +91,3 @@ class Instance(Generic[W, D]):
     def __repr__(self) -> str:
         """Show workflow and id."""
         return f"<Instance {self._definition.name} {self.id}>"
-
-

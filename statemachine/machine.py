@@ -1,6 +1,6 @@
 """The one place that knows `transitions`: builds its objects from a declaration.
 
-What a user declares becomes a `HierarchicalMachine` with its states, transitions, conditions and callbacks, by name: the
+What a user declares becomes a `HierarchicalMachine` with its states, transitions and callbacks, by name: the
 definition model that diagrams and other tools of `transitions` read. It is never given a model and never fires:
 `statemachine.chart` compiles it, and `statemachine.step` selects.
 
@@ -53,7 +53,9 @@ class ChartState(NestedState):
     def __init__(self, spec: StateSpec) -> None:
         is_final = spec.kind == "final"
         super().__init__(spec.name, on_enter=list(spec.enter), on_exit=list(spec.leave), final=is_final)
-        self.initial = [child.name for child in spec.children] if spec.kind == "parallel" else spec.initial
+        # One name for a compound, all names for a parallel: what `transitions` reads. Its stub knows only the one.
+        initial: Any = [child.name for child in spec.children] if spec.kind == "parallel" else spec.initial
+        self.initial = initial
         self.kind = spec.kind
         self.outcome = spec.outcome
         self.tags = spec.tags
@@ -63,8 +65,9 @@ class ChartState(NestedState):
 class ChartTransition(NestedTransition):
     """A transition of `transitions` that also knows its rule: order, roles, and whether it re-enters its source."""
 
-    def __init__(self, source: str, dest: str | None, *callbacks: Any, rule: RuleSpec) -> None:  # noqa: ANN401  # transitions' own positional callbacks
-        super().__init__(source, dest, *callbacks)
+    def __init__(self, source: str, dest: str | None, *callbacks: Any, rule: RuleSpec) -> None:
+        target: Any = dest  # None is an internal transition; the stub does not say so
+        super().__init__(source, target, *callbacks)
         self.rule = rule
 
 

@@ -1,7 +1,7 @@
 """The rules of a declaration: decorators that note on a function what it is for, and give the function back.
 
-A decorated method stays a plain method, so that `Order(OrderData()).submit(Submit(…))` is a unit test. The notes are read
-when the class is defined (`statemachine.definition`).
+A decorated method stays a plain method, so that `Order(OrderData()).submit(Submit(…))` is a unit test. The notes are
+read when the class is defined (`statemachine.definition`).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 from attrs import frozen
 
 from statemachine.errors import DefinitionError
-from statemachine.states import Any_, Ref
+from statemachine.states import Any_, Ref, is_texts
 
 __all__ = ["Declared", "Hook", "always", "done", "enter", "invariant", "leave", "notes", "on"]
 
@@ -109,8 +109,12 @@ def on(
     and takes the event or not. `roles`: the sender must have one of them. `reenter=True` leaves and enters the source
     even where the target lies inside it. The first rule that holds wins, in source order.
     """
-    events = event if isinstance(event, tuple) else (event,)
+    events = event if _is_tuple(event) else (event,)
     return OnEvent[Any](_declared("on", events, sources, to=to, when=when, reenter=reenter, roles=roles))
+
+
+def _is_tuple(value: object) -> bool:
+    return isinstance(value, tuple)
 
 
 def always(
@@ -172,7 +176,7 @@ def _declared(
         raise DefinitionError("PD120", f"{label} has no target. Write to=STATE, or to=None for an internal transition.")
     if not sources:
         raise DefinitionError("PD107", f"{label} names no source state. Name at least one, or ANY.")
-    if not isinstance(roles, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]  # users without a type-checker write ("manager")
+    if not is_texts(roles):
         raise DefinitionError("PD119", f"{label}: roles={roles!r} is no tuple. Write roles=('manager',).")
     for event in events:
         if not isinstance(event, type):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass an instance

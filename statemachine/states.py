@@ -4,11 +4,16 @@ States and regions are known by identity. A region is a class, so that `fulfil.s
 checkers follow; its own class body holds states and nothing else.
 """
 
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 from statemachine.errors import DefinitionError
 
-__all__ = ["ANY", "Any_", "Compound", "Final", "Parallel", "Ref", "Region", "State", "children"]
+__all__ = ["ANY", "Any_", "Compound", "Final", "Parallel", "Ref", "Region", "State", "children", "is_texts"]
+
+
+def is_texts(value: object) -> bool:
+    """Say whether a value is a tuple of texts; `("human")` without its comma is not. Pure."""
+    return isinstance(value, tuple) and all(isinstance(one, str) for one in cast("tuple[object, ...]", value))
 
 
 class State:
@@ -18,7 +23,7 @@ class State:
     """
 
     def __init__(self, *, initial: bool = False, tags: tuple[str, ...] = ()) -> None:
-        if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):  # pyright: ignore[reportUnnecessaryIsInstance]  # users without a type-checker write ("human")
+        if not is_texts(tags):
             raise DefinitionError("PD119", f"State(tags={tags!r}): tags are a tuple of texts. Write ('human',).")
         self.initial = initial
         self.tags = tags

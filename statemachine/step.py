@@ -1,10 +1,10 @@
 """Selecting and running: which rules an event takes, and the loop that makes a macrostep of them. Pure of I/O.
 
-What a guard or an action does is its caller's affair: they are asked of a `Runner`. The selection algorithm exists once,
-here; `Cursor` and the engine call it. It is the one of SCXML (W3C Recommendation, September 2015, appendix D):
+What a guard or an action does is its caller's affair: they are asked of a `Runner`. The algorithm of selection exists
+once, here; `Cursor` and the engine call it. It is the one of SCXML (W3C Recommendation, September 2015, appendix D):
 
-  1. For each active leaf, in document order, the first rule that holds is taken, inner states before outer ones, then in
-     source order. Guards of all regions are evaluated before any action runs, each at most once.
+  1. For each active leaf, in document order, the first rule that holds is taken, inner states before outer ones, then
+     in source order. Guards of all regions are evaluated before any action runs, each at most once.
   2. Of two rules whose exit sets meet, the one with the inner source stays, else the one of the earlier leaf.
   3. The states in the exit sets are left, innermost first; then the rules' actions run; then states are entered in
      document order. Entering a parallel state enters all its regions; entering a compound its initial state.
@@ -12,13 +12,14 @@ here; `Cursor` and the engine call it. It is the one of SCXML (W3C Recommendatio
      events, taken in the same macrostep.
   5. After each microstep eventless rules are tried first, then internal events in their order, until neither is left.
 
-Where SCXML leaves a choice: a rule whose target lies inside its own compound source does not leave the source, unless it
-says `reenter`; one from a state to itself does. Exit actions and rule actions see the configuration before, entry actions
-the one after.
+Where SCXML leaves a choice: a rule whose target lies inside its own compound source does not leave the source, unless
+it says `reenter`; one from a state to itself does. Exit actions and rule actions see the configuration before, entry
+actions the one after.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from attrs import frozen
@@ -94,10 +95,14 @@ def macrostep(
 ) -> Macrostep | Unhandled:
     """Run one external event to the end. Whatever an action raises passes through: nothing of the macrostep counts."""
     name, value = event
-    first = select(chart, configuration, name, holds=lambda rule: runner.holds(rule, value))
+    first = select(chart, configuration, name, holds=partial(_holds, runner, value))
     if isinstance(first, Unhandled):
         return first
     return _settle(chart, first, value, runner=runner)
+
+
+def _holds(runner: Runner, event: object, rule: Rule) -> bool:
+    return runner.holds(rule, event)
 
 
 def begin(chart: Chart, *, runner: Runner) -> Macrostep:
@@ -129,7 +134,7 @@ def _next(
     """Return the next microstep of a macrostep: eventless rules before internal events. None at rest."""
     name, value = ALWAYS, None
     while True:
-        found = select(chart, configuration, name, holds=lambda rule, value=value: runner.holds(rule, value))
+        found = select(chart, configuration, name, holds=partial(_holds, runner, value))
         if isinstance(found, Plan):
             return found, value
         if not internal:
@@ -276,9 +281,10 @@ def _done_events(node: Node, active: "set[Node]") -> tuple[str, ...]:
     if node.kind != "final" or parent is None or parent.parent is None:
         return ()
     found = [done_event(parent.name)]
-    while (above := parent.parent) is not None and above.kind == "parallel" and _is_done(above, active):
+    for above in _ancestors(parent):
+        if above.kind != "parallel" or not _is_done(above, active):
+            break
         found.append(done_event(above.name))
-        parent = above
     return tuple(found)
 
 

@@ -33,7 +33,7 @@ class Transition:
 
     @property
     def version(self) -> int:
-        """Its number in its instance: 1, 2, 3 …"""
+        """Its number in its instance: 1, 2, 3 and so on."""
         return self._record.version
 
     @property
@@ -42,7 +42,7 @@ class Transition:
         return self._record.event
 
     @property
-    def payload(self) -> Any:  # noqa: ANN401  # JSON
+    def payload(self) -> Any:  # JSON
         """The event's fields as plain JSON values; the initial data for version 1."""
         return loads(self._record.body)["event"]
 

@@ -44,7 +44,7 @@ class Workflow(Generic[D]):
 
     else:
 
-        def __init_subclass__(cls, *, revision=MISSING, name=None, abstract=False) -> None:
+        def __init_subclass__(cls, *, revision: Any = MISSING, name: str | None = None, abstract: bool = False) -> None:
             """Compile the class. Raises DefinitionError."""
             super().__init_subclass__()
             definition = define_workflow(cls, revision=revision, name=name, abstract=abstract)
