@@ -389,21 +389,6 @@ class ReadingSql:
             return reader.execute(statement, parameters, writable=False)
 
 
-def _key(draft: Draft, kind: str, key: str, digest: bytes) -> KeyRecord:
-    record = draft.record
-    return KeyRecord(
-        instance=record.instance,
-        kind=kind,
-        key=key,
-        version=record.version,
-        digest=digest,
-        after=record.after,
-        hash=draft.hash,
-        error=None,
-        time=record.time,
-    )
-
-
 def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
     code = "needs_migration" if judgement.verdict is Verdict.NEEDS_MIGRATION else "instance_unsound"
     repair = (
