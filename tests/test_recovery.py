@@ -1,0 +1,357 @@
+"""Damage on a real file is found, set aside and named; what is sound goes on; reading changes nothing."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from attrs import define, frozen
+
+import recovery
+from examples.order import Cancel, Charged, Order, Submit
+from persistence.records import head_hash, record_digest
+from persistence.sqlite import SQLiteStore
+from statemachine import Engine, Final, Refused, State, Workflow, invariant, on
+from tests.kit import STOCKED, Clock, shipped, shop
+
+
+def damaged(folder: Path, *statements: str) -> Path:
+    """Return a file with three orders, two of them whole, after somebody changed it with another program."""
+    with shop(folder) as engine:
+        shipped(engine, "a")
+        engine.start(Order, id="b").send(Submit("lamp", 1), key="k")
+        shipped(engine, "c")
+    path = folder / "shop.db"
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount == 1, statement
+    connection.close()
+    return path
+
+
+def symbol(name: str) -> str:
+    return f"(select id from perdure_symbol where name = '{name}')"
+
+
+ROW_OF_B = "instance = (select id from perdure_instance where name = 'b')"
+
+DAMAGE = {
+    "head: configuration": f"update perdure_instance set configuration = {symbol('review')} where name = 'b'",
+    "head: version": "update perdure_instance set version = 3 where name = 'b'",
+    "head: image": "update perdure_instance set image = cast('{}' as blob) where name = 'b'",
+    "head: hash": "update perdure_instance set hash = zeroblob(32) where name = 'b'",
+    "head: previous hash": "update perdure_instance set previous_hash = zeroblob(32) where name = 'b'",
+    "head: record digest": "update perdure_instance set record_digest = zeroblob(32) where name = 'b'",
+    "head: time": "update perdure_instance set time = time + 1 where name = 'b'",
+    "head: revision": "update perdure_instance set revision = 7 where name = 'b'",
+    "head: incarnation": "update perdure_instance set incarnation = 2 where name = 'b'",
+    "head: epoch": "update perdure_instance set epoch = 2 where name = 'b'",
+    "head: pointer": "update perdure_instance set head = 1 where name = 'b'",
+    "row: body": f"update perdure_journal set body = cast('{{}}' as blob) where {ROW_OF_B} and version = 2",
+    "row: event": f"update perdure_journal set event = {symbol('Approve')} where {ROW_OF_B} and version = 2",
+    "row: after": f"update perdure_journal set after = {symbol('review')} where {ROW_OF_B} and version = 2",
+    "row: actor": f"update perdure_journal set actor = 'eve' where {ROW_OF_B} and version = 2",
+    "row: key": f"update perdure_journal set key = 'other' where {ROW_OF_B} and version = 2",
+    "row: version": f"update perdure_journal set version = 4 where {ROW_OF_B} and version = 2",
+    "row: gone": f"delete from perdure_journal where {ROW_OF_B} and version = 2",
+}
+"""What the engine itself must notice at the first load of b: it reads the head and its row."""
+
+DEEP_DAMAGE = {
+    "row 1: body": f"update perdure_journal set body = cast('{{}}' as blob) where {ROW_OF_B} and version = 1",
+    "row 1: note": f"update perdure_journal set note = 'x' where {ROW_OF_B} and version = 1",
+    "row 1: gone": f"delete from perdure_journal where {ROW_OF_B} and version = 1",
+    "secret": "update perdure_instance set secret = zeroblob(16) where name = 'b'",
+    "key: version": f"update perdure_key set version = 1 where {ROW_OF_B} and kind = 'send'",
+    "key: hash": f"update perdure_key set hash = zeroblob(32) where {ROW_OF_B} and kind = 'send'",
+    "key: name": f"update perdure_key set key = 'other' where {ROW_OF_B} and kind = 'send'",
+    "key: gone": f"delete from perdure_key where {ROW_OF_B} and kind = 'send'",
+}
+"""What needs the whole chain."""
+
+
+def verdicts(report: recovery.RecoveryReport) -> dict[str, str]:
+    return {finding.instance: finding.verdict for finding in report.instances}
+
+
+def test_an_undamaged_file_is_clean(tmp_path: Path) -> None:
+    report = recovery.verify(damaged(tmp_path), Order)
+    assert (report.is_clean, report.counts(), report.rows) == (True, {"CLEAN": 3}, 14)
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, *DEEP_DAMAGE])
+def test_verify_finds_damage_and_clears_the_others(tmp_path: Path, damage: str) -> None:
+    report = recovery.verify(damaged(tmp_path, {**DAMAGE, **DEEP_DAMAGE}[damage]), Order)
+    assert verdicts(report) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
+    assert not report.is_clean
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_the_engine_refuses_a_damaged_head_and_writes_nothing(tmp_path: Path, damage: str) -> None:
+    path = damaged(tmp_path, DAMAGE[damage])
+    before = dump(path)
+    with shop(tmp_path) as engine:
+        for call in (lambda: engine.get(Order, "b"), lambda: engine.get(Order, "b").send(Cancel())):
+            with pytest.raises(Refused, match="instance_unsound"):
+                call()
+        assert engine.get(Order, "a").version == 6
+    assert dump(path) == before
+
+
+def test_a_consistent_lie_in_the_head_and_its_row_is_found_by_the_hash_before_it(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    store = SQLiteStore(path)
+    with store.reader() as reader:
+        row, head = reader.row("b", 2), reader.head("b")
+    store.close()
+    assert row is not None
+    assert head is not None
+    row.record.note = "forged"
+    digest = record_digest(row.record)
+    forged = head_hash(bytes(32), digest, head.image)
+    with sqlite3.connect(path) as connection:
+        values = (forged, bytes(32), digest)
+        connection.execute(
+            "update perdure_instance set hash = ?, previous_hash = ?, record_digest = ? where name = 'b'", values
+        )
+        connection.execute(f"update perdure_journal set note = 'forged', hash = ? where {ROW_OF_B} and version = 2", (forged,))
+    connection.close()
+    report = recovery.verify(path, Order)
+    assert verdicts(report)["b"] == "QUARANTINED"
+    assert any("seal" in finding for finding in report.store)
+
+
+def test_a_head_that_went_back_with_all_its_parts_is_found_by_the_order_of_commits(tmp_path: Path) -> None:
+    with shop(tmp_path) as engine:
+        engine.start(Order, id="b")
+    path = tmp_path / "shop.db"
+    columns = "version, configuration, time, head, prior, hash, previous_hash, record_digest, image"
+    with sqlite3.connect(path) as connection:
+        old = connection.execute(f"select {columns} from perdure_instance").fetchone()
+    connection.close()
+    with shop(tmp_path) as engine:
+        engine.get(Order, "b").send(Submit("lamp", 1))
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"update perdure_instance set ({columns}) = ({','.join('?' * 9)})", old)
+    connection.close()
+    assert any("went back" in finding for finding in recovery.verify(path, Order).store)
+
+
+def test_without_its_class_an_instance_is_judged_but_its_data_is_not_read(tmp_path: Path) -> None:
+    path = damaged(tmp_path, DAMAGE["row: after"])
+    assert verdicts(recovery.verify(path)) == {"a": "NOT READ", "b": "QUARANTINED", "c": "NOT READ"}
+
+
+def test_verify_changes_nothing(tmp_path: Path) -> None:
+    path = damaged(tmp_path, DAMAGE["head: hash"])
+    before = sha256(path.read_bytes()).digest()
+    recovery.verify(path, Order)
+    assert sha256(path.read_bytes()).digest() == before
+
+
+def test_recover_sets_aside_what_is_damaged_and_the_mark_stays(tmp_path: Path) -> None:
+    path = damaged(tmp_path, DAMAGE["head: time"])
+    report = recovery.recover(path, Order, level="full")
+    assert verdicts(report) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("update perdure_instance set time = time - 1 where name = 'b'").rowcount == 1
+        assert connection.execute("select reason from perdure_quarantine").fetchall() == [
+            ("version 2: the head's time was changed",)
+        ]
+    connection.close()
+    with shop(tmp_path) as engine, pytest.raises(Refused, match="the head's time was changed"):
+        engine.get(Order, "b")
+
+
+def test_recover_twice_is_recover_once(tmp_path: Path) -> None:
+    path = damaged(tmp_path, DAMAGE["head: hash"])
+    first = recovery.recover(path, Order, level="full")
+    once = dump(path)
+    second = recovery.recover(path, Order, level="full")
+    assert (verdicts(first), once) == (verdicts(second), dump(path))
+
+
+def test_recover_on_a_sound_file_writes_nothing(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    before = dump(path)
+    recovery.recover(path, Order, level="full")
+    assert dump(path) == before
+
+
+def test_level_heads_judges_what_still_runs(tmp_path: Path) -> None:
+    assert verdicts(recovery.recover(damaged(tmp_path), Order)) == {"b": "CLEAN"}
+
+
+def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="level 'deep' is unknown"):
+        recovery.recover(damaged(tmp_path), Order, level="deep")
+
+
+def test_a_quarantined_instance_stops_only_itself_in_an_open_engine(tmp_path: Path) -> None:
+    damaged(tmp_path)
+    with shop(tmp_path) as engine:
+        order = engine.get(Order, "b")
+        order.send(Charged("c"))
+        with sqlite3.connect(tmp_path / "shop.db") as connection:
+            connection.execute(DAMAGE["head: image"])
+        connection.close()
+        with pytest.raises(Refused, match="instance_unsound"):
+            order.send(Cancel())
+        assert engine.start(Order, id="d").version == 1
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from examples.order import Order, Submit
+from tests.kit import shop
+engine = shop(Path(sys.argv[1]))
+engine.start(Order, id="k").send(Submit("lamp", 1))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_open_sweeps_after_a_kill_and_forgets_the_killed_owner(tmp_path: Path) -> None:
+    damaged(tmp_path, DAMAGE["head: time"])
+    child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], check=False, cwd=Path(__file__).parents[1])
+    assert child.returncode == -signal.SIGKILL
+    with recovery.open(tmp_path / "shop.db", Order, clock=Clock()) as engine:
+        assert engine.get(Order, "k").state == "charging"
+        assert engine.sql().execute("select count(*) from perdure_quarantine") == [(1,)]
+        assert engine.sql().execute("select count(*) from perdure_open_mark") == [(1,)]
+
+
+def test_open_after_a_clean_close_sweeps_nothing(tmp_path: Path) -> None:
+    damaged(tmp_path, DAMAGE["head: time"])
+    with recovery.open(tmp_path / "shop.db", Order) as engine:
+        assert engine.sql().execute("select count(*) from perdure_quarantine") == [(0,)]
+
+
+def dump(path: Path) -> list[str]:
+    """Return everything in a file as SQL text, open marks aside."""
+    connection = sqlite3.connect(path)
+    try:
+        return [line for line in connection.iterdump() if "perdure_open_mark" not in line]
+    finally:
+        connection.close()
+
+
+def test_the_report_is_json_too(tmp_path: Path) -> None:
+    report = recovery.verify(damaged(tmp_path, DAMAGE["head: hash"]), Order)
+    parsed = json.loads(report.to_json())
+    assert (parsed["clean"], parsed["counts"]) == (False, {"CLEAN": 2, "QUARANTINED": 1})
+    assert len(parsed["instances"][0]["hash"]) == len(parsed["seal"]) == 64
+
+
+def test_the_report_names_the_last_sound_version(tmp_path: Path) -> None:
+    report = recovery.verify(damaged(tmp_path, DAMAGE["row: body"]), Order)
+    assert "b is provably sound up to version 1 of 2" in str(report)
+
+
+# -- a class that changed ----------------------------------------------------------------------------------------------
+
+
+@frozen
+class Tick:
+    pass
+
+
+@define
+class OldData:
+    count: int = 0
+
+
+@define
+class WiderData:
+    count: int = 0
+    label: str = "new"
+
+
+@define
+class OtherData:
+    count: str = ""
+
+
+def counter(data: type, *, revision: int = 1, limit: int = 9, first: str = "here") -> type[Workflow[OldData]]:
+    """Return a class stored as Counter, with these differences."""
+
+    def tick(self: Workflow[OldData], event: Tick) -> None:
+        self.data.count += 1
+
+    def bounded(self: Workflow[OldData]) -> bool:
+        return self.data.count <= limit
+
+    here, end = State(initial=True), Final()
+    body = {first: here, "end": end, "tick": on(Tick, here, to=None)(tick)}
+    if limit != 9:
+        body["bounded"] = invariant(bounded)
+    body["__orig_bases__"] = (Workflow[data],)  # type: ignore[valid-type]  # made at run time
+    made: type[Workflow[OldData]] = type("Counter", (Workflow,), body, revision=revision, name="Counter")
+    return made
+
+
+def ticked(path: Path, workflow: type[Workflow[OldData]], times: int) -> None:
+    with Engine(path, workflow) as engine:
+        handle = engine.start(workflow, id="n")
+        for _ in range(times):
+            handle.send(Tick())
+
+
+def test_a_class_with_a_new_defaulted_field_resumes_the_instance(tmp_path: Path) -> None:
+    path = tmp_path / "n.db"
+    ticked(path, counter(OldData), 2)
+    wider = counter(WiderData, revision=2)
+    assert verdicts(recovery.verify(path, wider)) == {"n": "RESUMED"}
+    with Engine(path, wider) as engine:
+        done = engine.get(wider, "n").send(Tick())
+        assert (done.version, engine.get(wider, "n").data) == (4, WiderData(3, "new"))
+    assert verdicts(recovery.verify(path, wider)) == {"n": "CLEAN"}
+
+
+MISFITS: dict[str, tuple[Callable[[], type[Workflow[OldData]]], str]] = {
+    "field of another type": (lambda: counter(OtherData, revision=2), "OtherData.count: expected text, got 2"),
+    "state renamed": (lambda: counter(OldData, revision=2, first="there"), "there is no state 'here'"),
+    "invariant broken": (lambda: counter(OldData, revision=2, limit=1), "Counter.bounded: does not hold"),
+    "lower revision": (lambda: counter(WiderData, revision=1), "written by revision 2"),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_a_class_that_no_longer_fits_parks_the_instance(tmp_path: Path, misfit: str) -> None:
+    path = tmp_path / "n.db"
+    original = counter(OldData, revision=2)
+    ticked(path, original, 2)
+    make, reason = MISFITS[misfit]
+    changed = make()
+    report = recovery.recover(path, changed, level="full")
+    assert verdicts(report) == {"n": "NEEDS MIGRATION"}
+    assert reason in report.instances[0].reason
+    with Engine(path, changed) as engine, pytest.raises(Refused, match="needs_migration"):
+        engine.get(changed, "n").send(Tick())
+    with Engine(path, original) as engine:
+        assert engine.get(original, "n").send(Tick()).version == 4
+
+
+def test_an_invariant_broken_under_the_same_class_is_damage(tmp_path: Path) -> None:
+    class Stocked(Workflow[None], revision=1):
+        here = State(initial=True)
+
+        @invariant
+        def some(self) -> bool:
+            return self.sql.execute("select count(*) from stock") != [(0,)]
+
+    path = tmp_path / "s.db"
+    with Engine(path, Stocked, schema=STOCKED) as engine:
+        engine.start(Stocked, id="s")
+        assert engine.get(Stocked, "s").state == "here"
+    with sqlite3.connect(path) as connection:
+        connection.execute("delete from stock")
+    connection.close()
+    assert verdicts(recovery.verify(path, Stocked)) == {"s": "QUARANTINED"}
+
+
