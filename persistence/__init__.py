@@ -5,6 +5,7 @@ It knows ids, names and bytes, and no state machines: a store can be written aga
 
 from typing import TYPE_CHECKING
 
+from persistence import shared_name
 from persistence.errors import (
     Busy,
     CannotOpen,
@@ -24,7 +25,6 @@ from persistence.errors import (
 )
 from persistence.memory import MemoryStore
 from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Sealed, StoreFacts
-from persistence.shared_name import check_shared_name
 from persistence.store import Capabilities, Reader, Store, Transaction, Value
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ __all__ = [
     "WrongLevel",
 ]
 
-check_shared_name()
+shared_name.check_shared_name()
 
 
 def __getattr__(name: str) -> object:

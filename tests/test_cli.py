@@ -1,0 +1,103 @@
+"""The command line answers with the right exit code, one clear line for what is wrong, and JSON for programs."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples.order import Order
+from tests.kit import shipped, shop
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def perdure(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-c", "from perdure.cli import main; main()", *words]
+    path = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(ROOT))))
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    with shop(tmp_path) as engine:
+        shipped(engine, "o-1")
+        engine.start(Order, id="o-2")
+    return tmp_path / "shop.db"
+
+
+def test_help_teaches_the_commands_and_the_exit_codes() -> None:
+    shown = perdure("--help")
+    assert shown.returncode == 0
+    for word in ("perdure demo", "perdure verify shop.db", "Exit codes: 0 fine, 1 findings, 2 usage"):
+        assert word in shown.stdout
+
+
+def test_verify_of_a_sound_file_exits_0(file: Path) -> None:
+    shown = perdure("verify", str(file), "examples.order:Order")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == f"{file}: 2 CLEAN, 7 transitions\n"
+
+
+def test_verify_without_a_class_says_that_data_was_not_read(file: Path) -> None:
+    assert perdure("verify", str(file)).stdout == f"{file}: 2 NOT READ, 7 transitions\n"
+
+
+def test_verify_of_a_damaged_file_exits_1_and_names_the_instance(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("update perdure_instance set time = 0 where name = 'o-2'")
+    connection.close()
+    shown = perdure("verify", str(file), "examples.order:Order", "-o", "json")
+    report = json.loads(shown.stdout)
+    assert (shown.returncode, report["counts"]) == (1, {"CLEAN": 1, "QUARANTINED": 1})
+    assert [one["instance"] for one in report["instances"] if one["verdict"] == "QUARANTINED"] == ["o-2"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "told"),
+    [
+        (2, ("verify",), "Missing argument 'FILE'"),
+        (2, ("verify", "FILE", "examples.order"), "names no class. Write module:Class"),
+        (2, ("verify", "FILE", "nowhere:Order"), "there is no module 'nowhere'"),
+        (2, ("verify", "FILE", "examples.order:Nobody"), "has no attribute 'Nobody'"),
+        (2, ("verify", "FILE", "examples.order:Submit"), "is no workflow class"),
+        (2, ("verify", "FILE", "-o", "xml"), "'xml' is not one of"),
+        (2, ("vrify", "FILE"), "No such command 'vrify'"),
+        (3, ("verify", "README.md"), "PS306 README.md: the file is no SQLite database"),
+        (5, ("verify", "nowhere.db"), "PS314 nowhere.db: there is no such file"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line_with_its_exit_code(
+    file: Path, code: int, words: tuple[str, ...], told: str
+) -> None:
+    shown = perdure(*(str(file) if word == "FILE" else word for word in words))
+    assert (shown.returncode, shown.stdout) == (code, "")
+    assert told in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_a_package_that_took_over_the_import_name_is_named_with_the_repair(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "statemachine").mkdir()
+    (tmp_path / "statemachine" / "__init__.py").write_text('"""Python Finite State Machines."""\n', encoding="utf-8")
+    shown = perdure("verify", str(file), cwd=tmp_path / "statemachine", PYTHONPATH=str(tmp_path))
+    assert (shown.returncode, shown.stdout) == (3, "")
+    assert shown.stderr.startswith("PS320 the package 'statemachine' is not Perdure's")
+    for package in ("persistence", "recovery"):
+        path = os.pathsep.join((str(tmp_path), str(ROOT)))
+        command = [sys.executable, "-c", f"import {package}"]
+        shown = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
+        )
+        assert "pip uninstall python-statemachine perdure" in shown.stderr
+
+
+def test_doctor_says_what_runs_here() -> None:
+    shown = perdure("doctor")
+    assert shown.returncode == 0
+    assert {"python", "SQLite", "transitions", "apsw"} <= {line.split()[0] for line in shown.stdout.splitlines()}

@@ -1,0 +1,304 @@
+"""On random charts every step is legal and is SCXML's: configuration and order of callbacks agree with a plain interpreter.
+
+Each property is a function over a drawn story. The controls below plant a fault in `step` or `chart`, and the same
+functions must find it: a property that cannot fail proves nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+from statemachine import Cursor, Refused, step
+from statemachine.chart import ALWAYS, Chart, Configuration, Node, Plan, Rule, done_event
+from statemachine.errors import InvariantBroken
+from statemachine.step import Unhandled, exit_set, plan, select
+from statemachine.workflow import definition_of
+from tests.charts import (
+    EVENTS,
+    MICROSTEPS_MAX,
+    Entry,
+    Log,
+    Recorder,
+    Reference,
+    Story,
+    Told,
+    configurations,
+    every,
+    is_legal,
+    near_configurations,
+    stories,
+    tell,
+)
+
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+SHORT = settings(max_examples=200, deadline=None, print_blob=True, suppress_health_check=SLOW)
+LONG = settings(SHORT, max_examples=4000)
+CONTROL = settings(
+    SHORT, max_examples=4000, derandomize=True, database=None, phases=[Phase.generate], print_blob=False
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_loops() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "MICROSTEPS_MAX", MICROSTEPS_MAX)
+        yield
+
+
+# -- the properties ----------------------------------------------------------------------------------------------------
+
+
+def every_configuration_is_legal(story: Story) -> None:
+    """By the walk over the specs, and `Chart.legal` says the same."""
+    chart = story.chart()
+    for told, _, done in tell(chart, story):
+        visited = [] if done is None else [one.after for one in done.plans]
+        for configuration in [*visited, *([told.after] if told.after else [])]:
+            assert is_legal(story.states, configuration), f"{configuration} is illegal"
+            assert chart.legal(configuration) is None
+
+
+def steps_are_those_of_the_standard(story: Story) -> None:
+    """Outcome, configuration, callbacks and their events, in their order."""
+    for (told, _, _), expected in zip(tell(story.chart(), story), Reference(story).tell(), strict=True):
+        assert told == expected
+
+
+def guards_come_before_actions(story: Story) -> None:
+    """All guards of a microstep are asked before any of its actions, and each rule once per selection."""
+    chart = story.chart()
+    for told, recorder, done in tell(chart, story):
+        if done is not None:
+            borders = list(_borders(done.plans))
+            assert borders[-1] == len(told.ran)
+            asked_inside(recorder.asked, borders)
+
+
+def _borders(plans: tuple[Plan, ...]) -> Iterator[int]:
+    """How many entries a recorder has after each microstep, 0 first."""
+    count = 0
+    yield count
+    for one in plans:
+        count += len(one.leave) + len(one.rules) + 1 + sum(len(actions) for actions, _ in one.enter)
+        yield count
+
+
+def asked_inside(asked: list[tuple[int, Rule]], borders: list[int]) -> None:
+    """Raise if a guard was asked while actions of a microstep had begun and not ended."""
+    assert {count for count, _ in asked} <= set(borders), "a guard was asked between two actions of one microstep"
+
+
+def each_guard_is_asked_once(story: Story) -> None:
+    """In one selection, however many leaves share the rule."""
+    chart = story.chart()
+    names = [*EVENTS, ALWAYS, *(done_event(path) for path, spec in every(story.states) if spec.children)]
+    for told, _, _ in tell(chart, story):
+        for name in names if told.after else ():
+            asked: Counter[Rule] = Counter()
+            select(chart, told.after, name, holds=lambda rule, asked=asked: bool(asked.update([rule])))
+            assert all(count == 1 for count in asked.values())
+
+
+def internal_rules_leave_and_enter_nothing(story: Story) -> None:
+    """A plan does the same without its internal rules, but for their actions; alone they change nothing."""
+    chart = story.chart()
+    for one in (one for _, _, done in tell(chart, story) if done is not None for one in done.plans):
+        internal = tuple(rule for rule in one.rules if rule.target is None)
+        others = tuple(rule for rule in one.rules if rule.target is not None)
+        if internal and one.before:
+            alone, without = plan(chart, one.before, internal), plan(chart, one.before, others)
+            assert (alone.leave, alone.enter, alone.after, alone.outcome) == ((), (), one.before, None)
+            assert (without.leave, without.enter, without.after) == (one.leave, one.enter, one.after)
+
+
+def a_chart_survives_its_text(story: Story) -> None:
+    """A chart made of a chart's text behaves as that one and has its fingerprint."""
+    chart = story.chart()
+    again = Chart(chart.text)
+    assert again.fingerprint == chart.fingerprint
+    assert again.text == chart.text
+    assert [told for told, _, _ in tell(again, story)] == [told for told, _, _ in tell(chart, story)]
+
+
+def a_declared_class_is_the_same_chart(story: Story) -> None:
+    """States and rules of a class body compile to what the specs compile to."""
+    declared = definition_of(story.workflow(set())).chart
+    plain = story.chart()
+    assert [(node.name, node.kind, node.initial, node.enter, node.leave) for node in declared.nodes.values()] == [
+        (node.name, node.kind, node.initial, node.enter, node.leave) for node in plain.nodes.values()
+    ]
+    assert [_written(rule) for rule in declared.rules] == [_written(rule) for rule in plain.rules]
+
+
+def _written(rule: Rule) -> tuple[object, ...]:
+    target = None if rule.target is None else rule.target.name
+    return (rule.event, rule.source.name, target, rule.action, rule.guard, rule.reenter, rule.roles)
+
+
+def a_cursor_tells_the_same(story: Story) -> None:
+    """A declared class in a Cursor runs the callbacks of the standard, in their order, and ends where it ends."""
+    story = evolve(story, start=())
+    holding: set[str] = set()
+    workflow = story.workflow(holding)
+    cursor: Cursor[Log] | None = None
+    before: list[str] = []
+    for sent, expected in zip((None, *story.sends), Reference(story).tell(), strict=False):
+        holding.clear()
+        holding.update(() if sent is None else sent.holding)
+        what = "rest"
+        try:
+            if sent is None:
+                cursor = Cursor(workflow, Log())
+            elif cursor is not None:
+                cursor.send(EVENTS[sent.event]())
+        except InvariantBroken:
+            if cursor is None:
+                assert expected.what == "loop"
+                return
+            what, expected = "loop", evolve(expected, ran=())
+        except Refused as refused:
+            assert refused.code in {"unknown_event", "event_not_enabled", "guard_failed"}
+            what = "unhandled"
+        assert cursor is not None
+        ran = [entry[0] for entry in expected.ran if len(entry) > 1]
+        assert (cursor.outcome or what, cursor.configuration) == (expected.what, expected.after)
+        assert cursor.data.ran == before + ran
+        before = cursor.data.ran
+
+
+PROPERTIES = [
+    every_configuration_is_legal,
+    steps_are_those_of_the_standard,
+    guards_come_before_actions,
+    each_guard_is_asked_once,
+    internal_rules_leave_and_enter_nothing,
+    a_chart_survives_its_text,
+    a_declared_class_is_the_same_chart,
+    a_cursor_tells_the_same,
+]
+
+Property = Callable[[Story], None]
+
+
+@pytest.mark.parametrize("holds", PROPERTIES)
+@SHORT
+@given(story=stories())
+def test_a_property_holds_on_every_chart(holds: Property, story: Story) -> None:
+    holds(story)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("holds", PROPERTIES)
+@LONG
+@given(story=stories())
+def test_a_property_holds_on_many_charts(holds: Property, story: Story) -> None:
+    holds(story)
+
+
+@SHORT
+@given(story=stories(), data=st.data())
+def test_the_chart_calls_a_configuration_legal_where_the_walk_does(story: Story, data: st.DataObject) -> None:
+    configuration = data.draw(near_configurations(story.states))
+
+    assert (story.chart().legal(configuration) is None) == is_legal(story.states, configuration)
+
+
+@SHORT
+@given(story=stories(), data=st.data())
+def test_from_any_legal_configuration_every_event_leads_to_a_legal_one(story: Story, data: st.DataObject) -> None:
+    chart = story.chart()
+    before = data.draw(configurations(story.states))
+
+    assert chart.legal(before) is None
+    for event in chart.events(before):
+        found = select(chart, before, event, holds=lambda _: True)
+        assert not isinstance(found, Unhandled)
+        assert is_legal(story.states, found.after)
+
+
+# -- controls: each planted fault must be found ------------------------------------------------------------------------
+
+
+def is_found(prop: Property) -> bool:
+    """Whether a search finds a story on which a property fails."""
+
+    def fails(story: Story) -> bool:
+        try:
+            prop(story)
+        except (AssertionError, StopIteration, KeyError):
+            return True
+        return False
+
+    try:
+        find(stories(), fails, settings=CONTROL)
+    except NoSuchExample:
+        return False
+    return True
+
+
+def test_missing_conflict_removal_is_found_as_an_illegal_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "remove_conflicts", lambda rules, active: rules)
+
+    assert is_found(every_configuration_is_legal)
+
+
+def test_incomplete_parallels_are_found_as_illegal_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "_complete", lambda parallel, entered: None)
+
+    assert is_found(every_configuration_is_legal)
+
+
+def test_outer_rules_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner_first = Chart._rules_above
+
+    def outer_first(chart: Chart, leaf: Node, event: str) -> tuple[Rule, ...]:
+        return tuple(sorted(inner_first(chart, leaf, event), key=lambda rule: rule.source.index))
+
+    monkeypatch.setattr(Chart, "_rules_above", outer_first)
+
+    assert is_found(steps_are_those_of_the_standard)
+
+
+def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = step._plan_of
+
+    def reversed_exit(  # noqa: PLR0913  # its signature is that of what it replaces
+        rules: tuple[Rule, ...], before: Configuration, *, left: list[Node], entered: set[Node], active: set[Node]
+    ) -> Plan:
+        return straight(rules, before, left=left[::-1], entered=entered, active=active)
+
+    monkeypatch.setattr(step, "_plan_of", reversed_exit)
+
+    assert is_found(steps_are_those_of_the_standard)
+
+
+def test_an_internal_rule_that_leaves_its_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = exit_set
+
+    def eager(rule: Rule, active: set[Node]) -> set[Node]:
+        return {rule.source} if rule.target is None else straight(rule, active)
+
+    monkeypatch.setattr(step, "exit_set", eager)
+
+    assert is_found(internal_rules_leave_and_enter_nothing)
+
+
+def test_a_guard_that_is_asked_again_per_leaf_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(chart: Chart, configuration: Configuration, event: str, *, holds: Callable[[Rule], bool]) -> Unhandled:
+        return Unhandled(tuple(rule for rules in chart.candidates(configuration, event) for rule in rules if holds(rule)))
+
+    monkeypatch.setitem(globals(), "select", forgetful)
+
+    assert is_found(each_guard_is_asked_once)
+
+
+def test_a_guard_between_two_actions_is_found() -> None:
+    rule = Rule(0, "E0", Node("a", 1, "atomic", None, None, None, (), (), (), []), None, "act", None, False, ())
+
+    with pytest.raises(AssertionError, match="between two actions"):
+        asked_inside([(1, rule)], [0, 2])
