@@ -23,11 +23,11 @@ from persistence.errors import (
     StoreFull,
     WrongLevel,
 )
-from persistence.memory import MemoryStore
 from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Sealed, StoreFacts
 from persistence.store import Capabilities, Reader, Store, Transaction, Value
 
 if TYPE_CHECKING:
+    from persistence.memory import MemoryStore
     from persistence.sqlite import SQLiteStore
 
 __all__ = [
@@ -67,9 +67,13 @@ shared_name.check_shared_name()
 
 
 def __getattr__(name: str) -> object:
-    """Load the SQLite store when it is first asked for, so that a third party's store needs no apsw."""
+    """Load a store when it is first asked for: the one on SQLite needs apsw, and most programs need only one."""
+    if name == "MemoryStore":
+        from persistence.memory import MemoryStore
+
+        return MemoryStore
     if name == "SQLiteStore":
-        from persistence.sqlite import SQLiteStore  # noqa: PLC0415  # the point of this function
+        from persistence.sqlite import SQLiteStore
 
         return SQLiteStore
     raise AttributeError(f"module 'persistence' has no attribute {name!r}")

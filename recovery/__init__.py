@@ -1,7 +1,7 @@
 """Proves where every instance stands after a crash, sets aside what is damaged, and resumes the rest."""
 
-import persistence  # noqa: F401  # first: it says so if another distribution took over the name statemachine
+from persistence import StoreError  # first: it says so if another distribution took over the name statemachine
 from recovery.report import Finding, RecoveryReport
 from recovery.run import open, recover, verify  # noqa: A004  # recovery.open is the design's name
 
-__all__ = ["Finding", "RecoveryReport", "open", "recover", "verify"]
+__all__ = ["Finding", "RecoveryReport", "StoreError", "open", "recover", "verify"]

@@ -247,8 +247,18 @@ def _structured(check: Callable[[object], Any], inner: Callable[..., object], va
 
 
 _FAST = _converter(detailed=False)
-_DETAILED = _converter(detailed=True)
-_DIFFERENT = _converter(detailed=False, omit_if_default=True)
+
+
+@lru_cache(maxsize=1)
+def _detailed() -> Converter:
+    """Names the path of what does not fit; asked only after a failure."""
+    return _converter(detailed=True)
+
+
+@lru_cache(maxsize=1)
+def _different() -> Converter:
+    """Leaves out what equals its default."""
+    return _converter(detailed=False, omit_if_default=True)
 
 
 # -- one class ---------------------------------------------------------------------------------------------------------
@@ -289,7 +299,7 @@ class Codec(typing.Generic[T]):
         A field that is added with a default leaves the digest of an older value as it was, so that an honest retry
         stays one. Keys are sorted: the order of a dict is no difference. Pure.
         """
-        plain: object = _DIFFERENT.unstructure(value, unstructure_as=self.kind)
+        plain: object = _different().unstructure(value, unstructure_as=self.kind)
         text = json.dumps([name, plain], ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
         return sha256(text.encode()).digest()
 
@@ -330,7 +340,7 @@ def _parts(value: object, kind: Any, path: str) -> list[tuple[object, Any, str]]
 def _explained(plain: object, kind: Any, path: str) -> str:  # a type expression
     """Return every place in plain data that does not fit, with its path. Pure."""
     try:
-        _DETAILED.structure(plain, kind)
+        _detailed().structure(plain, kind)
     except Exception as error:  # noqa: BLE001  # cattrs raises groups of what the hooks and __init__ raised
         found = cattrs.transform_error(error, path, _say)
         return "; ".join(": ".join(reversed(one.rsplit(" @ ", 1))) for one in found)

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar, cast
 from statemachine.chart import Configuration
 from statemachine.decide import Decision, decide, decide_start
 from statemachine.errors import Refused
-from statemachine.events import AttrsEvent, event_of
+from statemachine.events import AttrsEvent, DataclassEvent, event_of
 from statemachine.frame import Attempt
 from statemachine.workflow import Workflow, definition_of
 
@@ -26,7 +26,7 @@ class Cursor(Generic[D]):
         attempt = self._attempt((), ())
         self._take(decide_start(self._definition, attempt, self._image))
 
-    def send(self, event: AttrsEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()) -> "Cursor[D]":
+    def send(self, event: AttrsEvent | DataclassEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()) -> "Cursor[D]":
         """Run one event and return the cursor. Raises Refused, and whatever a callback raises; then nothing changed."""
         name = event_of(self._definition, event)
         if self._outcome is not None:

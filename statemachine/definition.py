@@ -8,7 +8,7 @@ redefined with a decorator replaces the rule, one without keeps it. Guards and a
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import define, field
@@ -17,9 +17,12 @@ from statemachine.chart import ALWAYS, Chart, Configuration, compile_chart, done
 from statemachine.codec import Codec
 from statemachine.errors import DefinitionError
 from statemachine.frame import RESERVED, Attempt, Callback
-from statemachine.machine import ChartMachine, RuleSpec, StateSpec, build
 from statemachine.rules import MISSING, Declared, Hook, notes
+from statemachine.specs import RuleSpec, StateSpec
 from statemachine.states import Any_, Final, Parallel, Ref, State, children
+
+if TYPE_CHECKING:
+    from statemachine.machine import ChartMachine
 
 __all__ = ["Definition", "define_workflow"]
 
@@ -126,7 +129,7 @@ class Declaration:
     invariants: tuple[str, ...] = ()
     data: Codec[Any] | None = None
     hooks: dict[str, dict[str, list[str]]] = field(factory=lambda: {"enter": {}, "leave": {}})
-    machine: ChartMachine = field(init=False)
+    machine: "ChartMachine" = field(init=False)
     chart: Chart = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -146,6 +149,8 @@ class Declaration:
 
     def compile(self) -> None:
         """Check everything and make machine and chart. Raises DefinitionError."""
+        from statemachine.machine import build  # a third of the time of `import statemachine`; needed only here
+
         if not self.tree:
             raise DefinitionError("PD103", f"{self.label} has no states. Declare one: cart = State(initial=True).")
         declared = self._notes()

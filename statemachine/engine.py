@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar, cast
 
 from attrs import define
 
-from persistence import Busy, Closed, Draft, Head, NoSql, Reader, Row, SQLiteStore, Store, Transaction, Value
+from persistence import Busy, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.chart import Configuration
@@ -96,6 +96,8 @@ class Engine:
         self._run = os.urandom(8)
         self._count = 0
         if isinstance(path, (str, os.PathLike)):
+            from persistence.sqlite import SQLiteStore  # not before a file is opened: another store needs no apsw
+
             self.store: Store = SQLiteStore(path, level=durability, schema=schema, read_only=read_only)
         else:
             self.store = path

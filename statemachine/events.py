@@ -8,7 +8,7 @@ from statemachine.definition import Definition
 from statemachine.errors import DataError, Refused
 from statemachine.limits import Limits
 
-__all__ = ["START", "AttrsEvent", "Request", "checked_text", "event_of", "request", "start_request"]
+__all__ = ["START", "AttrsEvent", "DataclassEvent", "Request", "checked_text", "event_of", "request", "start_request"]
 
 START = "perdure.start"  # the event of version 1; no class can have this name
 
@@ -17,6 +17,12 @@ class AttrsEvent(Protocol):
     """An object of an attrs class; a class variable in a protocol keeps the class itself from passing for one."""
 
     __attrs_attrs__: ClassVar[Any]
+
+
+class DataclassEvent(Protocol):
+    """The same as pyright sees it: it knows an attrs class by this attribute, mypy by the other one."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @frozen(eq=False)

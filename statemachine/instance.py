@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from statemachine.chart import Configuration
 from statemachine.definition import Definition
-from statemachine.events import AttrsEvent, request
+from statemachine.events import AttrsEvent, DataclassEvent, request
 from statemachine.transition import Transition
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Instance(Generic[W, D]):
 
     def send(  # what an event goes with, as keywords
         self,
-        event: AttrsEvent,
+        event: AttrsEvent | DataclassEvent,
         *,
         key: str | None = None,
         expect_version: int | None = None,

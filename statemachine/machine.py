@@ -11,38 +11,11 @@ of a region to `done:<region>`; a colon cannot stand in a Python name either.
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
 from transitions.extensions.nesting import HierarchicalMachine, NestedState, NestedTransition
 
-__all__ = ["ChartMachine", "ChartState", "ChartTransition", "RuleSpec", "StateSpec", "build"]
+from statemachine.specs import RuleSpec, StateSpec
 
-
-@frozen
-class StateSpec:
-    """One state, as the definition hands it over."""
-
-    name: str
-    kind: str  # atomic, final, compound, parallel
-    children: "tuple[StateSpec, ...]" = ()
-    initial: str | None = None
-    outcome: str | None = None
-    tags: tuple[str, ...] = ()
-    enter: tuple[str, ...] = ()  # names of methods
-    leave: tuple[str, ...] = ()
-
-
-@frozen
-class RuleSpec:
-    """One rule for one event, as the definition hands it over. Source and target are full names of states."""
-
-    order: int
-    event: str
-    sources: tuple[str, ...]
-    target: str | None
-    action: str
-    guard: str | None = None
-    reenter: bool = False
-    roles: tuple[str, ...] = ()
+__all__ = ["ChartMachine", "ChartState", "ChartTransition", "build"]
 
 
 class ChartState(NestedState):

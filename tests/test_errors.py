@@ -15,7 +15,9 @@ def codes(text: str) -> set[str]:
 
 
 def test_every_code_of_the_source_is_explained_and_no_other() -> None:
-    sources = [path for name in ("statemachine", "persistence", "recovery", "perdure") for path in (ROOT / name).rglob("*.py")]
+    sources = [
+        path for name in ("statemachine", "persistence", "recovery", "perdure") for path in (ROOT / name).rglob("*.py")
+    ]
     raised = codes("\n".join(path.read_text(encoding="utf-8") for path in sources))
     assert raised == codes(PAGE)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, frozen
@@ -119,7 +120,9 @@ def test_a_consistent_lie_in_the_head_and_its_row_is_found_by_the_hash_before_it
         connection.execute(
             "update perdure_instance set hash = ?, previous_hash = ?, record_digest = ? where name = 'b'", values
         )
-        connection.execute(f"update perdure_journal set note = 'forged', hash = ? where {ROW_OF_B} and version = 2", (forged,))
+        connection.execute(
+            f"update perdure_journal set note = 'forged', hash = ? where {ROW_OF_B} and version = 2", (forged,)
+        )
     connection.close()
     report = recovery.verify(path, Order)
     assert verdicts(report)["b"] == "QUARANTINED"
@@ -208,6 +211,7 @@ def test_a_quarantined_instance_stops_only_itself_in_an_open_engine(tmp_path: Pa
 CHILD = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from examples.order import Order, Submit
 from tests.kit import shop
 engine = shop(Path(sys.argv[1]))
@@ -287,7 +291,7 @@ def counter(data: type, *, revision: int = 1, limit: int = 9, first: str = "here
         return self.data.count <= limit
 
     here, end = State(initial=True), Final()
-    body = {first: here, "end": end, "tick": on(Tick, here, to=None)(tick)}
+    body: dict[str, Any] = {first: here, "end": end, "tick": on(Tick, here, to=None)(tick)}
     if limit != 9:
         body["bounded"] = invariant(bounded)
     body["__orig_bases__"] = (Workflow[data],)  # type: ignore[valid-type]  # made at run time
@@ -353,5 +357,3 @@ def test_an_invariant_broken_under_the_same_class_is_damage(tmp_path: Path) -> N
         connection.execute("delete from stock")
     connection.close()
     assert verdicts(recovery.verify(path, Stocked)) == {"s": "QUARANTINED"}
-
-

@@ -24,6 +24,7 @@ CELL, LINE, PAD = 8.4, 19, 18  # pixels: a column at 14 px, a line, the border
 COLOURS = {"31": "#ff7b72", "32": "#56d364", "33": "#e3b341", "36": "#76e3ea"}
 TEXT, DIM, PANEL = "#e6edf3", "#8b949e", "#161b22"
 BLOCKS = {"█": 1.0, "░": 0.25}  # drawn as rectangles: fonts leave gaps between them
+WORDS = re.compile(r"\S+(?: \S+)*")  # what is more than one space apart has a place of its own
 TOKENS = re.compile(r"\x1b\[(\??[\d;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
@@ -121,7 +122,7 @@ def svg(screen: Screen, title: str) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">',
             f"<title>{escape(title)}</title>",
-            "<style>text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; white-space: pre }",
+            "<style>text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace }",
             "</style>",
             f'<rect width="{width}" height="{height}" rx="8" fill="{PANEL}"/>',
             *shapes,
@@ -141,17 +142,16 @@ def _line(row: int, line: list[Cell]) -> list[str]:
         if block is not None:
             place = f'x="{x:.1f}" y="{top + 3}" width="{width:.1f}" height="{LINE - 6}"'
             shapes.append(f'<rect {place} fill="{colour}" opacity="{block}"/>')
-        elif text.strip():
-            shapes.append(_text(text, x=x, y=top + 14, fill=colour, bold="1" in codes))
+        pieces = WORDS.finditer(text) if block is None else ()
+        bold = "1" in codes
+        shapes += [_text(one[0], x=x + one.start() * CELL, y=top + 14, fill=colour, bold=bold) for one in pieces]
     return shapes
 
 
 def _text(text: str, *, x: float, y: int, fill: str, bold: bool) -> str:
-    start = len(text) - len(text.lstrip())
-    shown = text.strip()
-    place = f'x="{x + start * CELL:.1f}" y="{y}" textLength="{len(shown) * CELL:.1f}"'
+    place = f'x="{x:.1f}" y="{y}" textLength="{len(text) * CELL:.1f}"'
     weight = ' font-weight="bold"' if bold else ""
-    return f'<text {place} fill="{fill}"{weight} xml:space="preserve">{escape(shown)}</text>'
+    return f'<text {place} fill="{fill}"{weight}>{escape(text)}</text>'
 
 
 def main(command: Sequence[str]) -> int:
