@@ -26,7 +26,9 @@ class Cursor(Generic[D]):
         attempt = self._attempt((), ())
         self._take(decide_start(self._definition, attempt, self._image))
 
-    def send(self, event: AttrsEvent | DataclassEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()) -> "Cursor[D]":
+    def send(
+        self, event: AttrsEvent | DataclassEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()
+    ) -> "Cursor[D]":
         """Run one event and return the cursor. Raises Refused, and whatever a callback raises; then nothing changed."""
         name = event_of(self._definition, event)
         if self._outcome is not None:

@@ -122,7 +122,8 @@ class Declaration:
 
     label: str
     workflow: type[Any]
-    paths: dict[object, str] = field(factory=dict[object, str])  # every state object of every base -> full name
+    paths: dict[object, str] = field(factory=dict[object, str])  # state objects of every base -> full name
+    states: dict[str, Ref] = field(factory=dict[str, Ref])  # full name -> the object that stands for it
     tree: dict[str, Ref] = field(factory=dict[str, Ref])
     tags: dict[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]])
     events: dict[str, Codec[Any]] = field(factory=dict[str, Codec[Any]])
@@ -139,13 +140,23 @@ class Declaration:
             self.tree.update(found)
             for name, state in found.items():
                 self._collect(name, state)
+        for name, state in self.tree.items():
+            self._settle(name, state)
+        # What a base's region held and its replacement does not is no state of this workflow.
+        self.paths = {state: path for state, path in self.paths.items() if path in self.states}
 
     def _collect(self, path: str, state: Ref) -> None:
         self.paths[state] = path
-        self.tags[path] = state.tags if isinstance(state, State) else state.region_tags
         if not isinstance(state, State):
             for name, inner in children(state).items():
                 self._collect(f"{path}.{name}", inner)
+
+    def _settle(self, path: str, state: Ref) -> None:
+        self.states[path] = state
+        self.tags[path] = state.tags if isinstance(state, State) else state.region_tags
+        if not isinstance(state, State):
+            for name, inner in children(state).items():
+                self._settle(f"{path}.{name}", inner)
 
     def compile(self) -> None:
         """Check everything and make machine and chart. Raises DefinitionError."""
@@ -183,6 +194,12 @@ class Declaration:
         if not inner:
             raise DefinitionError("PD108", f"{self.label}: region {path!r} has no states. Declare them in its body.")
         is_parallel = issubclass(state, Parallel)
+        for child in (name for name, one in inner.items() if is_parallel and isinstance(one, Final)):
+            raise DefinitionError(
+                "PD110",
+                f"{self.label}: final state '{path}.{child}' stands in a parallel, of which only regions are done. "
+                "Put it into a Compound.",
+            )
         return StateSpec(
             name,
             "parallel" if is_parallel else "compound",
@@ -271,14 +288,13 @@ class Declaration:
         return [self._path(source, name)]
 
     def _check_sources(self, rule: Declared, sources: list[str], name: str) -> None:
-        regions = {path for state, path in self.paths.items() if isinstance(state, type)}
-        finals = {path for state, path in self.paths.items() if isinstance(state, Final)}
         for source in sources:
-            if rule.kind == "done" and source not in regions:
+            state = self.states[source]
+            if rule.kind == "done" and isinstance(state, State):
                 raise DefinitionError(
                     "PD110", f"{self.label}.{name}: @done({source}) names a leaf, which is never done. Name its region."
                 )
-            if source in finals:
+            if isinstance(state, Final):
                 raise DefinitionError(
                     "PD113", f"{self.label}.{name}: {source!r} is final and cannot be left. Make it a State."
                 )

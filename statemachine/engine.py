@@ -12,7 +12,6 @@ INV-9: nobody is answered before COMMIT has returned, refusals and duplicates in
 INV-10: a head that is not sound is never loaded and never written over; the engine does not repair.
 """
 
-import logging
 import os
 import threading
 import time
@@ -24,7 +23,7 @@ from typing import Any, Self, TypeVar, cast
 
 from attrs import define
 
-from persistence import Busy, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
+from persistence import Busy, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.chart import Configuration
@@ -41,8 +40,6 @@ from statemachine.transition import Transition
 from statemachine.workflow import Workflow, definition_of
 
 __all__ = ["Engine", "ReadingSql"]
-
-logger = logging.getLogger("perdure.engine")
 
 D = TypeVar("D")
 W = TypeVar("W", bound=Workflow[Any])
@@ -373,10 +370,7 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the engine."""
-        try:
-            self.close()
-        except Closed:
-            logger.debug("closed already")
+        self.close()
 
 
 class ReadingSql:

@@ -114,14 +114,9 @@ class FrameRunner:
         self._attempt = attempt
         self._frame = definition.frame(attempt)
         self._image = image  # of the data as it must still be when the next guards have run
-        self._guarded: str | None = None  # the last guard or invariant since the image was made
+        self._asked: list[str] = []  # guards since the data was last compared with the image
         self.raised = attempt.raised
         self.missing_role = False
-
-    @property
-    def image(self) -> bytes:
-        """Return the encoded data. Raises DataError where it does not fit its types."""
-        return self._image
 
     def holds(self, rule: Rule, event: object) -> bool:
         """Evaluate a rule's roles, then its guard."""
@@ -134,7 +129,9 @@ class FrameRunner:
 
     def _ask(self, name: str, event: object) -> bool:
         callback = self._definition.callback(name)
-        self._guarded = name
+        self._asked.append(name)
+        if not self._image:
+            self._image = self._definition.encode_data(self._attempt.data)
         with self._reading():
             answer = callback.call(self._frame, event)
         if answer is not True and answer is not False:
@@ -151,18 +148,15 @@ class FrameRunner:
 
     def act(self, action: str, event: object) -> None:
         """Run an action; guards asked before it must have left the data as it was."""
-        self._settle_guards()
+        self._check_unchanged()
         self._definition.callback(action).call(self._frame, event)
         self._image = b""
 
-    def _settle_guards(self) -> None:
-        if self._guarded is not None and self._image:
-            self._compare(self._guarded)
-        self._guarded = None
-
-    def _compare(self, name: str) -> None:
-        if self._definition.encode_data(self._attempt.data) != self._image:
-            raise FrameError(f"{self._definition.name}.{name} changed self.data; a guard or invariant only reads")
+    def _check_unchanged(self) -> None:
+        if self._asked and self._definition.encode_data(self._attempt.data) != self._image:
+            names = " or ".join(f"{self._definition.name}.{name}" for name in self._asked)
+            raise FrameError(f"{names} changed self.data; a guard or invariant only reads")
+        self._asked.clear()
 
     def arrive(self, configuration: Configuration) -> None:
         """Take note that this configuration is active from here on."""
@@ -170,7 +164,7 @@ class FrameRunner:
 
     def finish(self) -> bytes:
         """Return the image of the data after the macrostep, with every invariant checked. Raises InvariantBroken."""
-        self._settle_guards()
+        self._check_unchanged()
         if not self._image:
             self._image = self._definition.encode_data(self._attempt.data)
         for name in self._definition.invariants:
@@ -179,8 +173,7 @@ class FrameRunner:
                     f"{self._definition.name}.{name}",
                     f"does not hold in {','.join(self._attempt.configuration)!r}; the transition did not happen",
                 )
-        if self._definition.invariants:
-            self._compare(self._definition.invariants[-1])
+        self._check_unchanged()
         return self._image
 
     def end(self) -> None:

@@ -5,7 +5,8 @@ read when the class is defined (`statemachine.definition`).
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar, overload
+from functools import wraps
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from attrs import frozen
 
@@ -18,6 +19,7 @@ E = TypeVar("E")
 E1 = TypeVar("E1")
 E2 = TypeVar("E2")
 W = TypeVar("W")
+F = TypeVar("F", bound=Callable[..., object])
 Guard = Callable[[Any], bool]
 EventGuard = Callable[[Any, E], bool]
 
@@ -117,6 +119,17 @@ def _is_tuple(value: object) -> bool:
     return isinstance(value, tuple)
 
 
+def _naming_a_missing_target(function: F) -> F:
+    """Let a missing `to` reach the check that has words for it; type checkers go on asking for it."""
+
+    @wraps(function)
+    def call(*sources: Ref | Any_, to: Ref | None = MISSING, when: Guard | None = None) -> object:
+        return function(*sources, to=to, when=when)
+
+    return cast("F", call)
+
+
+@_naming_a_missing_target
 def always(
     *sources: Ref | Any_, to: Ref | None, when: Guard | None = None
 ) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
@@ -124,6 +137,7 @@ def always(
     return _noting(_declared("always", (), sources, to=to, when=when))
 
 
+@_naming_a_missing_target
 def done(
     *sources: Ref, to: Ref | None, when: Guard | None = None
 ) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
@@ -178,6 +192,8 @@ def _declared(
         raise DefinitionError("PD107", f"{label} names no source state. Name at least one, or ANY.")
     if not is_texts(roles):
         raise DefinitionError("PD119", f"{label}: roles={roles!r} is no tuple. Write roles=('manager',).")
+    if kind == "on" and not events:
+        raise DefinitionError("PD109", f"{label} names no event. Name at least one class.")
     for event in events:
         if not isinstance(event, type):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass an instance
             raise DefinitionError("PD109", f"{label}: {event!r} is no event class. Name the class itself.")

@@ -63,6 +63,10 @@ class Region:
     def __init_subclass__(cls, *, initial: bool = False, tags: tuple[str, ...] = ()) -> None:
         """Take the options of a region's class line, and refuse what is no state."""
         super().__init_subclass__()
+        for name in sorted({"is_initial", "region_tags"} & set(vars(cls))):
+            raise DefinitionError(
+                "PD114", f"region {cls.__name__!r}: {name!r} is a name of the region. Choose another one."
+            )
         cls.is_initial = initial
         cls.region_tags = tags
         for name, value in vars(cls).items():

@@ -110,7 +110,11 @@ class Workflow(Generic[D]):
     def raise_(self, event: object) -> None:
         """Raise an internal event: taken in the same macrostep, after this microstep. Unhandled it is dropped."""
         definition = definition_of(type(self))
-        self._attempt.raised.append((definition.event_name(type(event)), event))
+        try:
+            name = definition.event_name(type(event))
+        except KeyError as error:
+            raise FrameError(f"{definition.name} has no event {type(event).__name__}; a rule must name it") from error
+        self._attempt.raised.append((name, event))
 
 
 def definition_of(workflow: type[Any]) -> Definition:
