@@ -21,12 +21,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from attrs import define
-
 from persistence import Busy, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
-from statemachine.chart import Configuration
 from statemachine.decide import decide, decide_start
 from statemachine.definition import Definition
 from statemachine.drafting import Link, draft
@@ -35,7 +32,7 @@ from statemachine.events import Request, checked_text, start_request
 from statemachine.frame import Attempt, SqlPort
 from statemachine.instance import Instance
 from statemachine.limits import Limits
-from statemachine.loading import configuration_of, examine
+from statemachine.loading import Loaded, configuration_of, examine
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, definition_of
 
@@ -49,16 +46,6 @@ TURN_SECONDS_MAX = 10.0  # how long a sender waits for other threads of its proc
 
 def _system_clock() -> int:
     return time.time_ns() // 1000
-
-
-@define(eq=False)
-class Loaded:
-    """A head that passed admission, and its class."""
-
-    head: Head
-    definition: Definition
-    configuration: Configuration
-    image: bytes  # the data as this class writes it; other bytes than the head's where the class gained fields
 
 
 class Engine:

@@ -1,19 +1,38 @@
 """The typed handle of one instance: sends events, and reads the last committed head at each access."""
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar, cast
 
+from persistence import Row
 from statemachine.chart import Configuration
 from statemachine.definition import Definition
-from statemachine.events import AttrsEvent, DataclassEvent, request
+from statemachine.events import AttrsEvent, DataclassEvent, Request, request
+from statemachine.limits import Limits
+from statemachine.loading import Loaded
 from statemachine.transition import Transition
 
-if TYPE_CHECKING:
-    from statemachine.engine import Engine
-
-__all__ = ["Instance"]
+__all__ = ["Host", "Instance"]
 
 W = TypeVar("W")
 D = TypeVar("D")
+
+
+class Host(Protocol):
+    """What a handle needs of its engine."""
+
+    limits: Limits
+
+    def fire(self, definition: Definition, instance: str, request: Request) -> Transition:
+        """Run one event. Durable on return."""
+        ...
+
+    def read(self, definition: Definition, instance: str) -> Loaded:
+        """Return the last committed head, judged."""
+        ...
+
+    def rows(self, instance: str) -> Sequence[Row]:
+        """Return the journal, oldest first."""
+        ...
 
 
 class Instance(Generic[W, D]):
@@ -24,7 +43,7 @@ class Instance(Generic[W, D]):
 
     __slots__ = ("_definition", "_engine", "id")
 
-    def __init__(self, engine: "Engine", definition: Definition, id: str, /) -> None:  # the field's word
+    def __init__(self, engine: Host, definition: Definition, id: str, /) -> None:  # the field's word
         self._engine = engine
         self._definition = definition
         self.id = id

@@ -3,6 +3,8 @@
 Used by the engine at the first load of an instance and by recovery for every instance, so that both see the same.
 """
 
+from attrs import define
+
 from persistence.records import Head, Row, head_hash, record_digest
 from persistence.store import Reader, Transaction
 from statemachine.admission import HeadFacts
@@ -12,7 +14,17 @@ from statemachine.definition import Definition
 from statemachine.errors import DataError
 from statemachine.frame import Attempt, SqlPort
 
-__all__ = ["configuration_of", "configuration_text", "examine"]
+__all__ = ["Loaded", "configuration_of", "configuration_text", "examine"]
+
+
+@define(eq=False)
+class Loaded:
+    """A head that passed admission, and its class."""
+
+    head: Head
+    definition: Definition
+    configuration: Configuration
+    image: bytes  # the data as this class writes it; other bytes than the head's where the class gained fields
 
 
 def configuration_text(configuration: Configuration) -> str:
