@@ -13,7 +13,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any, TypeVar, cast
@@ -69,12 +69,13 @@ def describe(kind: Any, *, path: str) -> Plain:  # a type expression
 
 
 def _describe(kind: Any, path: str, above: tuple[type, ...]) -> Plain:  # a type expression
-    if kind in _SCALARS:
-        return _SCALARS[kind]
+    scalar = _scalar(kind)
+    if scalar is not None:
+        return scalar
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is list:
+    if origin is list and arguments:
         return {"list": _describe(arguments[0], f"{path}[]", above)}
-    if origin is dict and arguments[0] is str:
+    if origin is dict and arguments[:1] == (str,):
         return {"dict": _describe(arguments[1], f"{path}{{}}", above)}
     inner, *others = [one for one in arguments if one is not type(None)] or [None]
     if origin in {typing.Union, types.UnionType} and not others and type(None) in arguments:
@@ -94,6 +95,11 @@ def _describe_field(one: "attrs.Attribute[Any]", path: str, above: tuple[type, .
     where = f"{path}.{one.name}"
     if not one.init:
         raise DefinitionError("PD117", f"{where} is not set by __init__, so it cannot be restored. Drop init=False.")
+    if cast("Any", one).converter is not None:
+        raise DefinitionError(
+            "PD117",
+            f"{where} has a converter, which would run again on what was stored. Convert before, or in a method.",
+        )
     if one.type is None:
         raise DefinitionError("PD117", f"{where} has no type. Annotate it.")
     return [one.name, _describe(one.type, where, above), one.default is not attrs.NOTHING]
@@ -102,14 +108,21 @@ def _describe_field(one: "attrs.Attribute[Any]", path: str, above: tuple[type, .
 _SCALARS: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "str", type(None): "none", None: "none"}
 
 
+def _scalar(kind: Any) -> str | None:
+    try:
+        return _SCALARS.get(kind)
+    except TypeError:  # not hashable: [int], Annotated[int, []]
+        return None
+
+
 @lru_cache(maxsize=1024)
 def _fields(kind: type) -> "tuple[attrs.Attribute[Any], ...]":
     """Return a class's attributes with their types resolved."""
     try:
         attrs.resolve_types(cast("type[attrs.AttrsInstance]", kind))
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise DefinitionError(
-            "PD117", f"{kind.__name__}: the type {error.name!r} cannot be resolved. Define it at module level."
+            "PD117", f"{kind.__name__}: a type cannot be resolved: {error}. Define it at module level."
         ) from error
     return tuple(attrs.fields(cast("type[attrs.AttrsInstance]", kind)))
 
@@ -230,7 +243,8 @@ def _dict_out(converter: Converter, kind: Any) -> Callable[[object], object]:
 
 def _class_in(converter: Converter, kind: type) -> Callable[[Any, Any], object]:
     _fields(kind)
-    inner: Callable[..., object] = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+    typed = cast("type[Any]", kind)
+    inner: Callable[..., object] = make_dict_structure_fn(typed, converter, _cattrs_forbid_extra_keys=True)
     return partial(_structured, _exactly(dict, "an object"), inner)
 
 
@@ -271,6 +285,7 @@ class Codec(typing.Generic[T]):
         self.kind = kind
         self.path = path
         self.description = describe(kind, path=path)
+        self._is_recursive = '"recursive":' in json.dumps(self.description)  # else the types bound the depth
         self._out = _FAST.get_unstructure_hook(kind)
         self._in = _FAST.get_structure_hook(kind)
 
@@ -280,6 +295,7 @@ class Codec(typing.Generic[T]):
             plain = self._out(value)
         except (DataError, RecursionError, AttributeError) as error:
             raise DataError(self._where(value, error)) from error
+        self._check_depth(plain)
         return dumps(plain)
 
     def decode(self, data: bytes) -> T:
@@ -288,6 +304,7 @@ class Codec(typing.Generic[T]):
 
     def structure(self, plain: object) -> T:
         """Return the value of plain JSON data. Raises DataError with the path of what does not fit. Pure."""
+        self._check_depth(plain)
         try:
             return cast("T", self._in(plain, self.kind))
         except Exception as error:
@@ -303,10 +320,29 @@ class Codec(typing.Generic[T]):
         text = json.dumps([name, plain], ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
         return sha256(text.encode()).digest()
 
+    def _check_depth(self, plain: object) -> None:
+        if self._is_recursive and _is_too_deep(plain):
+            raise DataError(f"{self.path}: nested deeper than {DEPTH_MAX} levels")
+
     def _where(self, value: object, error: Exception) -> str:
         if isinstance(error, RecursionError):
             return f"{self.path}: nested too deep, or into itself"
         return _locate(value, self.kind, self.path) or f"{self.path}: {error}"
+
+
+def _is_too_deep(plain: object) -> bool:
+    level = [plain]
+    for _ in range(DEPTH_MAX):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(plain: object) -> Iterable[object]:
+    if isinstance(plain, dict):
+        return cast("dict[str, object]", plain).values()
+    return cast("list[object]", plain) if isinstance(plain, list) else ()
 
 
 def _locate(value: object, kind: Any, path: str) -> str | None:  # a type expression
@@ -327,7 +363,7 @@ def _parts(value: object, kind: Any, path: str) -> list[tuple[object, Any, str]]
     if arguments and typing.get_origin(kind) in {typing.Union, types.UnionType} and value is not None:
         return _parts(value, arguments[0], path)
     if isinstance(kind, type) and attrs.has(kind) and type(value) is kind:
-        return [(getattr(value, one.name), one.type, f"{path}.{one.name}") for one in _fields(kind)]
+        return [(getattr(value, one.name, attrs.NOTHING), one.type, f"{path}.{one.name}") for one in _fields(kind)]
     if isinstance(value, list) and _is_list(kind):
         items = cast("list[object]", value)
         return [(one, arguments[0], f"{path}[{place}]") for place, one in enumerate(items)]

@@ -6,13 +6,16 @@ from typing import Generic, TypeVar, cast
 from statemachine.chart import Configuration
 from statemachine.decide import Decision, decide, decide_start
 from statemachine.errors import Refused
-from statemachine.events import AttrsEvent, DataclassEvent, event_of
+from statemachine.events import AttrsEvent, DataclassEvent, request
 from statemachine.frame import Attempt
+from statemachine.limits import Limits
 from statemachine.workflow import Workflow, definition_of
 
 __all__ = ["Cursor"]
 
 D = TypeVar("D")
+
+_LIMITS = Limits()
 
 
 class Cursor(Generic[D]):
@@ -30,11 +33,11 @@ class Cursor(Generic[D]):
         self, event: AttrsEvent | DataclassEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()
     ) -> "Cursor[D]":
         """Run one event and return the cursor. Raises Refused, and whatever a callback raises; then nothing changed."""
-        name = event_of(self._definition, event)
+        asked = request(self._definition, event, limits=_LIMITS, actor=actor, roles=roles)
         if self._outcome is not None:
             raise Refused("instance_final", f"ended as {self._outcome}", state=self.configuration)
         attempt = self._attempt(self.configuration, roles, actor=actor)
-        self._take(decide(self._definition, attempt, self._image, name=name, event=event))
+        self._take(decide(self._definition, attempt, self._image, name=asked.name, event=event))
         return self
 
     def _attempt(self, configuration: Configuration, roles: tuple[str, ...], *, actor: str | None = None) -> Attempt:

@@ -30,6 +30,7 @@ def decide(definition: Definition, attempt: Attempt, image: bytes, *, name: str,
     try:
         found = macrostep(definition.chart, configuration, (name, event), runner=runner)
         if isinstance(found, Unhandled):
+            runner.check_unchanged()
             raise _refusal(definition.chart, configuration, name, found, missing_role=runner.missing_role)
         return Decision(found, runner.finish())
     finally:

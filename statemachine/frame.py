@@ -136,6 +136,8 @@ class FrameRunner:
             answer = callback.call(self._frame, event)
         if answer is not True and answer is not False:
             raise FrameError(f"{self._definition.name}.{name} returned {answer!r}; a guard or invariant returns a bool")
+        if self.raised:
+            raise FrameError(f"{self._definition.name}.{name} raised an event; a guard or invariant only reads")
         return answer
 
     @contextmanager
@@ -148,13 +150,14 @@ class FrameRunner:
 
     def act(self, action: str, event: object) -> None:
         """Run an action; guards asked before it must have left the data as it was."""
-        self._check_unchanged()
+        self.check_unchanged()
         self._definition.callback(action).call(self._frame, event)
         self._image = b""
 
-    def _check_unchanged(self) -> None:
+    def check_unchanged(self) -> None:
+        """Raise FrameError if a guard or an invariant that was asked changed the data."""
         if self._asked and self._definition.encode_data(self._attempt.data) != self._image:
-            names = " or ".join(f"{self._definition.name}.{name}" for name in self._asked)
+            names = " or ".join(f"{self._definition.name}.{name}" for name in dict.fromkeys(self._asked))
             raise FrameError(f"{names} changed self.data; a guard or invariant only reads")
         self._asked.clear()
 
@@ -164,7 +167,7 @@ class FrameRunner:
 
     def finish(self) -> bytes:
         """Return the image of the data after the macrostep, with every invariant checked. Raises InvariantBroken."""
-        self._check_unchanged()
+        self.check_unchanged()
         if not self._image:
             self._image = self._definition.encode_data(self._attempt.data)
         for name in self._definition.invariants:
@@ -173,7 +176,7 @@ class FrameRunner:
                     f"{self._definition.name}.{name}",
                     f"does not hold in {','.join(self._attempt.configuration)!r}; the transition did not happen",
                 )
-        self._check_unchanged()
+        self.check_unchanged()
         return self._image
 
     def end(self) -> None:

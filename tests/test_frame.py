@@ -1,0 +1,350 @@
+"""A callback sees one attempt and nothing that outlives it: what would make two runs differ is refused or repeats."""
+
+import types
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from attrs import define, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persistence.store import Value
+from statemachine import Cursor, DefinitionError, FrameError, State, Workflow, always, enter, invariant, on
+from statemachine.decide import broken_invariant, decide
+from statemachine.frame import RESERVED, Attempt
+from statemachine.workflow import definition_of
+
+# Words of the design that Workflow does not have yet, or that stand in its class line.
+PLANNED = {"effect_key", "emit", "name", "progress", "revision", "scope", "tell"}
+
+
+@frozen
+class Go: ...
+
+
+@define
+class Counter:
+    count: int = 0
+
+
+class Database:
+    """A port that notes whether a statement might have written."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bool]] = []
+
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        self.asked.append((statement, writable))
+        return [(1,)]
+
+
+KEPT: list[Any] = []
+
+
+class Asking(Workflow[Counter], revision=1):
+    """Every kind of callback asks the database, and one keeps its frame."""
+
+    a = State(initial=True)
+    b = State()
+
+    def guard(self) -> bool:
+        return self.sql.execute("guard") == [(1,)]
+
+    @on(Go, a, to=b, when=guard)
+    def act(self, event: Go) -> None:
+        KEPT.append(self)
+        self.sql.execute("act")
+
+    @enter(b)
+    def came(self) -> None:
+        self.sql.execute("enter")
+
+    @invariant
+    def fine(self) -> bool:
+        return self.sql.execute("invariant") == [(1,)]
+
+
+def asked(database: Database) -> Attempt:
+    return Attempt(Counter(), configuration=("a",), sql=database)
+
+
+def run(workflow: type[Any], attempt: Attempt) -> None:
+    definition = definition_of(workflow)
+    decide(definition, attempt, definition.encode_data(attempt.data), name="Go", event=Go())
+
+
+def test_sql_can_write_in_actions_and_only_read_in_guards_and_invariants() -> None:
+    database = Database()
+
+    run(Asking, asked(database))
+
+    assert database.asked == [("guard", False), ("act", True), ("enter", True), ("invariant", False)]
+
+
+def test_after_a_guard_that_raises_sql_can_write_again() -> None:
+    class Failing(Workflow[Counter], revision=1):
+        a = State(initial=True)
+
+        def fails(self) -> bool:
+            raise LookupError
+
+        @on(Go, a, to=None, when=fails)
+        def act(self, event: Go) -> None: ...
+
+    attempt = asked(Database())
+
+    with pytest.raises(LookupError):
+        run(Failing, attempt)
+    assert attempt.may_write
+
+
+def test_sql_of_a_kept_frame_is_dead() -> None:
+    database = Database()
+    KEPT.clear()
+    run(Asking, asked(database))
+    before = list(database.asked)
+
+    with pytest.raises(FrameError, match=r"^self\.sql was used after its transition was over; use engine\.sql\(\)"):
+        KEPT[0].sql.execute("late")
+
+    assert database.asked == before
+
+
+def test_sql_kept_by_itself_is_dead_too() -> None:
+    KEPT.clear()
+    attempt = asked(Database())
+    run(Asking, attempt)
+    sql = KEPT[0].sql
+
+    with pytest.raises(FrameError, match="after its transition was over"):
+        sql.execute("late")
+
+
+def test_a_frame_of_a_failed_attempt_is_dead() -> None:
+    class Failing(Workflow[Counter], revision=1):
+        a = State(initial=True)
+
+        @on(Go, a, to=None)
+        def act(self, event: Go) -> None:
+            KEPT.append(self)
+            raise LookupError
+
+    KEPT.clear()
+    with pytest.raises(LookupError):
+        run(Failing, asked(Database()))
+
+    with pytest.raises(FrameError, match="after its transition was over"):
+        KEPT[0].sql.execute("late")
+
+
+@pytest.mark.parametrize("name", ["data", "total", "a", "_private"])
+def test_nothing_is_assigned_to_self(name: str) -> None:
+    frame = Asking(Counter())
+
+    with pytest.raises(
+        FrameError, match=rf"^Asking.{name} cannot be assigned: a frame is thrown away. Use self.data.$"
+    ):
+        setattr(frame, name, 3)
+
+
+# -- only reading ------------------------------------------------------------------------------------------------------
+
+
+class Meddling(Workflow[Counter], revision=1):
+    """Its subclasses let one of its questions change data."""
+
+    a = State(initial=True)
+    b = State()
+    c = State()
+
+    def first(self) -> bool:
+        return False
+
+    def second(self, event: Go) -> bool:
+        return True
+
+    def third(self) -> bool:
+        return False
+
+    @on(Go, a, to=b, when=first)
+    def never(self, event: Go) -> None: ...
+
+    @on(Go, a, to=b, when=second)
+    def act(self, event: Go) -> None:
+        self.data.count += 1
+
+    @always(b, to=c, when=third)
+    def rest(self) -> None: ...
+
+    @invariant
+    def fine(self) -> bool:
+        return True
+
+    @invariant
+    def finer(self) -> bool:
+        return True
+
+
+def meddler(name: str, *, answer: bool) -> type[Meddling]:
+    """A subclass in which one guard or invariant changes data."""
+
+    def meddle(self: Meddling) -> bool:
+        self.data.count += 10
+        return answer
+
+    def meddle_on(self: Meddling, event: Go) -> bool:
+        return meddle(self)
+
+    body: dict[str, Any] = {name: meddle_on if name == "second" else meddle}
+    return types.new_class("Meddler", (Meddling,), {"revision": 1}, lambda namespace: namespace.update(body))
+
+
+# who changes data, what it answers, and who is named: all that were asked since the data was known to be unchanged
+MEDDLERS = [
+    ("first", False, "Meddler.first or Meddler.second"),
+    ("first", True, "Meddler.first"),
+    ("second", True, "Meddler.first or Meddler.second"),
+    ("second", False, "Meddler.first or Meddler.second"),
+    ("third", False, "Meddler.third"),
+    ("third", True, "Meddler.third"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "named"), MEDDLERS)
+def test_a_guard_that_changes_data_is_an_error_that_names_it(name: str, *, answer: bool, named: str) -> None:
+    cursor = Cursor(meddler(name, answer=answer), Counter())
+
+    with pytest.raises(FrameError) as raised:
+        cursor.send(Go())
+
+    assert str(raised.value) == f"{named} changed self.data; a guard or invariant only reads"
+    assert (cursor.state, cursor.data.count) == ("a", 0)
+
+
+@pytest.mark.parametrize("name", ["fine", "finer"])
+def test_an_invariant_that_changes_data_is_an_error_that_names_it(name: str) -> None:
+    with pytest.raises(FrameError, match=r"^Meddler\.fine or Meddler\.finer changed self\.data"):
+        Cursor(meddler(name, answer=True), Counter())
+
+
+def test_an_invariant_that_changes_data_is_reported_for_a_stored_instance() -> None:
+    definition = definition_of(meddler("finer", answer=True))
+
+    reason = broken_invariant(definition, Attempt(Counter(), configuration=("a",)), definition.encode_data(Counter()))
+
+    assert reason == "Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
+
+
+def test_sound_guards_and_invariants_are_no_error() -> None:
+    assert Cursor(Meddling, Counter()).send(Go()).data.count == 1
+
+
+@pytest.mark.parametrize("answer", [1, 0, None, "yes", []])
+def test_a_guard_that_returns_no_bool_is_an_error(answer: object) -> None:
+    class Vague(Meddling, revision=1):
+        def first(self) -> bool:
+            return cast("bool", answer)
+
+    with pytest.raises(FrameError) as raised:
+        Cursor(Vague, Counter()).send(Go())
+
+    assert str(raised.value) == f"Vague.first returned {answer!r}; a guard or invariant returns a bool"
+
+
+def test_an_invariant_that_returns_no_bool_is_an_error() -> None:
+    class Vague(Meddling, revision=1):
+        def fine(self) -> bool:
+            return cast("bool", 1)
+
+    with pytest.raises(FrameError, match=r"^Vague\.fine returned 1; a guard or invariant returns a bool$"):
+        Cursor(Vague, Counter())
+
+
+@pytest.mark.parametrize("name", ["first", "third", "fine"])
+def test_a_question_that_raises_an_event_is_an_error(name: str) -> None:
+    class Loud(Meddling, revision=1): ...
+
+    def shout(self: Meddling) -> bool:
+        self.raise_(Go())
+        return name == "fine"
+
+    setattr(Loud, name, shout)
+
+    with pytest.raises(FrameError, match=rf"^Loud.{name} raised an event; a guard or invariant only reads$"):
+        Cursor(Loud, Counter()).send(Go())
+
+
+# -- time, chance, ids -------------------------------------------------------------------------------------------------
+
+
+def drawn(attempt: Attempt) -> tuple[float, str, str]:
+    return attempt.random.random(), attempt.new_id(), attempt.new_id()
+
+
+def test_the_same_seed_draws_the_same_again() -> None:
+    assert drawn(Attempt(None, seed=b"one")) == drawn(Attempt(None, seed=b"one"))
+    assert drawn(Attempt(None, seed=b"one")) != drawn(Attempt(None, seed=b"two"))
+
+
+def test_two_ids_of_one_attempt_differ() -> None:
+    _, one, other = drawn(Attempt(None))
+
+    assert one != other
+
+
+def test_another_version_draws_other_numbers() -> None:
+    seen: list[tuple[float, str]] = []
+
+    class Drawing(Workflow[None], revision=1):
+        a = State(initial=True)
+
+        @on(Go, a, to=None)
+        def draw(self, event: Go) -> None:
+            seen.append((self.random.random(), self.new_id()))
+
+    Cursor(Drawing, None).send(Go()).send(Go())
+    Cursor(Drawing, None).send(Go()).send(Go())
+
+    assert seen[:2] == seen[2:]
+    assert seen[0] != seen[1]
+
+
+def test_now_is_the_time_of_the_attempt() -> None:
+    attempt = Attempt(None, time=1_700_000_000_123_456)
+
+    assert attempt.now == datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC)
+
+
+@given(seed=st.binary(max_size=40), time=st.integers(0, 2**48 * 1000 - 1))
+def test_a_new_id_is_a_uuid_of_version_7(seed: bytes, time: int) -> None:
+    made = uuid.UUID(Attempt(None, seed=seed, time=time).new_id())
+
+    assert (made.version, made.variant) == (7, uuid.RFC_4122)
+    assert made.int >> 80 == time // 1000
+
+
+@given(seed=st.binary(max_size=8), time=st.integers(0, 10**15))
+def test_later_ids_sort_after_earlier_ones(seed: bytes, time: int) -> None:
+    one, later = Attempt(None, seed=seed, time=time), Attempt(None, seed=seed, time=time + 1000)
+
+    assert one.new_id() < later.new_id()
+    assert later.now - one.now == timedelta(milliseconds=1)
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_reserved_names_are_those_of_workflow_and_the_planned_ones() -> None:
+    public = {name for name in dir(Workflow) if not name.startswith("_")}
+
+    assert public | PLANNED == RESERVED
+    assert not public & PLANNED, "no longer planned: take it off the list above"
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_reserved_name_is_not_a_users(name: str) -> None:
+    with pytest.raises(DefinitionError, match=rf"^PD114 Taken: '{name}' is a name of the frame"):
+        types.new_class("Taken", (Workflow,), {"revision": 1}, lambda namespace: namespace.update({name: None}))
