@@ -102,7 +102,7 @@ def _walk(head: Head, rows: list[Row], chart: Callable[[bytes], Chart | None]) -
     """Return the last version that is proven from version 1 on, and why the one after it is not."""
     previous, before = genesis(head.instance, head.workflow, head.secret), ""
     for place, row in enumerate(rows):
-        reason = _broken_row(row, place + 1, previous, before) or _illegal_row(row, chart)
+        reason = _broken_row(row, place + 1, previous=previous, before=before) or _illegal_row(row, chart)
         if reason is not None:
             return place, f"version {place + 1}: {reason}"
         previous, before = row.hash, row.record.after
@@ -113,7 +113,7 @@ def _walk(head: Head, rows: list[Row], chart: Callable[[bytes], Chart | None]) -
     return len(rows), None
 
 
-def _broken_row(row: Row, version: int, previous: bytes, before: str) -> str | None:
+def _broken_row(row: Row, version: int, *, previous: bytes, before: str) -> str | None:
     record = row.record
     if record.version != version:
         return f"a row of version {record.version} stands in its place"

@@ -219,7 +219,7 @@ def _is_dict(kind: object) -> bool:
 
 def _list_in(converter: Converter, kind: Any) -> Callable[[Any, Any], object]:
     inner = list_structure_factory(kind, converter)
-    return partial(_structured, _exactly(list, "a list"), inner)
+    return _structured(_exactly(list, "a list"), inner)
 
 
 def _list_out(converter: Converter, kind: Any) -> Callable[[object], object]:
@@ -232,7 +232,7 @@ def _dict_in(converter: Converter, kind: Any) -> Callable[[Any, Any], object]:
     inner: Callable[..., object] = mapping_structure_factory(
         kind, converter, detailed_validation=converter.detailed_validation
     )
-    return partial(_structured, _exactly(dict, "an object"), inner)
+    return _structured(_exactly(dict, "an object"), inner)
 
 
 def _dict_out(converter: Converter, kind: Any) -> Callable[[object], object]:
@@ -245,7 +245,7 @@ def _class_in(converter: Converter, kind: type) -> Callable[[Any, Any], object]:
     _fields(kind)
     typed = cast("type[Any]", kind)
     inner: Callable[..., object] = make_dict_structure_fn(typed, converter, _cattrs_forbid_extra_keys=True)
-    return partial(_structured, _exactly(dict, "an object"), inner)
+    return _structured(_exactly(dict, "an object"), inner)
 
 
 def _class_out(converter: Converter, kind: type) -> Callable[[object], object]:
@@ -256,8 +256,8 @@ def _class_out(converter: Converter, kind: type) -> Callable[[object], object]:
     return lambda value: inner(check(value))
 
 
-def _structured(check: Callable[[object], Any], inner: Callable[..., object], value: object, kind: object) -> object:
-    return inner(check(value), kind)
+def _structured(check: Callable[[object], Any], inner: Callable[..., object]) -> Callable[[Any, Any], object]:
+    return lambda value, kind: inner(check(value), kind)
 
 
 _FAST = _converter(detailed=False)

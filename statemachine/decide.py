@@ -9,7 +9,8 @@ from attrs import frozen
 from statemachine.chart import Chart, Configuration
 from statemachine.definition import Definition
 from statemachine.errors import Refused
-from statemachine.frame import Attempt, FrameRunner
+from statemachine.frame import Attempt
+from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, begin, macrostep
 
 __all__ = ["Decision", "broken_invariant", "decide", "decide_start"]
@@ -31,7 +32,7 @@ def decide(definition: Definition, attempt: Attempt, image: bytes, *, name: str,
         found = macrostep(definition.chart, configuration, (name, event), runner=runner)
         if isinstance(found, Unhandled):
             runner.check_unchanged()
-            raise _refusal(definition.chart, configuration, name, found, missing_role=runner.missing_role)
+            raise _refusal(definition.chart, name, found, configuration=configuration, missing_role=runner.missing_role)
         return Decision(found, runner.finish())
     finally:
         runner.end()
@@ -58,7 +59,7 @@ def broken_invariant(definition: Definition, attempt: Attempt, image: bytes) -> 
     return None
 
 
-def _refusal(chart: Chart, configuration: Configuration, name: str, found: Unhandled, *, missing_role: bool) -> Refused:
+def _refusal(chart: Chart, name: str, found: Unhandled, *, configuration: Configuration, missing_role: bool) -> Refused:
     enabled = chart.events(configuration)
     here = ", ".join(configuration)
     if not found.blocked:

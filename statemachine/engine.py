@@ -115,10 +115,10 @@ class Engine:
         instance = self._new_id() if id is None else checked_text("id", id, self.limits.text_bytes_max)
         request = start_request(definition, data, limits=self.limits, actor=actor, note=note)
         with self._turn() as transaction:
-            self._start(transaction, definition, instance, request)
+            self._start(transaction, definition, request, instance=instance)
         return Instance(self, definition, instance)
 
-    def _start(self, transaction: Transaction, definition: Definition, instance: str, request: Request) -> None:
+    def _start(self, transaction: Transaction, definition: Definition, request: Request, *, instance: str) -> None:
         head = transaction.heads([instance]).get(instance)
         if head is not None:
             known = transaction.keys([(instance, "start", "")]).get((instance, "start", ""))
@@ -174,9 +174,9 @@ class Engine:
     def fire(self, definition: Definition, instance: str, request: Request) -> Transition:
         """Run one event of one instance; what `Instance.send` calls. Durable on return."""
         with self._turn() as transaction:
-            return self._fire(transaction, definition, instance, request)
+            return self._fire(transaction, definition, request, instance=instance)
 
-    def _fire(self, transaction: Transaction, definition: Definition, instance: str, request: Request) -> Transition:
+    def _fire(self, transaction: Transaction, definition: Definition, request: Request, *, instance: str) -> Transition:
         loaded = self._load(transaction, definition, instance)
         if request.key is not None:
             replayed = self._replay(transaction, loaded, request)

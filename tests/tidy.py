@@ -21,7 +21,7 @@ FILE_LINES_MAX = 600
 POSITIONAL_MAX = 3  # beyond this a call can no longer be read without the definition
 
 # Its data is positional so that `Callable[[D], W]` can infer the workflow's type from the class.
-POSITIONAL_ALLOWED = frozenset({"Engine.start"})
+POSITIONAL_ALLOWED = frozenset({"Engine.start", "Sql.execute", "ReadingSql.execute"})  # execute: as in DB-API
 
 # A foreign library calls these, by position: the signature is its choice. Each with the library.
 CALLED_BY_OTHERS = frozenset({"UserSql._authorize"})  # apsw's authorizer: five arguments
