@@ -366,7 +366,7 @@ class ReadingSql:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def execute(self, statement: str, parameters: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+    def execute(self, statement: str, parameters: Sequence[Value] = (), /) -> list[tuple[Value, ...]]:
         """Run one reading statement and return all its rows. Raises SqlFailed for one that writes."""
         with self._engine.store.reader() as reader:
             return reader.execute(statement, parameters, writable=False)

@@ -85,7 +85,7 @@ class Sql:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
 
-    def execute(self, statement: str, parameters: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+    def execute(self, statement: str, parameters: Sequence[Value] = (), /) -> list[tuple[Value, ...]]:
         """Run one statement and return all its rows.
 
         Read-only in guards and invariants. What it writes is durable with the transition, and undone with it.
