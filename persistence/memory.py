@@ -1,156 +1,214 @@
-"""A store in memory: the port in its plainest form, for unit tests and as the model that other stores are held against."""
+"""A store in memory: the port in its plainest form, for unit tests and as the model that other stores are held against.
+
+Everything is kept with the number of the commit that wrote it, and a view shows what was committed up to its own
+number: a reader never waits and never sees half a commit, the open transaction sees its own writes, which carry the
+next number. Undoing takes what carries that number off again.
+"""
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from attrs import define, evolve, field
 
-from persistence.errors import Busy, Closed, Conflict, NoSql
+from persistence.errors import Busy, Closed, Conflict, NoSql, StoreError
 from persistence.records import Draft, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, seal_of
 from persistence.store import Capabilities, Value
 
 __all__ = ["MemoryReader", "MemoryStore", "MemoryTransaction"]
 
 BUSY_SECONDS_MAX = 5.0  # as long as SQLite waits for another process
+NO_SEAL = bytes(32)
 NO_SQL = "this store has no SQL; use SQLiteStore, or keep such rows in the workflow's data"
 
 
 @define
 class Contents:
-    """Everything that is committed."""
+    """Everything that was written, each with the number of its commit; lists and dictionaries only grow."""
 
-    heads: dict[str, Head] = field(factory=dict)
-    journals: dict[str, list[Row]] = field(factory=dict)
-    keys: dict[tuple[str, str, str], KeyRecord] = field(factory=dict)
-    lane: list[Sealed] = field(factory=list)
-    definitions: dict[bytes, str] = field(factory=dict)
-    marks: dict[str, Quarantine] = field(factory=dict)
+    commits: int = 0
+    journals: dict[str, list[tuple[int, Draft]]] = field(factory=dict[str, list[tuple[int, Draft]]])
+    keys: dict[tuple[str, str, str], tuple[int, KeyRecord]] = field(
+        factory=dict[tuple[str, str, str], tuple[int, KeyRecord]]
+    )
+    lane: list[tuple[int, Sealed]] = field(factory=list[tuple[int, Sealed]])
+    definitions: dict[bytes, tuple[int, str]] = field(factory=dict[bytes, tuple[int, str]])
+    marks: dict[str, tuple[int, Quarantine]] = field(factory=dict[str, tuple[int, Quarantine]])
+
+    def undo(self, commit: int) -> None:
+        """Take off what carries the number of a commit that did not happen."""
+        while self.lane and self.lane[-1][0] == commit:
+            self.lane.pop()
+        for instance, drafts in list(self.journals.items()):
+            while drafts and drafts[-1][0] == commit:
+                drafts.pop()
+            if not drafts:
+                del self.journals[instance]
+        self.keys = {name: value for name, value in self.keys.items() if value[0] != commit}
+        self.definitions = {name: value for name, value in self.definitions.items() if value[0] != commit}
+        self.marks = {name: value for name, value in self.marks.items() if value[0] != commit}
+
+
+class MemoryReader:
+    """The port's Reader: what was written up to one commit."""
+
+    def __init__(self, contents: Contents, *, commit: int) -> None:
+        self._contents = contents
+        self._commit = commit
+
+    def _drafts(self, instance: str) -> list[Draft]:
+        return [draft for commit, draft in self._contents.journals.get(instance, ()) if commit <= self._commit]
+
+    def instances(self, *, workflow: str | None = None) -> Iterator[str]:
+        """Iterate over instance ids, in the order in which they were started."""
+        for instance in list(self._contents.journals):
+            head = self.head(instance)
+            if head is not None and workflow in {None, head.workflow}:
+                yield instance
 
     def head(self, instance: str) -> Head | None:
-        """Return a head with what a store reads beside it: its newest row and its mark."""
-        head = self.heads.get(instance)
-        if head is None:
+        """Read one head, with its mark."""
+        written = self._contents.journals.get(instance, ())
+        newest = next((draft for commit, draft in reversed(written) if commit <= self._commit), None)
+        if newest is None:
             return None
-        rows, mark = self.journals[instance], self.marks.get(instance)
-        return evolve(
-            head,
-            tail_version=rows[-1].record.version if rows else None,
-            tail_hash=rows[-1].hash if rows else None,
-            quarantine=mark.reason if mark else None,
-        )
+        marked, mark = self._contents.marks.get(instance, (0, None))
+        return evolve(newest.head(), quarantine=mark.reason if mark and marked <= self._commit else None)
+
+    def journal(self, instance: str) -> list[Row]:
+        """Read the transitions of one instance, oldest first."""
+        return [Row(draft.record, draft.hash) for draft in self._drafts(instance)]
+
+    def row(self, instance: str, version: int) -> Row | None:
+        """Read one transition of an instance."""
+        drafts = self._drafts(instance)
+        if not 0 < version <= len(drafts):
+            return None
+        draft = drafts[version - 1]
+        return Row(draft.record, draft.hash)
+
+    def key(self, name: tuple[str, str, str]) -> KeyRecord | None:
+        """Read one key record by (instance, kind, key)."""
+        written, known = self._contents.keys.get(name, (0, None))
+        return known if written <= self._commit else None
+
+    def keys(self, instance: str) -> list[KeyRecord]:
+        """Read all keys of one instance, by version, kind and key."""
+        found = [known for commit, known in list(self._contents.keys.values()) if commit <= self._commit]
+        mine = [known for known in found if known.instance == instance]
+        return sorted(mine, key=lambda known: (known.version, known.kind, known.key))
+
+    def lane(self) -> Iterator[Sealed]:
+        """Iterate over all rows in the order of their commits."""
+        for commit, sealed in list(self._contents.lane):
+            if commit <= self._commit:
+                yield sealed
+
+    def definition(self, fingerprint: bytes) -> str | None:
+        """Read the canonical text of a chart."""
+        written, text = self._contents.definitions.get(fingerprint, (0, None))
+        return text if written <= self._commit else None
+
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        """Raise NoSql."""
+        del statement, parameters, writable
+        raise NoSql(NO_SQL)
 
 
 class MemoryTransaction:
-    """The port's Transaction: writes are collected, and done at commit."""
+    """The port's Transaction: writes are done at once, seen by it alone, and undone if they are not committed."""
 
     def __init__(self, contents: Contents, *, generation: int) -> None:
         self._contents = contents
-        self._drafts: list[Draft] = []
-        self._marks: list[Quarantine] = []
+        self._commit = contents.commits + 1
+        self._view = MemoryReader(contents, commit=self._commit)
+        self._is_void = False
         self.generation = generation
+        self.has_written = False
+        self.is_ended = False
+
+    def _check_open(self) -> None:
+        if self.is_ended:
+            raise StoreError("this transaction was committed already; begin another one")
+
+    def _check_fits(self) -> None:
+        self._check_open()
+        if self._is_void:
+            raise Conflict("an append of this transaction did not fit; nothing of it can be committed")
 
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
-        """Read heads as committed."""
-        found = {instance: self._contents.head(instance) for instance in instances}
+        """Read heads as this transaction sees them."""
+        found = {instance: self._view.head(instance) for instance in instances}
         return {instance: head for instance, head in found.items() if head is not None}
 
     def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
         """Read key records by (instance, kind, key)."""
-        return {one: self._contents.keys[one] for one in wanted if one in self._contents.keys}
+        found = {name: self._view.key(name) for name in wanted}
+        return {name: known for name, known in found.items() if known is not None}
 
     def row(self, instance: str, version: int) -> Row | None:
         """Read one transition of an instance."""
-        rows = self._contents.journals.get(instance, [])
-        return next((row for row in rows if row.record.version == version), None)
+        return self._view.row(instance, version)
 
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart."""
-        return self._contents.definitions.get(fingerprint)
+        return self._view.definition(fingerprint)
 
     @contextmanager
-    def member(self) -> Iterator[None]:
+    def member(self) -> Generator[None]:
         """Bound one decision; there is no SQL that would have to be undone."""
         yield
 
     def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Raise NoSql."""
+        del statement, parameters, writable
         raise NoSql(NO_SQL)
 
     def append(self, drafts: Sequence[Draft]) -> None:
-        """Collect decided transitions. Raises Conflict."""
+        """Write decided transitions; the last row carries the seal of all of them. Raises Conflict."""
+        self._check_fits()
+        if not drafts:
+            return
+        self.has_written = self._is_void = True  # until every draft of it has fitted
+        lane = self._contents.lane
+        previous = lane[-1][1].seal or NO_SEAL if lane else NO_SEAL
+        seal = seal_of(previous, len(lane) + 1, tuple(draft.hash for draft in drafts))
         for draft in drafts:
-            head = self._contents.heads.get(draft.record.instance)
-            expected = (0, None) if head is None else (head.version, head.hash)
-            if expected != (draft.record.version - 1, draft.previous_hash if head else None):
-                raise Conflict(f"{draft.record.instance}: version {draft.record.version} was taken by somebody else")
-        self._drafts.extend(drafts)
+            self._check(draft)
+            self._append(draft, seal=seal if draft is drafts[-1] else None)
+        self._is_void = False
+
+    def _check(self, draft: Draft) -> None:
+        record = draft.record
+        head = self._view.head(record.instance)
+        stands = (0, draft.previous_hash) if head is None else (head.version, head.hash)
+        if stands != (record.version - 1, draft.previous_hash):
+            raise Conflict(f"{record.instance}: version {record.version} was taken by somebody else")
+        for key in draft.keys:
+            if self._view.key((record.instance, key.kind, key.key)) is not None:
+                raise Conflict(f"{record.instance}: key {key.key!r} was taken by somebody else")
+
+    def _append(self, draft: Draft, *, seal: bytes | None) -> None:
+        contents, commit, record = self._contents, self._commit, draft.record
+        contents.journals.setdefault(record.instance, []).append((commit, draft))
+        contents.definitions.setdefault(record.fingerprint, (commit, draft.definition))
+        for key in draft.keys:
+            contents.keys[record.instance, key.kind, key.key] = (commit, key)
+        contents.lane.append((commit, Sealed(len(contents.lane) + 1, draft.hash, seal)))
 
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
-        self._marks.append(mark)
+        self._check_open()
+        self.has_written = True
+        if self._view.head(mark.instance) is not None:
+            self._contents.marks.setdefault(mark.instance, (self._commit, mark))
 
     def commit(self) -> None:
-        """Do what was collected."""
-        contents, drafts = self._contents, self._drafts
-        for mark in self._marks:
-            contents.marks.setdefault(mark.instance, mark)
-        if not drafts:
-            return
-        previous = contents.lane[-1].seal or b"" if contents.lane else bytes(32)
-        seal = seal_of(previous, len(contents.lane) + 1, tuple(draft.hash for draft in drafts))
-        for draft in drafts:
-            record = draft.record
-            contents.heads[record.instance] = draft.head()
-            contents.journals.setdefault(record.instance, []).append(Row(record, draft.hash))
-            contents.definitions.setdefault(record.fingerprint, draft.definition)
-            contents.keys.update({(key.instance, key.kind, key.key): key for key in draft.keys})
-            is_last = draft is drafts[-1]
-            contents.lane.append(Sealed(len(contents.lane) + 1, draft.hash, seal if is_last else None))
-        self._drafts = []
-
-
-class MemoryReader:
-    """The port's Reader."""
-
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
-
-    def instances(self, *, workflow: str | None = None) -> Iterator[str]:
-        """Iterate over instance ids, in the order in which they were started."""
-        for instance, head in self._contents.heads.items():
-            if workflow is None or head.workflow == workflow:
-                yield instance
-
-    def head(self, instance: str) -> Head | None:
-        """Read one head."""
-        return self._contents.head(instance)
-
-    def journal(self, instance: str) -> list[Row]:
-        """Read the transitions of one instance, oldest first."""
-        return list(self._contents.journals.get(instance, []))
-
-    def row(self, instance: str, version: int) -> Row | None:
-        """Read one transition of an instance."""
-        return next((row for row in self.journal(instance) if row.record.version == version), None)
-
-    def keys(self, instance: str) -> list[KeyRecord]:
-        """Read all keys of one instance, by version."""
-        found = [key for key in self._contents.keys.values() if key.instance == instance]
-        return sorted(found, key=lambda key: key.version)
-
-    def lane(self) -> Iterator[Sealed]:
-        """Iterate over all rows in the order of their commits."""
-        return iter(self._contents.lane)
-
-    def definition(self, fingerprint: bytes) -> str | None:
-        """Read the canonical text of a chart."""
-        return self._contents.definitions.get(fingerprint)
-
-    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
-        """Raise NoSql."""
-        raise NoSql(NO_SQL)
+        """Let everybody see what was written."""
+        self._check_fits()
+        self._contents.commits = self._commit
+        self.is_ended = True
 
 
 class MemoryStore:
@@ -159,33 +217,46 @@ class MemoryStore:
     capabilities = Capabilities(sql=False, durable=False)
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._writing = threading.Lock()
         self._contents = Contents()
+        self._generation = 0
         self._is_open = True
         self.facts = StoreFacts(uuid.uuid4().hex, 1, 1, "normal")
 
-    @contextmanager
-    def transaction(self) -> Iterator[MemoryTransaction]:
-        """Begin writing."""
-        with self._held():
-            yield MemoryTransaction(self._contents, generation=0)
+    def _check(self) -> None:
+        if not self._is_open:
+            raise Closed("the store is closed")
 
     @contextmanager
-    def reader(self) -> Iterator[MemoryReader]:
-        """Begin reading."""
-        with self._held():
-            yield MemoryReader(self._contents)
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=BUSY_SECONDS_MAX):
+    def transaction(self) -> Generator[MemoryTransaction]:
+        """Begin writing. What is not committed when the block ends is undone."""
+        self._check()
+        if not self._writing.acquire(timeout=BUSY_SECONDS_MAX):
             raise Busy(f"other threads held the store for {BUSY_SECONDS_MAX} s; try again")
         try:
-            if not self._is_open:
-                raise Closed("the store is closed")
-            yield
+            self._check()
+            yield from self._transaction()
         finally:
-            self._lock.release()
+            self._writing.release()
+
+    def _transaction(self) -> Generator[MemoryTransaction]:
+        """The inside of `transaction`, under the lock."""
+        transaction = MemoryTransaction(self._contents, generation=self._generation)
+        is_clean = False
+        try:
+            yield transaction
+            is_clean = transaction.is_ended or not transaction.has_written
+        finally:
+            if not transaction.is_ended and transaction.has_written:
+                self._contents.undo(self._contents.commits + 1)
+            if not is_clean:
+                self._generation += 1
+
+    @contextmanager
+    def reader(self) -> Generator[MemoryReader]:
+        """Begin reading: one consistent view."""
+        self._check()
+        yield MemoryReader(self._contents, commit=self._contents.commits)
 
     def settle(self) -> None:
         """Do nothing: no owner of a store in memory can be gone."""

@@ -31,7 +31,10 @@ class Capabilities:
 
 
 class Transaction(Protocol):
-    """One open write transaction. Nobody else writes between its start and its end."""
+    """One open write transaction. Nobody else writes between its start and its end.
+
+    It reads what is committed and what it appended itself; nobody else sees that before `commit`.
+    """
 
     @property
     def generation(self) -> int:
@@ -39,7 +42,7 @@ class Transaction(Protocol):
         ...
 
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
-        """Read heads as committed; an instance that does not exist is left out."""
+        """Read heads as this transaction sees them; an instance that does not exist is left out."""
         ...
 
     def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
@@ -63,11 +66,15 @@ class Transaction(Protocol):
         ...
 
     def append(self, drafts: Sequence[Draft]) -> None:
-        """Write decided transitions. Raises Conflict if a head is not the one that was decided against."""
+        """Write decided transitions, several of one instance in their order; the last row seals the batch.
+
+        Raises Conflict if a head is not the one that was decided against, or a key is taken; then nothing of this
+        transaction can be committed.
+        """
         ...
 
     def quarantine(self, mark: Quarantine) -> None:
-        """Set an instance aside. An instance that has a mark keeps it."""
+        """Set an instance aside. An instance that has a mark keeps it; one that does not exist gets none."""
         ...
 
     def commit(self) -> None:
@@ -95,7 +102,7 @@ class Reader(Protocol):
         ...
 
     def keys(self, instance: str) -> list[KeyRecord]:
-        """Read all keys of one instance."""
+        """Read all keys of one instance, by version, kind and key."""
         ...
 
     def lane(self) -> Iterator[Sealed]:

@@ -1,40 +1,98 @@
 """One connection, opened the way that was measured to be right, and when its log is folded back into the file.
 
-The pragmas and why: WAL with synchronous=FULL syncs once per commit; psow=0 does not trust the disk to keep the rest of a
-sector intact; mmap is off because an I/O error would become a signal; foreign keys are the user's and are enforced.
+The pragmas and why: WAL with synchronous=FULL syncs once per commit; psow=0 does not trust the disk to keep the rest of
+a sector intact; mmap is off because an I/O error would become a signal; foreign keys are the user's and are enforced.
 SQLite's own checkpoints are switched off *before* the hook is set, because that pragma removes the hook. The hook only
 notes the length of the log: the writer folds it back after a commit has returned, so that no answer waits for it and no
 failure of it is taken for a failure of the commit.
+
+A forked child leaks the connections that it inherited. Closing one there, at the latest when the interpreter is torn
+down, would fold and delete by its name a log that by then may be another process's, with acknowledged commits in it.
 """
 
+import ctypes
+import os
+import time
+import weakref
+from functools import cache
 from urllib.parse import quote
 
 import apsw
 
-from persistence.errors import CannotOpen
+from persistence.errors import CannotOpen, NotFound
 from persistence.sqlite.errors import explained
 from persistence.sqlite.schema import LEVELS
 
-__all__ = ["CHECKPOINT_PAGES", "Log", "connect", "set_level"]
+__all__ = ["CHECKPOINT_PAGES", "Log", "check_path", "connect", "has_log", "hold_log", "keep_log", "set_level"]
 
 BUSY_MS_MAX = 5_000  # how long BEGIN IMMEDIATE waits for another process; longer waits hide a stuck owner
+BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wait; making a store takes about as long
 CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early
 RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
 STATEMENTS_MAX = 256  # our statements are about thirty; the rest is the user's reading
 
+_connections: "weakref.WeakSet[apsw.Connection]" = weakref.WeakSet()
+"""What a forked child must leak; forks are noticed from the first connection on."""
+
+
+def _leak_inherited() -> None:
+    """Keep a reference that is never given back. Run in a forked child; SQLite itself may not be called there."""
+    for connection in list(_connections):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+@cache
+def _notice_forks() -> None:
+    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+        os.register_at_fork(after_in_child=_leak_inherited)
+
+
+def check_path(path: str, *, read_only: bool) -> None:
+    """Refuse a path that SQLite would take for something else, or explain badly. Raises CannotOpen, NotFound."""
+    if path in {"", ":memory:"}:
+        raise CannotOpen(f"{path!r}: this names no file; use MemoryStore for what need not last")
+    try:
+        is_name = b"\0" not in path.encode()
+    except UnicodeEncodeError:
+        is_name = False
+    if not is_name:
+        raise CannotOpen(f"{path!r}: a path holds no NUL, and is text that UTF-8 can write; rename the file")
+    if os.path.isdir(path):  # noqa: PTH112  # os.path is what takes any PathLike
+        raise CannotOpen(f"{path}: this is a folder; name a file in it")
+    if not os.path.isdir(os.path.dirname(path) or "."):  # noqa: PTH112, PTH120  # as above
+        raise NotFound(f"{path}: its folder does not exist; make it first")
+    if read_only and not os.path.exists(path):  # noqa: PTH110  # as above
+        raise NotFound(f"{path}: there is no such file; check the path, or open it once for writing")
+
+
+def has_log(path: str) -> bool:
+    """Say whether somebody left a log that is not folded back yet."""
+    try:
+        return os.stat(f"{os.path.realpath(path)}-wal").st_size > 0  # noqa: PTH116  # as above
+    except OSError:
+        return False
+
+
+def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:
+    """Say whether closing the connection leaves the log as it is; by default the last one to close folds it back."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(is_held))
+
 
 def connect(path: str, *, vfs: str | None = None, read_only: bool = False) -> apsw.Connection:
-    """Open a connection. It changes nothing in the file. Raises CannotOpen and what `explained` raises."""
-    if "\0" in path or not path:
-        raise CannotOpen(f"{path!r}: a path must not be empty or hold a NUL")
+    """Open a connection. It changes nothing in the file. Raises what `explained` raises."""
+    authority = (
+        "//" if path.startswith("/") else ""
+    )  # empty; without it the first name of "//a/b" would be taken for it
     mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with explained(path):
         connection = apsw.Connection(
-            f"file:{quote(path)}?psow=0",
+            f"file:{authority}{quote(path)}?psow=0",
             flags=mode | apsw.SQLITE_OPEN_URI,
             vfs=vfs,
             statementcachesize=STATEMENTS_MAX,
         )
+    _notice_forks()
+    _connections.add(connection)
     connection.set_busy_timeout(BUSY_MS_MAX)
     for pragma, value in (
         ("mmap_size", 0),
@@ -45,6 +103,27 @@ def connect(path: str, *, vfs: str | None = None, read_only: bool = False) -> ap
     ):
         connection.pragma(pragma, value)
     return connection
+
+
+def keep_log(connection: apsw.Connection, path: str) -> None:
+    """Put the file into WAL mode, where it is not. Raises Busy, CannotOpen.
+
+    SQLite does not wait here, it gives up at once where another connection does the same: two processes that open a new
+    file at the same time would fail each other.
+    """
+    if connection.pragma("journal_mode") == "wal":
+        return
+    deadline = time.monotonic() + BUSY_MS_MAX / 1000
+    mode = None
+    while mode is None:
+        try:
+            mode = connection.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_PAUSE_SECONDS)
+    if mode != "wal":
+        raise CannotOpen(f"{path}: SQLite cannot keep a write-ahead log there; use a local disk")
 
 
 def set_level(connection: apsw.Connection, level: str) -> None:

@@ -13,6 +13,9 @@ from attrs import frozen
 
 __all__ = ["Mark", "is_gone", "this_process"]
 
+START_FIELD = 19  # field 22, counted from the one after the name
+ZOMBIE = "zombie"  # in place of its start: it has ended, and its parent has not looked yet
+
 
 @frozen
 class Mark:
@@ -35,11 +38,15 @@ def is_gone(mark: Mark) -> bool:
     """Say whether the owner of a mark certainly does not run any more."""
     if mark.host != socket.gethostname():
         return False
-    if mark.boot != _boot():
-        return bool(mark.boot)
-    if not _is_alive(mark.pid):
+    if not _is_alive(mark.pid) or _differ(mark.boot, _boot()):
         return True
-    return _started(mark.pid) != mark.started
+    started = _started(mark.pid)
+    return started == ZOMBIE or _differ(mark.started, started)
+
+
+def _differ(then: str, now: str) -> bool:
+    """Say whether two values differ that are both known."""
+    return bool(then and now) and then != now
 
 
 def _boot() -> str:
@@ -49,7 +56,9 @@ def _boot() -> str:
 def _started(pid: int) -> str:
     """Return the start time of a process in clock ticks since boot: field 22 of proc(5)'s stat."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
+    if len(fields) <= START_FIELD:
+        return ""
+    return ZOMBIE if fields[0] == "Z" else fields[START_FIELD]
 
 
 def _is_alive(pid: int) -> bool:

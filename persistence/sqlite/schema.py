@@ -5,15 +5,16 @@ user's. The file is in WAL mode. `persistence.records` specifies the hashes.
 
 A file is valid if and only if
   (F1) `perdure_meta` holds one row for each of format, store_id, epoch and level;
-  (F2) `perdure_journal.n` is the order of commits, and the last row of each commit carries the seal of its rows, chained
-       from the seal before it (32 zero bytes before the first);                                              INV-5
+  (F2) `perdure_journal.n` is the order of commits, and the last row of each commit carries the seal of its rows,
+       chained from the seal before it (32 zero bytes before the first);                                      INV-5
   (F3) an instance's `head` is the n of its newest journal row, and each row's `prior` the n of the row before it
        (0 for version 1): following them from the head reaches version 1 without a gap;                        INV-6
   (F4) every symbol, instance and definition number that a row names exists.
 
 Written by transactions: instance, journal, key, definition, symbol. Rows of the journal are never updated (INV-7).
-Written by recovery: quarantine, set_aside, stub. Written at open and close: open_mark. Reserved, and empty in files that
-this version writes: checkpoint, work, set_aside, stub. Integer keys are private to the file: names are what is hashed.
+Written by recovery: quarantine, set_aside, stub. Written at open and close: open_mark. Reserved, and empty in files
+that this version writes: checkpoint, work, set_aside, stub. Integer keys are private to the file: names are what is
+hashed.
 """
 
 __all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
@@ -58,7 +59,7 @@ TABLES = (
         time            INTEGER NOT NULL,        -- of the newest transition, microseconds since 1970 UTC
         outcome         TEXT,                    -- NULL while it runs
         head            INTEGER NOT NULL,        -- n of the newest journal row
-        prior           INTEGER NOT NULL,        -- n of the row before it, so that a damaged newest row can be passed by
+        prior           INTEGER NOT NULL,        -- n of the row before it, to pass by a damaged newest row
         hash            BLOB NOT NULL,           -- of the newest transition
         previous_hash   BLOB NOT NULL,
         record_digest   BLOB NOT NULL,

@@ -10,7 +10,7 @@ RELEASE = "RELEASE perdure_member"
 UNDO = "ROLLBACK TO perdure_member"
 BEGIN_READ = "BEGIN DEFERRED"
 
-# "Did another connection write": asked inside the transaction, because outside it the answer can be out of date at once.
+# "Did another connection write": asked inside the transaction, because outside it the answer may be old at once.
 DATA_VERSION = "PRAGMA data_version"
 
 HAS_META = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'perdure_meta'"
@@ -44,6 +44,7 @@ LEFT JOIN perdure_quarantine AS q ON q.instance = i.id
 WHERE i.name = ?
 """
 
+PLACE = "SELECT id, head FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
 INSTANCES = "SELECT name FROM perdure_instance ORDER BY id"  # primary key; all
 INSTANCES_OF = """
 SELECT i.name FROM perdure_instance AS i JOIN perdure_symbol AS w ON w.id = i.workflow WHERE w.name = ? ORDER BY i.id
@@ -104,7 +105,7 @@ SELECT k.kind, k.key, k.version, k.digest, a.name, k.hash, k.error, k.time
 FROM perdure_instance AS i
 JOIN perdure_key AS k ON k.instance = i.id
 LEFT JOIN perdure_symbol AS a ON a.id = k.after
-WHERE i.name = ? ORDER BY k.version
+WHERE i.name = ? ORDER BY k.version, k.kind, k.key
 """
 PUT_KEY = """
 INSERT INTO perdure_key (instance, kind, key, version, digest, after, hash, error, time)

@@ -3,8 +3,8 @@
 Opening asks before it changes: a file that is no database, or of another format, is left as it was. A file that holds
 only the user's tables is adopted: ours are added in one transaction and the journal mode becomes WAL.
 
-The writing connection is used by one thread at a time (a lock), the reading one too. After a fork the child owns neither:
-every use there raises, and nothing is closed on the parent's behalf.
+The writing connection is used by one thread at a time (a lock), the reading one too. After a fork the child owns
+neither: every use there raises, and nothing is closed on the parent's behalf.
 """
 
 import logging
@@ -12,15 +12,24 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import apsw
 
-from persistence.errors import Busy, CannotOpen, Closed, Corrupt, InDoubt, NewerFormat, NotFound, ReadOnlyStore, WrongLevel
+from persistence.errors import (
+    Busy,
+    CannotOpen,
+    Closed,
+    Corrupt,
+    InDoubt,
+    NewerFormat,
+    ReadOnlyStore,
+    WrongLevel,
+)
 from persistence.records import Head, KeyRecord, Row, Sealed, StoreFacts
 from persistence.sqlite import marks, statements
-from persistence.sqlite.connection import BUSY_MS_MAX, Log, connect, set_level
+from persistence.sqlite.connection import BUSY_MS_MAX, Log, check_path, connect, has_log, hold_log, keep_log, set_level
 from persistence.sqlite.errors import explained
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.transaction import (
@@ -50,9 +59,7 @@ class SQLiteReader:
 
     def instances(self, *, workflow: str | None = None) -> Iterator[str]:
         """Iterate over instance ids, in the order in which they were started."""
-        statement, values = (
-            (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
-        )
+        statement, values = (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
         with explained(self._connection.filename):
             for row in self._connection.execute(statement, values):
                 yield row[0]
@@ -96,8 +103,8 @@ class SQLiteStore:
     """Instances in one SQLite file.
 
     `level` is the durability level: `full` (a commit survives a power loss) or `normal` (it survives a killed process);
-    None takes the file's own, `full` for a new one. `schema` makes the user's tables. `vfs` names a registered SQLite VFS.
-    Raises CannotOpen, NotADatabase, NewerFormat, ReadOnlyStore, WrongLevel, Busy, SqlFailed.
+    None takes the file's own, `full` for a new one. `schema` makes the user's tables. `vfs` names a registered SQLite
+    VFS. Raises CannotOpen, NotADatabase, NewerFormat, ReadOnlyStore, WrongLevel, Busy, SqlFailed.
     """
 
     capabilities = Capabilities(sql=True, durable=True)
@@ -114,20 +121,23 @@ class SQLiteStore:
         self.path = os.fspath(path)
         self.read_only = read_only
         self._owner = os.getpid()
-        self._writing, self._reading = threading.Lock(), threading.Lock()
+        self._writing, self._reading = threading.Lock(), threading.RLock()
         self._generation = 0
         self._memory = Memory()
         self._mark = uuid.uuid4().hex
         self._is_open = False
         self._in_doubt: str | None = None
-        if not os.path.isdir(os.path.dirname(self.path) or "."):  # noqa: PTH112, PTH120  # os.path is what takes any PathLike
-            raise NotFound(f"{self.path}: its folder does not exist; make it first")
-        if read_only and not os.path.exists(self.path):  # noqa: PTH110  # as above
-            raise NotFound(f"{self.path}: there is no such file")
+        check_path(self.path, read_only=read_only)
+        if level is not None and level not in LEVELS:
+            raise WrongLevel(f"{self.path}: {level!r} is no durability level; choose one of {', '.join(LEVELS)}")
+        is_held = has_log(self.path)
         self._writer = connect(self.path, vfs=vfs, read_only=read_only)
         self._reader: apsw.Connection | None = None
         try:
+            # A file that is refused is left as it was: closing it must not fold away a log that others left.
+            hold_log(self._writer, is_held=is_held)
             self._facts = self._open(level, schema)
+            hold_log(self._writer, is_held=False)
             self._reader = connect(self.path, vfs=vfs, read_only=True)
             self._reading_sql = UserSql(self._reader, self.path)
         except BaseException:
@@ -138,50 +148,56 @@ class SQLiteStore:
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def _open(self, level: str | None, schema: str | None) -> StoreFacts:
-        if level is not None and level not in LEVELS:
-            raise WrongLevel(f"{level!r} is no durability level; there are {', '.join(LEVELS)}")
-        meta = self._read_meta()
+        meta = self._read_meta(level)
         self._user = UserSql(self._writer, self.path)
         if self.read_only:
             if meta is None:
                 raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
         else:
             with explained(self.path):
-                if self._writer.pragma("journal_mode") != "wal":
-                    self._writer.pragma("journal_mode", "wal")
+                keep_log(self._writer, self.path)
                 set_level(self._writer, level or (meta or {}).get("level") or "full")
                 self._log = Log(self._writer)
-            meta = self._adopt(level or "full", schema)
-        if level is not None and meta["level"] != level:
-            raise WrongLevel(f"{self.path}: the store is at level {meta['level']!r}, asked for {level!r}")
+            meta = self._adopt(level, schema)
         set_level(self._writer, meta["level"])
         return StoreFacts(meta["store_id"], int(meta["format"]), int(meta["epoch"]), meta["level"], self._unclean())
 
-    def _read_meta(self) -> dict[str, str] | None:
-        """Read what the file says of itself, changing nothing; None where no store is in it."""
+    def _read_meta(self, level: str | None) -> dict[str, str] | None:
+        """Read what the file says of itself, changing nothing; None where no store is in it.
+
+        The format comes first: what else stands in another format's meta is not ours to judge.
+        """
         with explained(self.path):
             if not self._writer.execute(statements.HAS_META).fetchone()[0]:
                 return None
-            meta: dict[str, str] = dict(self._writer.execute(statements.META).fetchall())
-        if set(meta) != {"format", "store_id", "epoch", "level"} or meta["level"] not in LEVELS:
-            raise Corrupt(f"{self.path}: perdure_meta is damaged; keep a copy and restore it from a backup")
-        if meta["format"] != str(FORMAT):
+            try:
+                meta: dict[str, str] = dict(self._writer.execute(statements.META).fetchall())
+            except apsw.SQLError:
+                meta = {}
+        if meta.get("format", str(FORMAT)) != str(FORMAT):
             raise NewerFormat(
                 f"{self.path}: written in format {meta['format']}, this version reads {FORMAT}; "
                 "nothing was changed, open it with the version that wrote it"
             )
+        if not _is_sound(meta):
+            raise Corrupt(f"{self.path}: perdure_meta is damaged; keep a copy and restore it from a backup")
+        if level not in {None, meta["level"]}:
+            raise WrongLevel(
+                f"{self.path}: the store is at level {meta['level']!r}, asked for {level!r}; "
+                "nothing was changed, leave the level out or ask for the store's own"
+            )
         return meta
 
-    def _adopt(self, level: str, schema: str | None) -> dict[str, str]:
+    def _adopt(self, level: str | None, schema: str | None) -> dict[str, str]:
         """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction."""
         with explained(self.path):
             self._writer.execute(statements.BEGIN)
             try:
-                meta = self._read_meta()
+                meta = self._read_meta(level)
                 if meta is None:
                     for statement in (*TABLES, *VIEWS):
                         self._writer.execute(statement)
-                    meta = {"format": str(FORMAT), "store_id": uuid.uuid4().hex, "epoch": "1", "level": level}
+                    meta = {"format": str(FORMAT), "store_id": uuid.uuid4().hex, "epoch": "1", "level": level or "full"}
                     self._writer.executemany(statements.PUT_META, list(meta.items()))
                 if schema is not None:
                     self._user.define(schema)
@@ -237,9 +253,7 @@ class SQLiteStore:
         is_clean = False
         try:
             self._refresh()
-            transaction = SQLiteTransaction(
-                self._writer, self._memory, user=self._user, generation=self._generation
-            )
+            transaction = SQLiteTransaction(self._writer, self._memory, user=self._user, generation=self._generation)
             yield transaction
             is_clean = transaction.is_ended or not transaction.has_written
         except InDoubt as error:
@@ -272,14 +286,21 @@ class SQLiteStore:
 
     @contextmanager
     def reader(self) -> Iterator[SQLiteReader]:
-        """Begin reading: one consistent view, ended with the block. Other readers of this process wait for it."""
+        """Begin reading: one consistent view, ended with the block. Other threads that read wait for it.
+
+        A reader that is begun inside a reader, by the same thread, is the same view.
+        """
         self._check()
         with self._reading:
             self._check()
             reader = self._reader
             assert reader is not None
+            if reader.in_transaction:
+                yield SQLiteReader(reader, self._reading_sql)
+                return
             with explained(self.path):
                 reader.execute(statements.BEGIN_READ)
+            self._reading_sql.renew()
             try:
                 yield SQLiteReader(reader, self._reading_sql)
             finally:
@@ -299,10 +320,10 @@ class SQLiteStore:
     # -- closing ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Remove the open mark, fold the log back and close both connections. Closing twice is allowed."""
+        """Remove the open mark, fold the log back and close both connections. Closing twice is allowed. Raises Busy."""
         if os.getpid() != self._owner or not self._is_open:
             return
-        with self._writing, self._reading:
+        with self._whole():
             self._is_open = False
             try:
                 if not self.read_only and self._in_doubt is None:
@@ -311,9 +332,29 @@ class SQLiteStore:
             finally:
                 self._close_connections()
 
+    @contextmanager
+    def _whole(self) -> Generator[None]:
+        """Wait until nobody of this process uses the store, and keep it so. Raises Busy."""
+        with ExitStack() as held:
+            for lock in (self._writing, self._reading):
+                if not lock.acquire(timeout=BUSY_MS_MAX / 1000):
+                    raise Busy(f"{self.path}: the store is in use; end its transactions and readers, then close it")
+                held.callback(lock.release)
+            if self._reader is not None and self._reader.in_transaction:
+                raise Busy(f"{self.path}: the store is in use by a reader of this thread; end it, then close the store")
+            yield
+
     def _close_connections(self) -> None:
         # Both, and here: a connection that is collected later would close then, and fold or delete the log of
         # whoever has the file open by that time. The reader first, so that the writer is last and folds the log.
         if self._reader is not None:
             self._reader.close(force=True)
         self._writer.close(force=True)
+
+
+def _is_sound(meta: dict[str, str]) -> bool:
+    """Say whether meta of our format holds what it must (F1)."""
+    if set(meta) != {"format", "store_id", "epoch", "level"}:
+        return False
+    epoch = meta["epoch"]
+    return meta["level"] in LEVELS and bool(meta["store_id"]) and epoch.isascii() and epoch.isdecimal()

@@ -1,10 +1,11 @@
 """One write transaction: reading heads and keys in it, appending what was decided, making it durable.
 
 Order of events: BEGIN IMMEDIATE (from here nobody else writes) · did another connection write? then forget everything ·
-heads and keys are read · the user's SQL runs · rows, heads and keys are written · COMMIT · what was learned is remembered.
+heads and keys are read · the user's SQL runs · rows, heads and keys are written · COMMIT · what was learned is
+remembered.
 
-What is remembered (`Memory`) is one cache with one rule: filled only after COMMIT has returned, emptied by anything that
-is not a clean end. A rowid that was remembered across a rollback would be given out twice.
+What is remembered (`Memory`) is one cache with one rule: filled only after COMMIT has returned, emptied by anything
+that is not a clean end. A rowid that was remembered across a rollback would be given out twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 import apsw
 from attrs import define, field
 
-from persistence.errors import Conflict, InDoubt, SqlFailed
+from persistence.errors import Conflict, InDoubt, SqlFailed, StoreError
 from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained, translate
@@ -24,6 +25,7 @@ __all__ = ["Memory", "SQLiteTransaction", "read_head", "read_keys", "read_rows"]
 
 NO_SEAL = bytes(32)
 CACHE_MAX = 100_000  # instances, symbols and definitions remembered; emptied as a whole when it is full
+TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 
 @define
@@ -50,13 +52,27 @@ class SQLiteTransaction:
         self._memory = memory
         self._user = user
         self._has_savepoint = False
+        self._is_void = False
         self.has_written = False
         self.generation = generation
         self.is_ended = False
         self.path = connection.filename
+        user.renew()
+
+    def _check_open(self) -> None:
+        """Raise where there is no transaction to write in: outside one, a write of ours would be committed at once."""
+        if self.is_ended:
+            raise StoreError(f"{self.path}: this transaction was committed already; begin another one")
+        if not self._connection.in_transaction:
+            raise SqlFailed("the transaction was ended by a statement of the user's; nothing was written")
+
+    def _check_fits(self) -> None:
+        self._check_open()
+        if self._is_void:
+            raise Conflict("an append of this transaction did not fit; nothing of it can be committed")
 
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
-        """Read heads as committed, and remember where their newest rows are."""
+        """Read heads as this transaction sees them, and remember where their newest rows are."""
         found: dict[str, Head] = {}
         with explained(self.path):
             for instance in instances:
@@ -88,7 +104,7 @@ class SQLiteTransaction:
     @contextmanager
     def member(self) -> Iterator[None]:
         """Bound one decision: what its SQL wrote is undone if it raises, and its foreign keys must hold at its end."""
-        self._user.renew()
+        self._check_open()
         self._has_savepoint = False
         try:
             yield
@@ -107,12 +123,15 @@ class SQLiteTransaction:
         if self._has_savepoint:
             broken, _ = self._connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)
             if broken:
-                raise SqlFailed("a deferred foreign key is broken at the end of the transition")
+                raise SqlFailed(
+                    "a deferred foreign key is broken at the end of the transition",
+                    extended=apsw.SQLITE_CONSTRAINT_FOREIGNKEY,
+                )
             self._connection.execute(statements.RELEASE)
 
     def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Run one statement of the user's; the first one that may write opens the member's SAVEPOINT."""
-        if writable and not self._has_savepoint:
+        if writable and not self._has_savepoint and self._connection.in_transaction:
             self.has_written = True
             self._connection.execute(statements.SAVEPOINT)
             self._has_savepoint = True
@@ -120,9 +139,10 @@ class SQLiteTransaction:
 
     def append(self, drafts: Sequence[Draft]) -> None:
         """Write journal rows, heads and keys; the last row carries the seal of all of them. Raises Conflict."""
-        self.has_written = True
-        if not self._connection.in_transaction:
-            raise SqlFailed("the transaction was ended by a statement of the user's; nothing was written")
+        self._check_fits()
+        if not drafts:
+            return
+        self.has_written = self._is_void = True  # until every draft of it has fitted
         hashes = tuple(draft.hash for draft in drafts)
         seal = seal_of(self._memory.seal, self._memory.last + 1, hashes)
         with explained(self.path):
@@ -130,6 +150,7 @@ class SQLiteTransaction:
                 is_last = draft is drafts[-1]
                 self._append(draft, seal=seal if is_last else None)
         self._memory.seal = seal
+        self._is_void = False
 
     def _append(self, draft: Draft, *, seal: bytes | None) -> None:
         record = draft.record
@@ -140,12 +161,11 @@ class SQLiteTransaction:
         proof = (draft.hash, draft.previous_hash, draft.record_digest, draft.image)
         if record.version == 1:
             values = (*moved, draft.secret, record.time, draft.outcome, n, 0, *proof)
-            self._connection.execute(
-                statements.PUT_INSTANCE, (record.instance, self._symbol(record.workflow), *values)
-            )
+            named = (record.instance, self._symbol(record.workflow), *values)
+            self._put(statements.PUT_INSTANCE, named, what=f"{record.instance}: version 1")
             surrogate, prior = self._connection.last_insert_rowid(), 0
         else:
-            surrogate, prior = self._memory.instances[record.instance]
+            surrogate, prior = self._place(record)
             self._connection.execute(
                 statements.MOVE_INSTANCE,
                 (*moved, record.time, draft.outcome, n, *proof, surrogate, record.version - 1, draft.previous_hash),
@@ -159,12 +179,30 @@ class SQLiteTransaction:
             (*identity, record.revision, record.epoch, record.incarnation, *told, draft.hash, seal),
         )
         for key in draft.keys:
-            self._connection.execute(
-                statements.PUT_KEY,
-                (surrogate, key.kind, key.key, key.version, key.digest, after, key.hash, key.error, key.time),
-            )
+            answer = (key.version, key.digest, self._symbol(key.after), key.hash, key.error, key.time)
+            taken = f"{record.instance}: key {key.key!r}"
+            self._put(statements.PUT_KEY, (surrogate, key.kind, key.key, *answer), what=taken)
         self._memory.instances[record.instance] = (surrogate, n)
         self._memory.last = n
+
+    def _place(self, record: Record) -> tuple[int, int]:
+        """Return the surrogate of an instance and the n of its newest row, asking where it is not remembered."""
+        known = self._memory.instances.get(record.instance)
+        if known is None:
+            known = self._connection.execute(statements.PLACE, (record.instance,)).fetchone()
+        if known is None:
+            raise Conflict(f"{record.instance}: version {record.version} follows none, there is no such instance")
+        return known
+
+    def _put(self, statement: str, values: tuple[Value, ...], *, what: str) -> None:
+        """Insert a row whose name must be free. Raises Conflict where it is not."""
+        try:
+            self._connection.execute(statement, values)
+        except apsw.ConstraintError as error:
+            extended = translate(error, self.path).extended
+            if extended not in TAKEN:
+                raise
+            raise Conflict(f"{what} was taken by somebody else", extended=extended) from error
 
     def _symbol(self, name: str) -> int:
         known = self._memory.symbols.get(name)
@@ -188,6 +226,7 @@ class SQLiteTransaction:
 
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
+        self._check_open()
         self.has_written = True
         with explained(self.path):
             row = self._connection.execute(statements.INSTANCE_ID, (mark.instance,)).fetchone()
@@ -202,6 +241,7 @@ class SQLiteTransaction:
         An exception with the transaction still open means failed, for certain. Anything else means *unknown*: a sync
         of the log that failed can show the transaction as absent and bring it back at the next open.
         """
+        self._check_fits()
         try:
             self._connection.execute(statements.COMMIT)
         except apsw.Error as error:
@@ -226,9 +266,7 @@ def read_head(row: tuple[object, ...]) -> Head:
 VERSION_MAX = 2**63 - 1
 
 
-def read_rows(
-    connection: apsw.Connection, instance: str, *, versions: tuple[int, int] = (0, VERSION_MAX)
-) -> list[Row]:
+def read_rows(connection: apsw.Connection, instance: str, *, versions: tuple[int, int] = (0, VERSION_MAX)) -> list[Row]:
     """Read the journal of one instance from one version to another, both included, oldest first."""
     first, last = versions
     with explained(connection.filename):

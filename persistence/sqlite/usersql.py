@@ -8,6 +8,7 @@ After each statement the transaction must still be open. `INSERT OR ROLLBACK`, `
 then the attempt is *poisoned*, every later statement of it raises without running, whatever the callback catches.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -19,6 +20,9 @@ from persistence.sqlite.errors import translate
 from persistence.store import Value
 
 __all__ = ["ROWS_MAX", "Mode", "UserSql"]
+
+BLANK = re.compile(r"(?>\s|;|--[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL).fullmatch  # no statement in it
+OBJECTS = "SELECT type, name, sql FROM sqlite_schema"  # what the file defines; all
 
 ROWS_MAX = 100_000  # a statement's rows are fetched before it returns: more than this belongs in a reader
 
@@ -64,11 +68,16 @@ class UserSql:
         """Allow or deny one action of a statement that is being prepared. `first` and `second` as SQLite documents."""
         if self._mode is Mode.OURS:
             return apsw.SQLITE_OK
+        if code == apsw.SQLITE_PRAGMA and first == "data_version":
+            return apsw.SQLITE_OK  # it only reads, and FTS5 asks it for the user's full-text tables
         if code not in _ALLOWED[self._mode]:
             self._refused = f"{_name(code)} is not allowed here"
             return apsw.SQLITE_DENY
-        if code not in _READS and (_is_ours(first) or _is_ours(second)):
-            self._refused = f"{first} belongs to the store"
+        # Of an UPDATE, `second` is a column, and the user's may be named as they like; elsewhere it is a table or None.
+        tables = (first,) if code == apsw.SQLITE_UPDATE else (first, second)
+        ours = next((name for name in tables if _is_ours(name)), None)
+        if code not in _READS and ours is not None:
+            self._refused = f"{ours} belongs to the store"
             return apsw.SQLITE_DENY
         return apsw.SQLITE_OK
 
@@ -91,7 +100,7 @@ class UserSql:
 
     def run(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Run one statement inside the open transaction and return all its rows. Raises SqlFailed."""
-        if self._poisoned:
+        if self._poisoned or not self._connection.in_transaction:
             raise SqlFailed("an earlier statement of this attempt ended the transaction; nothing of it will be kept")
         try:
             with self._as(Mode.WRITE if writable else Mode.READ):
@@ -102,13 +111,24 @@ class UserSql:
             self._poisoned = not self._connection.in_transaction
 
     def define(self, statements: str) -> None:
-        """Run the user's definitions (CREATE TABLE …), several statements, inside the open transaction."""
+        """Run the user's definitions (CREATE TABLE …), several statements, inside the open transaction.
+
+        SQLite does not ask what the body of a view or trigger will touch, nor what a table is renamed to: what came out
+        is looked at. Raises SqlFailed.
+        """
+        before = set(self._connection.execute(OBJECTS))
         try:
             with self._as(Mode.SCHEMA):
                 for _ in self._connection.execute(statements, can_cache=False):
                     pass  # a statement that returns rows must be run to its end, or the ones after it never run
         except apsw.Error as error:
             raise self._explain(error, statements) from error
+        for kind, name, sql in set(self._connection.execute(OBJECTS)) - before:
+            if _is_ours(name) or (kind in {"view", "trigger"} and "perdure_" in sql.lower()):
+                raise SqlFailed(
+                    f"the {kind} {name!r} takes a name of the store's or reaches into it: what begins with perdure_ is "
+                    "the store's own; read it from outside, or in a statement"
+                )
 
     def _fetch(self, statement: str, parameters: Sequence[Value]) -> list[tuple[Value, ...]]:
         cursor = self._connection.cursor()
@@ -131,10 +151,12 @@ class UserSql:
 
 def _single(statement: str) -> Callable[[apsw.Cursor, str, object], bool]:
     """Return a tracer that refuses text with more than one statement, before the first of them runs."""
-    whole = statement.strip().rstrip(";").rstrip()
 
     def trace(_cursor: apsw.Cursor, running: str, _bindings: object) -> bool:
-        if running.strip().rstrip(";").rstrip() != whole:
+        if BLANK(running):
+            return True
+        before, _, after = statement.partition(running)
+        if not BLANK(before) or not BLANK(after):
             raise SqlFailed(f"self.sql takes one statement: {statement.strip()[:80]!r}")
         return True
 

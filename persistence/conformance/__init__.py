@@ -1,0 +1,180 @@
+"""What every store must do, written as tests that run on any of them.
+
+Subclass `StoreContract` under a name that begins with `Test`, say how a new, empty store is opened, and let pytest (or
+anything that calls the methods named `test_…`) run it:
+
+    class TestMyStore(StoreContract):
+        def open_store(self) -> Store:
+            return MyStore(a_fresh_place())
+
+It imports no test tool and compares with plain asserts. What a store may do differently is asked of it: whether there
+can be a second connection (`open_again`), whether a commit can be made to fail (`fail_commit`).
+"""
+
+import threading
+from contextlib import closing
+
+from persistence.conformance.kit import (
+    THREADS,
+    TURNS,
+    Chain,
+    assert_lane,
+    assert_seen_in,
+    generation_of,
+    raised,
+    write,
+)
+from persistence.conformance.writing import WritingContract
+from persistence.errors import Closed, Conflict, NoSql, StoreError
+
+__all__ = ["StoreContract"]
+
+
+class StoreContract(WritingContract):
+    """The port's promises, one test each. Subclass it and give it `open_store`."""
+
+    # -- generation ----------------------------------------------------------------------------------------------------
+
+    def test_generation_changes_after_a_write_that_was_undone(self) -> None:
+        """Whoever cached what the undone block wrote drops it."""
+        chain = Chain("i-1")
+        first, lost = chain.next(), chain.next()
+        with closing(self.open_store()) as store:
+            write(store, first)
+            seen = generation_of(store)
+            with store.transaction() as transaction:
+                transaction.append([lost])
+            assert generation_of(store) != seen
+
+    def test_generation_changes_after_an_exception(self) -> None:
+        """An exception that passes through the block leaves nothing to be trusted."""
+        with closing(self.open_store()) as store:
+            write(store, Chain("i-1").next())
+            seen = generation_of(store)
+
+            def fail() -> None:
+                with store.transaction():
+                    raise KeyError("the caller's own")
+
+            raised(KeyError, fail)
+            assert generation_of(store) != seen
+
+    def test_generation_changes_after_a_conflict(self) -> None:
+        """What the loser of a race had cached is out of date."""
+        with closing(self.open_store()) as store:
+            write(store, Chain("i-1").next())
+            seen = generation_of(store)
+            raised(Conflict, lambda: write(store, Chain("i-1").next(after="elsewhere")))
+            assert generation_of(store) != seen
+
+    def test_generation_changes_after_a_failed_commit(self) -> None:
+        """And nothing of the failed transaction exists."""
+        chain = Chain("i-1")
+        first, lost = chain.next(), chain.next()
+        with closing(self.open_store()) as store:
+            write(store, first)
+            seen = generation_of(store)
+            with store.transaction() as transaction:
+                transaction.append([lost])
+                if not self.fail_commit(transaction):
+                    return
+                raised(StoreError, transaction.commit)
+            assert generation_of(store) != seen
+            assert_seen_in(store, [first])
+
+    def test_generation_changes_after_another_connections_write(self) -> None:
+        """Both connections see what the other one wrote, and can go on from it."""
+        chain = Chain("i-1")
+        drafts = [chain.next(), chain.next(), chain.next()]
+        with closing(self.open_store()) as store:
+            other = self.open_again(store)
+            if other is None:
+                return
+            with closing(other):
+                write(store, drafts[0])
+                seen, theirs = generation_of(store), generation_of(other)
+                write(other, drafts[1])
+                assert generation_of(store) != seen
+                write(store, drafts[2])
+                assert generation_of(other) != theirs
+            assert_lane(store, [[draft] for draft in drafts])
+
+    # -- taking turns, and the end -------------------------------------------------------------------------------------
+
+    def test_threads_wait_for_each_other(self) -> None:
+        """Transactions of several threads come one after another: each builds on the head that it read."""
+        chain = Chain("i-1")
+        with closing(self.open_store()) as store:
+            write(store, chain.next())
+            failed: list[BaseException] = []
+
+            def work() -> None:
+                try:
+                    for _ in range(TURNS):
+                        with store.transaction() as transaction:
+                            assert transaction.heads(["i-1"])["i-1"].version == chain.version
+                            transaction.append([chain.next()])
+                            transaction.commit()
+                except BaseException as error:  # noqa: BLE001  # looked at below, in the test's own thread
+                    failed.append(error)
+
+            threads = [threading.Thread(target=work) for _ in range(THREADS)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert failed == []
+            with store.reader() as reader:
+                versions = [row.record.version for row in reader.journal("i-1")]
+            assert versions == list(range(1, THREADS * TURNS + 2))
+
+    def test_store_without_sql_says_so(self) -> None:
+        """`execute` raises NoSql, in a transaction and in a reader."""
+        with closing(self.open_store()) as store:
+            if store.capabilities.sql:
+                return
+            with store.transaction() as transaction, transaction.member():
+                raised(NoSql, lambda: transaction.execute("SELECT 1", (), writable=True))
+            with store.reader() as reader:
+                raised(NoSql, lambda: reader.execute("SELECT 1", (), writable=False))
+
+    def test_exception_in_a_member_leaves_the_transaction_usable(self) -> None:
+        """A member that fails takes nothing with it."""
+        first = Chain("i-1").next()
+        with closing(self.open_store()) as store:
+            with store.transaction() as transaction:
+
+                def fail() -> None:
+                    with transaction.member():
+                        raise KeyError("the member's own")
+
+                raised(KeyError, fail)
+                with transaction.member():
+                    assert transaction.heads(["i-1"]) == {}
+                transaction.append([first])
+                transaction.commit()
+            assert_seen_in(store, [first])
+
+    def test_two_stores_have_two_ids(self) -> None:
+        """A store's id is its own."""
+        with closing(self.open_store()) as one, closing(self.open_store()) as two:
+            assert one.facts.store_id != two.facts.store_id
+            assert one.facts.unclean == two.facts.unclean == ()
+            one.settle()
+
+    def test_closed_store_says_so(self) -> None:
+        """Every use raises Closed; closing twice is allowed."""
+        store = self.open_store()
+        store.close()
+        store.close()
+
+        def write_late() -> None:
+            with store.transaction():
+                raise AssertionError("a closed store began a transaction")
+
+        def read_late() -> None:
+            with store.reader():
+                raise AssertionError("a closed store began a reader")
+
+        raised(Closed, write_late)
+        raised(Closed, read_late)

@@ -1,0 +1,258 @@
+"""What was committed reads back as it was, in its order, by everybody."""
+
+from abc import ABC, abstractmethod
+from contextlib import closing
+
+from persistence.conformance.kit import (
+    INTEGER_MAX,
+    ODD_TEXTS,
+    TURNS,
+    Chain,
+    assert_lane,
+    assert_outcome,
+    for_absent,
+    rows_of,
+    write,
+)
+from persistence.records import Draft, Row
+from persistence.store import Store, Transaction
+
+__all__ = ["ReadingContract"]
+
+
+class ReadingContract(ABC):
+    """The first third of `StoreContract`: what it asks of a store's author, and reading."""
+
+    @abstractmethod
+    def open_store(self) -> Store:
+        """Return a new, empty store. The test closes it."""
+
+    def open_again(self, store: Store) -> Store | None:
+        """Return a second connection to what `store` holds, or None where there can be none (the default)."""
+        del store
+        return None
+
+    def fail_commit(self, transaction: Transaction) -> bool:
+        """Make the commit of this open transaction fail, and return True; False where that cannot be arranged."""
+        del transaction
+        return False
+
+    # -- what was committed reads back ---------------------------------------------------------------------------------
+
+    def test_committed_draft_reads_back_whole(self) -> None:
+        """Every field of head, row, key and definition comes back as it was given, to transactions and readers."""
+        done = Chain("i-1").next(key="", told=("ann", "why not"), outcome="done")
+        name = ("i-1", "start", "")
+        with closing(self.open_store()) as store:
+            write(store, done)
+            with store.transaction() as transaction:
+                assert transaction.heads(["i-1", "absent"]) == {"i-1": done.head()}
+                assert transaction.row("i-1", 1) == Row(done.record, done.hash)
+                assert transaction.keys([name, ("i-1", "send", "")]) == {name: done.keys[0]}
+                assert transaction.definition(done.record.fingerprint) == "chart one"
+            with store.reader() as reader:
+                assert reader.head("i-1") == done.head()
+                assert reader.row("i-1", 1) == Row(done.record, done.hash)
+                assert reader.journal("i-1") == rows_of(done)
+                assert reader.keys("i-1") == list(done.keys)
+                assert reader.definition(done.record.fingerprint) == "chart one"
+
+    def test_head_moves_and_nothing_of_the_earlier_one_stays(self) -> None:
+        """Each version replaces every field of the head; the journal keeps both rows."""
+        chain = Chain("i-1")
+        first = chain.next(key="a", told=("ann", "one"), image=b'{"total":1}')
+        chain.definition = "chart two"
+        second = chain.next(after="shipped", image=b"", outcome="sold", number=100)
+        with closing(self.open_store()) as store:
+            write(store, first)
+            write(store, second)
+            with store.reader() as reader:
+                assert reader.head("i-1") == second.head()
+                assert reader.journal("i-1") == rows_of(first, second)
+
+    def test_none_is_not_empty(self) -> None:
+        """A key, actor, note, error or outcome that is None stays None, and an empty one stays empty."""
+        chain = Chain("i-1")
+        first, second = chain.next(told=("", ""), outcome=""), chain.next(key="k")
+        second.keys[0].error = None
+        with closing(self.open_store()) as store:
+            write(store, first, second)
+            with store.reader() as reader:
+                assert [row.record for row in reader.journal("i-1")] == [first.record, second.record]
+                assert [key.error for key in reader.keys("i-1")] == [None]
+            assert_outcome(store, "i-1", None)
+            write(store, Chain("i-2").next(outcome=""))
+            assert_outcome(store, "i-2", "")
+
+    def test_odd_texts_come_back_as_they_were(self) -> None:
+        """Ids, keys, actors, notes, states and definitions are any text that UTF-8 can write."""
+        drafts: list[Draft] = []
+        for text in ODD_TEXTS:
+            chain = Chain(text, workflow=text, definition=text)
+            drafts += [chain.next(after=text), chain.next(key=text, told=(text, text), after=text, outcome=text)]
+        with closing(self.open_store()) as store:
+            write(store, *drafts)
+            with store.reader() as reader:
+                assert list(reader.instances()) == list(ODD_TEXTS)
+                for place, text in enumerate(ODD_TEXTS):
+                    first, second = drafts[2 * place], drafts[2 * place + 1]
+                    assert list(reader.instances(workflow=text)) == [text]
+                    assert reader.journal(text) == rows_of(first, second)
+                    assert reader.head(text) == second.head()
+                    assert reader.keys(text) == list(second.keys)
+                    assert reader.definition(first.record.fingerprint) == text
+
+    def test_large_numbers_and_bytes_come_back_as_they_were(self) -> None:
+        """Integers have 64 bits; images and bodies are any bytes."""
+        chain = Chain("i-1")
+        first = chain.next(number=INTEGER_MAX - 5, image=bytes(range(256)) * 1_000)
+        second = chain.next(number=-INTEGER_MAX)
+        with closing(self.open_store()) as store:
+            write(store, first)
+            with store.reader() as reader:
+                assert reader.head("i-1") == first.head()
+            write(store, second)
+            with store.reader() as reader:
+                assert reader.head("i-1") == second.head()
+                assert reader.journal("i-1") == rows_of(first, second)
+
+    def test_what_is_absent_is_none_or_left_out(self) -> None:
+        """Reading what does not exist raises nothing."""
+        with closing(self.open_store()) as store:
+            write(store, Chain("i-1").next())
+            with store.transaction() as transaction:
+                assert transaction.heads(["absent"]) == {}
+                assert transaction.heads([]) == {}
+                assert transaction.keys([("absent", "send", "k"), ("i-1", "send", "k")]) == {}
+                for_absent(transaction)
+            with store.reader() as reader:
+                assert reader.head("absent") is None
+                assert reader.journal("absent") == []
+                assert reader.keys("absent") == []
+                assert list(reader.instances(workflow="Absent")) == []
+                for_absent(reader)
+
+    def test_commit_survives_a_second_connection(self) -> None:
+        """What one connection committed, another one reads."""
+        chain = Chain("i-1")
+        drafts = [chain.next(key="s"), chain.next(key="k", told=("ann", "why"))]
+        with closing(self.open_store()) as store:
+            write(store, *drafts)
+            other = self.open_again(store)
+            if other is None:
+                return
+            with closing(other), other.reader() as reader:
+                assert reader.head("i-1") == drafts[-1].head()
+                assert reader.journal("i-1") == rows_of(*drafts)
+                assert other.facts.store_id == store.facts.store_id
+
+    # -- order ---------------------------------------------------------------------------------------------------------
+
+    def test_instances_come_in_the_order_of_their_start(self) -> None:
+        """Moving on does not change an instance's place; a workflow's name selects."""
+        chains = [Chain("z"), Chain("a", workflow="Other"), Chain("m")]
+        with closing(self.open_store()) as store:
+            for chain in chains:
+                write(store, chain.next())
+            write(store, chains[0].next())
+            with store.reader() as reader:
+                assert list(reader.instances()) == ["z", "a", "m"]
+                assert list(reader.instances(workflow="Order")) == ["z", "m"]
+                assert list(reader.instances(workflow="Other")) == ["a"]
+
+    def test_journal_is_of_one_instance_oldest_first(self) -> None:
+        """Rows of instances that take turns do not mix."""
+        one, two = Chain("i-1"), Chain("i-2")
+        mine, theirs = list[Draft](), list[Draft]()
+        with closing(self.open_store()) as store:
+            for _ in range(TURNS):
+                mine.append(one.next())
+                theirs.append(two.next())
+                write(store, mine[-1])
+                write(store, theirs[-1])
+            with store.reader() as reader:
+                assert reader.journal("i-1") == rows_of(*mine)
+                assert reader.journal("i-2") == rows_of(*theirs)
+                assert reader.row("i-1", TURNS) == Row(mine[-1].record, mine[-1].hash)
+                assert reader.row("i-1", TURNS + 1) is None
+
+    def test_keys_come_by_version_then_kind_then_key(self) -> None:
+        """Keys of one version are told apart by their kind and text."""
+        chain = Chain("i-1")
+        first, second = chain.next(key="s"), chain.next(key="b")
+        for key, kind in (("c", "start"), ("a", "send")):
+            more = chain.key_record(key, second.record, second.hash)
+            more.kind, more.after = kind, f"after {key}"
+            second.keys = (*second.keys, more)
+        b, c, a = second.keys
+        with closing(self.open_store()) as store:
+            write(store, first)
+            write(store, second)
+            with store.reader() as reader:
+                assert reader.keys("i-1") == [*first.keys, a, b, c]
+
+    def test_key_belongs_to_one_instance_and_kind(self) -> None:
+        """The same text is another key of another instance, and of another kind."""
+        drafts = [Chain(instance).next(key="k") for instance in ("i-1", "i-2")]
+        with closing(self.open_store()) as store:
+            write(store, *drafts)
+            with store.transaction() as transaction:
+                found = transaction.keys([("i-1", "start", "k"), ("i-2", "start", "k"), ("i-1", "send", "k")])
+            assert found == {(draft.record.instance, "start", "k"): draft.keys[0] for draft in drafts}
+
+    def test_definition_is_kept_once_and_never_replaced(self) -> None:
+        """The first text of a fingerprint stays."""
+        chain = Chain("i-1")
+        first, second = chain.next(), chain.next()
+        second.definition = "another text under the same fingerprint"
+        with closing(self.open_store()) as store:
+            write(store, first)
+            write(store, second)
+            with store.reader() as reader:
+                assert reader.definition(first.record.fingerprint) == "chart one"
+
+    # -- the lane ------------------------------------------------------------------------------------------------------
+
+    def test_lane_holds_every_row_and_each_batch_is_sealed_once(self) -> None:
+        """Positions have no gap; the last row of a batch carries the seal of its rows, chained to the one before."""
+        one, two = Chain("i-1"), Chain("i-2")
+        batches = [[one.next()], [one.next(), two.next(), one.next()], [two.next()]]
+        with closing(self.open_store()) as store:
+            for batch in batches:
+                write(store, *batch)
+            assert_lane(store, batches)
+
+    def test_batch_may_hold_several_drafts_of_one_instance(self) -> None:
+        """Each is compared with the one before it in the batch, the first with the store."""
+        chain = Chain("i-1")
+        drafts = [chain.next(), chain.next(key="k"), chain.next(after="shipped", outcome="sold")]
+        later = [chain.next(), chain.next()]
+        with closing(self.open_store()) as store:
+            write(store, *drafts)
+            with store.reader() as reader:
+                assert reader.head("i-1") == drafts[-1].head()
+            write(store, *later)
+            with store.reader() as reader:
+                assert reader.journal("i-1") == rows_of(*drafts, *later)
+            assert_lane(store, [drafts, later])
+
+    def test_each_append_of_a_transaction_is_sealed(self) -> None:
+        """Two appends make two sealed batches of one commit; the second builds on the first."""
+        chain = Chain("i-1")
+        first, second = [chain.next(), chain.next()], [chain.next()]
+        with closing(self.open_store()) as store:
+            with store.transaction() as transaction:
+                transaction.append(first)
+                transaction.append(second)
+                transaction.commit()
+            assert_lane(store, [first, second])
+
+    def test_appending_nothing_changes_nothing(self) -> None:
+        """An empty batch leaves no row and no seal."""
+        chain = Chain("i-1")
+        first, second = chain.next(), chain.next()
+        with closing(self.open_store()) as store:
+            write(store, first)
+            write(store)
+            write(store, second)
+            assert_lane(store, [[first], [second]])

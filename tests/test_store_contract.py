@@ -1,0 +1,58 @@
+"""Every store of ours keeps every promise of the port."""
+
+from pathlib import Path
+
+import pytest
+
+from persistence import MemoryStore, SQLiteStore, Store, Transaction
+from persistence.conformance import StoreContract
+from persistence.conformance.kit import Chain, generation_of, write
+
+
+class TestMemoryStore(StoreContract):
+    def open_store(self) -> Store:
+        return MemoryStore()
+
+
+class TestSQLiteStore(StoreContract):
+    SCHEMA = """
+    CREATE TABLE IF NOT EXISTS parent (id INTEGER PRIMARY KEY);
+    CREATE TABLE IF NOT EXISTS child (parent INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
+    """
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+        self.count = 0
+
+    def open_store(self) -> Store:
+        self.count += 1
+        return SQLiteStore(self.folder / f"{self.count}.db", schema=self.SCHEMA)
+
+    def open_again(self, store: Store) -> Store:
+        assert isinstance(store, SQLiteStore)
+        return SQLiteStore(store.path)
+
+    def fail_commit(self, transaction: Transaction) -> bool:
+        transaction.execute("INSERT INTO child (parent) VALUES (1)", (), writable=True)  # outside a member: not judged
+        return True
+
+
+class TestSQLiteStoreAtNormal(TestSQLiteStore):
+    def open_store(self) -> Store:
+        self.count += 1
+        return SQLiteStore(self.folder / f"{self.count}.db", schema=self.SCHEMA, level="normal")
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_generation_stays_over_clean_transactions(kind: str, tmp_path: Path) -> None:
+    """Or every head would be read and judged again for every event."""
+    store: Store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "a.db")
+    chain = Chain("i-1")
+    write(store, chain.next())
+    seen = generation_of(store)
+    write(store, chain.next())
+    with store.reader() as reader:
+        reader.head("i-1")
+    assert generation_of(store) == seen
+    store.close()
