@@ -52,8 +52,9 @@ def demo(*, seed: int | None, keep: bool, break_: bool) -> int:
 @click.argument("workflows", nargs=-1, metavar="[MODULE:CLASS]…")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the report.")
 def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
-    """Check every chain, image, configuration, key and seal of FILE. Reads only (SQLite may leave an
-    empty -wal and a -shm beside it).
+    """Check every chain, image, configuration, key and seal of FILE. Reads only.
+
+    (SQLite may leave an empty -wal and a -shm beside it.)
 
     With the classes of its workflows the data is read too; without them each instance is judged by chain, digests and
     the stored definition, and reported as NOT READ.

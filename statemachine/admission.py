@@ -38,7 +38,8 @@ class HeadFacts:
     lower_revision: str | None = None
     illegal: str | None = None  # under the class's chart
     unreadable: str | None = None
-    broken_invariant: str | None = None
+    broken_invariant: str | None = None  # one said no
+    unanswered_invariant: str | None = None  # one raised: a fault of its code or of the store's, not of the instance
 
 
 @frozen
@@ -61,9 +62,10 @@ def judge_head(facts: HeadFacts) -> Judgement:
         return Judgement(Verdict.QUARANTINED, damage)
     if not facts.has_class:
         return Judgement(Verdict.NOT_READ, "its class was not given: chain and configuration are sound, data not read")
-    misfit = facts.lower_revision or facts.illegal or facts.unreadable or facts.broken_invariant
+    damage = facts.illegal or facts.unreadable or facts.broken_invariant
+    misfit = facts.lower_revision or damage or facts.unanswered_invariant
     if misfit is None:
         return Judgement(Verdict.CLEAN if facts.same_fingerprint else Verdict.RESUMED)
-    if facts.same_fingerprint and facts.lower_revision is None:
+    if facts.same_fingerprint and facts.lower_revision is None and damage is not None:
         return Judgement(Verdict.QUARANTINED, misfit)
     return Judgement(Verdict.NEEDS_MIGRATION, misfit)

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from statemachine.chart import Chart, Configuration
 from statemachine.definition import Definition
-from statemachine.errors import Refused
+from statemachine.errors import InvariantBroken, Refused
 from statemachine.frame import Attempt
 from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, begin, macrostep
@@ -48,11 +48,11 @@ def decide_start(definition: Definition, attempt: Attempt, image: bytes) -> Deci
 
 
 def broken_invariant(definition: Definition, attempt: Attempt, image: bytes) -> str | None:
-    """Return which invariant does not hold for a stored instance, and why; None if all hold."""
+    """Return which invariant does not hold for a stored instance; None if all hold. Raises what an invariant raises."""
     runner = FrameRunner(definition, attempt, image)
     try:
         runner.finish()
-    except Exception as error:  # noqa: BLE001  # one that cannot be asked does not hold
+    except InvariantBroken as error:
         return str(error)
     finally:
         runner.end()

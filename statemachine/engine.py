@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from persistence import Busy, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
+from persistence import Busy, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import decide, decide_start
@@ -74,7 +74,8 @@ class Engine:
         self.limits = limits or Limits()
         self._clock = clock or _system_clock
         self._turn_lock = threading.Lock()
-        self._owner: int | None = None
+        self._pid = os.getpid()
+        self._inside = threading.local()  # .calls: this thread runs a callback of this engine's
         self._heads: dict[str, Loaded] = {}
         self._generation = -1
         self._run = os.urandom(8)
@@ -299,7 +300,7 @@ class Engine:
     def read(self, definition: Definition, instance: str) -> Loaded:
         """Return the last committed head of an instance, judged; what the properties of a handle call."""
         self._check_turn()
-        with self.store.reader() as reader:
+        with self._calling(), self.store.reader() as reader:
             head = reader.head(instance)
             known = self._heads.get(instance)
             if known is not None and head is not None and known.head == head and known.definition is definition:
@@ -315,8 +316,19 @@ class Engine:
     # -- taking turns --------------------------------------------------------------------------------------------------
 
     def _check_turn(self) -> None:
-        if self._owner == threading.get_ident():
+        if getattr(self._inside, "calls", False):
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
+        if os.getpid() != self._pid:
+            raise Closed("this engine was opened by the parent process; open another one after a fork")
+
+    @contextmanager
+    def _calling(self) -> Generator[None]:
+        """Mark this thread as running callbacks, until the block ends."""
+        self._inside.calls = True
+        try:
+            yield
+        finally:
+            self._inside.calls = False
 
     @contextmanager
     def _turn(self) -> Generator[Transaction]:
@@ -324,16 +336,14 @@ class Engine:
         self._check_turn()
         if not self._turn_lock.acquire(timeout=TURN_SECONDS_MAX):
             raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
-        self._owner = threading.get_ident()
         try:
-            with self.store.transaction() as transaction:
+            with self._calling(), self.store.transaction() as transaction:
                 yield transaction
         except BaseException as error:
             if not isinstance(error, Refused):
                 self._heads.clear()
             raise
         finally:
-            self._owner = None
             self._turn_lock.release()
 
     def _new_id(self) -> str:
@@ -345,7 +355,9 @@ class Engine:
     # -- closing -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the engine and its store. Closing twice is allowed."""
+        """Close the engine and its store. Closing twice is allowed; in a forked child it does nothing."""
+        if os.getpid() != self._pid:
+            return
         self._check_turn()
         self.store.close()
 

@@ -3,7 +3,7 @@
 Used by the engine at the first load of an instance and by recovery for every instance, so that both see the same.
 """
 
-from attrs import define
+from attrs import define, evolve
 
 from persistence.records import Head, Row, head_hash, record_digest
 from persistence.store import Reader, Transaction
@@ -57,8 +57,7 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
             has_class=definition is not None,
         )
     illegal = _illegal(head, definition.chart)
-    unreadable, broken = _data(head, definition, source if has_sql else None) if illegal is None else (None, None)
-    return HeadFacts(
+    facts = HeadFacts(
         mark=head.quarantine,
         broken_link=broken_link,
         unknown_definition=unknown,
@@ -66,9 +65,8 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
         same_fingerprint=same,
         lower_revision=_lower(head, definition),
         illegal=illegal,
-        unreadable=unreadable,
-        broken_invariant=broken,
     )
+    return facts if illegal is not None else _with_data(facts, head, definition, sql=source if has_sql else None)
 
 
 def _broken_hash(head: Head) -> str | None:
@@ -119,11 +117,12 @@ def _lower(head: Head, definition: Definition) -> str | None:
     return f"it was written by revision {head.revision}; this class is revision {definition.revision}"
 
 
-def _data(head: Head, definition: Definition, sql: SqlPort | None) -> tuple[str | None, str | None]:
+def _with_data(facts: HeadFacts, head: Head, definition: Definition, *, sql: SqlPort | None) -> HeadFacts:
+    """Add to the facts what of the data does not fit its class."""
     try:
         data = definition.decode_data(head.image)
     except DataError as error:
-        return str(error), None
+        return evolve(facts, unreadable=str(error))
     attempt = Attempt(
         data=data,
         id=head.instance,
@@ -132,5 +131,10 @@ def _data(head: Head, definition: Definition, sql: SqlPort | None) -> tuple[str 
         sql=sql,
         configuration=configuration_of(head.configuration),
     )
-    # Encoded anew: a class that gained fields with defaults writes other bytes for the same data.
-    return None, broken_invariant(definition, attempt, definition.encode_data(data))
+    try:
+        # Encoded anew: a class that gained fields with defaults writes other bytes for the same data.
+        broken = broken_invariant(definition, attempt, definition.encode_data(data))
+    except Exception as error:  # noqa: BLE001  # reported; it stops only this instance
+        reason = f"an invariant could not be asked: {type(error).__name__}: {error}"
+        return evolve(facts, unanswered_invariant=reason)
+    return evolve(facts, broken_invariant=broken)

@@ -1,6 +1,7 @@
 """Every combination of facts about a head gets one verdict, the most severe one; the table is total."""
 
 import itertools
+from typing import Any
 
 import attrs
 import pytest
@@ -11,11 +12,11 @@ from statemachine import HeadFacts, Judgement, Verdict
 from statemachine.admission import judge_head
 
 DAMAGE = ("mark", "broken_hash", "broken_link", "unknown_definition", "illegal_as_stored")
-MISFIT = ("lower_revision", "illegal", "unreadable", "broken_invariant")
+MISFIT = ("lower_revision", "illegal", "unreadable", "broken_invariant", "unanswered_invariant")
 
 
 def every_head() -> list[HeadFacts]:
-    """Return all 2^11 combinations."""
+    """Return all 2^12 combinations."""
     names = (*DAMAGE, *MISFIT)
     reasons = itertools.product((None, "reason"), repeat=len(names))
     flags = itertools.product((True, False), repeat=2)
@@ -34,7 +35,8 @@ def expected(facts: HeadFacts) -> Verdict:
     fits = not any(getattr(facts, name) for name in MISFIT)
     if fits:
         return Verdict.CLEAN if facts.same_fingerprint else Verdict.RESUMED
-    may_fit_elsewhere = facts.lower_revision is not None or not facts.same_fingerprint
+    is_damage = facts.illegal or facts.unreadable or facts.broken_invariant
+    may_fit_elsewhere = facts.lower_revision is not None or not facts.same_fingerprint or not is_damage
     return Verdict.NEEDS_MIGRATION if may_fit_elsewhere else Verdict.QUARANTINED
 
 
@@ -45,7 +47,7 @@ def test_the_facts_are_those_of_the_table() -> None:
 
 def test_every_combination_gets_the_verdict_of_the_design() -> None:
     heads = every_head()
-    assert len(heads) == 2**11
+    assert len(heads) == 2**12
     assert [judge_head(facts).verdict for facts in heads] == [expected(facts) for facts in heads]
 
 
@@ -63,7 +65,8 @@ def test_every_verdict_that_is_not_clean_gives_a_reason() -> None:
 @pytest.mark.parametrize("broken", ["broken_chain", "broken_key"])
 def test_a_broken_chain_or_key_outweighs_what_the_head_says(broken: str) -> None:
     facts = InstanceFacts("i", "Order", 3, "cart", b"", None, HeadFacts(same_fingerprint=False, illegal="x"))
-    assert judge(attrs.evolve(facts, **{broken: "torn"})) == Judgement(Verdict.QUARANTINED, "torn")
+    changes: dict[str, Any] = {broken: "torn"}
+    assert judge(attrs.evolve(facts, **changes)) == Judgement(Verdict.QUARANTINED, "torn")
 
 
 def test_a_mark_that_stands_keeps_its_reason() -> None:

@@ -251,7 +251,8 @@ def test_data_that_became_wrong_is_refused_before_it_is_written(tmp_path: Path) 
 
         @on(Put, here, to=None)
         def put(self, event: Put) -> None:
-            self.data.items = (event.item,)  # type: ignore[assignment]  # the mistake
+            wrong: Any = (event.item,)
+            self.data.items = wrong
 
     with Engine(tmp_path / "w.db", Wrong) as engine:
         wrong = engine.start(Wrong, id="w")

@@ -233,9 +233,10 @@ def test_an_invariant_that_changes_data_is_an_error_that_names_it(name: str) -> 
 def test_an_invariant_that_changes_data_is_reported_for_a_stored_instance() -> None:
     definition = definition_of(meddler("finer", answer=True))
 
-    reason = broken_invariant(definition, Attempt(Counter(), configuration=("a",)), definition.encode_data(Counter()))
+    with pytest.raises(FrameError) as raised:
+        broken_invariant(definition, Attempt(Counter(), configuration=("a",)), definition.encode_data(Counter()))
 
-    assert reason == "Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
+    assert str(raised.value) == "Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
 
 
 def test_sound_guards_and_invariants_are_no_error() -> None:

@@ -17,7 +17,7 @@ import recovery
 from examples.order import Cancel, Charged, Order, Submit
 from persistence.records import head_hash, record_digest
 from persistence.sqlite import SQLiteStore
-from statemachine import Engine, Final, Refused, State, Workflow, invariant, on
+from statemachine import Engine, Final, Instance, Refused, State, Workflow, invariant, on
 from tests.kit import STOCKED, Clock, shipped, shop
 
 
@@ -301,7 +301,7 @@ def counter(data: type, *, revision: int = 1, limit: int = 9, first: str = "here
 
 def ticked(path: Path, workflow: type[Workflow[OldData]], times: int) -> None:
     with Engine(path, workflow) as engine:
-        handle = engine.start(workflow, id="n")
+        handle: Instance[Workflow[OldData], OldData] = engine.start(workflow, id="n")
         for _ in range(times):
             handle.send(Tick())
 

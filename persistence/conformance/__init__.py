@@ -46,14 +46,15 @@ class StoreContract(WritingContract):
                 transaction.append([lost])
             assert generation_of(store) != seen
 
-    def test_generation_changes_after_an_exception(self) -> None:
-        """An exception that passes through the block leaves nothing to be trusted."""
+    def test_generation_changes_after_an_exception_in_a_write(self) -> None:
+        """What was read around a write that an exception undid is not to be trusted."""
         with closing(self.open_store()) as store:
             write(store, Chain("i-1").next())
             seen = generation_of(store)
 
             def fail() -> None:
-                with store.transaction():
+                with store.transaction() as transaction:
+                    transaction.append([Chain("i-2").next()])
                     raise KeyError("the caller's own")
 
             raised(KeyError, fail)

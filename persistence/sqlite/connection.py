@@ -21,6 +21,7 @@ import apsw
 
 from persistence.errors import CannotOpen, NotFound
 from persistence.sqlite.errors import explained
+from persistence.sqlite.query import pragma
 from persistence.sqlite.schema import LEVELS
 
 __all__ = ["CHECKPOINT_PAGES", "Log", "check_path", "connect", "has_log", "hold_log", "keep_log", "set_level"]
@@ -94,14 +95,16 @@ def connect(path: str, *, vfs: str | None = None, read_only: bool = False) -> ap
     _notice_forks()
     _connections.add(connection)
     connection.set_busy_timeout(BUSY_MS_MAX)
-    for pragma, value in (
+    for name, value in (
         ("mmap_size", 0),
         ("foreign_keys", "ON"),
         ("trusted_schema", "OFF"),
         ("cell_size_check", "ON"),
         ("wal_autocheckpoint", 0),
     ):
-        connection.pragma(pragma, value)
+        pragma(connection, name, value)
+    # With statistics SQLite would prepare a statement anew for each value that is bound to it.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return connection
 
 
@@ -111,13 +114,13 @@ def keep_log(connection: apsw.Connection, path: str) -> None:
     SQLite does not wait here, it gives up at once where another connection does the same: two processes that open a new
     file at the same time would fail each other.
     """
-    if connection.pragma("journal_mode") == "wal":
+    if pragma(connection, "journal_mode") == "wal":
         return
     deadline = time.monotonic() + BUSY_MS_MAX / 1000
     mode = None
     while mode is None:
         try:
-            mode = connection.pragma("journal_mode", "wal")
+            mode = pragma(connection, "journal_mode", "wal")
         except apsw.BusyError:
             if time.monotonic() > deadline:
                 raise
@@ -128,7 +131,7 @@ def keep_log(connection: apsw.Connection, path: str) -> None:
 
 def set_level(connection: apsw.Connection, level: str) -> None:
     """Make commits on this connection as durable as the store's level says."""
-    connection.pragma("synchronous", LEVELS[level])
+    pragma(connection, "synchronous", LEVELS[level])
 
 
 class Log:

@@ -1,6 +1,6 @@
 """What SQLite raises -> what we raise: one table, and the context that applies it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import apsw
@@ -39,7 +39,7 @@ def translate(error: apsw.Error, path: str) -> StoreError:
 
 
 @contextmanager
-def explained(path: str) -> Iterator[None]:
+def explained(path: str) -> Generator[None]:
     """Raise SQLite's errors as ours."""
     try:
         yield

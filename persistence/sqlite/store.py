@@ -31,17 +31,10 @@ from persistence.records import Head, KeyRecord, Row, Sealed, StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.connection import BUSY_MS_MAX, Log, check_path, connect, has_log, hold_log, keep_log, set_level
 from persistence.sqlite.errors import explained
+from persistence.sqlite.query import fetch_all, fetch_one, iterate, run
+from persistence.sqlite.rows import read_definition, read_head, read_keys, read_rows
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
-from persistence.sqlite.transaction import (
-    CACHE_MAX,
-    NO_SEAL,
-    Memory,
-    SQLiteTransaction,
-    read_definition,
-    read_head,
-    read_keys,
-    read_rows,
-)
+from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, Memory, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Capabilities, Value
 
@@ -61,13 +54,13 @@ class SQLiteReader:
         """Iterate over instance ids, in the order in which they were started."""
         statement, values = (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
         with explained(self._connection.filename):
-            for row in self._connection.execute(statement, values):
+            for row in iterate(self._connection, statement, *values):
                 yield row[0]
 
     def head(self, instance: str) -> Head | None:
         """Read one head."""
         with explained(self._connection.filename):
-            row = self._connection.execute(statements.HEAD, (instance,)).fetchone()
+            row = fetch_one(self._connection, statements.HEAD, instance)
         return None if row is None else read_head(row)
 
     def journal(self, instance: str) -> list[Row]:
@@ -86,7 +79,7 @@ class SQLiteReader:
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""
         with explained(self._connection.filename):
-            for row in self._connection.execute(statements.LANE):
+            for row in iterate(self._connection, statements.LANE):
                 yield Sealed(*row)
 
     def definition(self, fingerprint: bytes) -> str | None:
@@ -168,10 +161,12 @@ class SQLiteStore:
         The format comes first: what else stands in another format's meta is not ours to judge.
         """
         with explained(self.path):
-            if not self._writer.execute(statements.HAS_META).fetchone()[0]:
+            if fetch_one(self._writer, statements.HAS_META) == (0,):
                 return None
             try:
-                meta: dict[str, str] = dict(self._writer.execute(statements.META).fetchall())
+                meta: dict[str, str] = {
+                    str(name): str(value) for name, value in fetch_all(self._writer, statements.META)
+                }
             except apsw.SQLError:
                 meta = {}
         if meta.get("format", str(FORMAT)) != str(FORMAT):
@@ -191,29 +186,30 @@ class SQLiteStore:
     def _adopt(self, level: str | None, schema: str | None) -> dict[str, str]:
         """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction."""
         with explained(self.path):
-            self._writer.execute(statements.BEGIN)
+            run(self._writer, statements.BEGIN)
             try:
                 meta = self._read_meta(level)
                 if meta is None:
                     for statement in (*TABLES, *VIEWS):
-                        self._writer.execute(statement)
+                        run(self._writer, statement)
                     meta = {"format": str(FORMAT), "store_id": uuid.uuid4().hex, "epoch": "1", "level": level or "full"}
-                    self._writer.executemany(statements.PUT_META, list(meta.items()))
+                    for pair in meta.items():
+                        run(self._writer, statements.PUT_META, *pair)
                 if schema is not None:
                     self._user.define(schema)
                 mark = marks.this_process(self._mark)
                 values = (mark.id, mark.host, mark.boot, mark.pid, mark.started, time.time_ns() // 1000)
-                self._writer.execute(statements.PUT_OPEN_MARK, values)
-                self._writer.execute(statements.COMMIT)
+                run(self._writer, statements.PUT_OPEN_MARK, *values)
+                run(self._writer, statements.COMMIT)
             except BaseException:
                 if self._writer.in_transaction:
-                    self._writer.execute(statements.ROLLBACK)
+                    run(self._writer, statements.ROLLBACK)
                 raise
         return meta
 
     def _unclean(self) -> tuple[str, ...]:
         with explained(self.path):
-            found = [marks.Mark(*row) for row in self._writer.execute(statements.OPEN_MARKS)]
+            found = [marks.Mark(*row) for row in iterate(self._writer, statements.OPEN_MARKS)]
         return tuple(mark.id for mark in found if mark.id != self._mark and marks.is_gone(mark))
 
     @property
@@ -232,7 +228,7 @@ class SQLiteStore:
             raise InDoubt(self._in_doubt)
 
     @contextmanager
-    def transaction(self) -> Iterator[SQLiteTransaction]:
+    def transaction(self) -> Generator[SQLiteTransaction]:
         """Begin writing. What is not committed when the block ends is undone."""
         self._check()
         if self.read_only:
@@ -245,24 +241,23 @@ class SQLiteStore:
         finally:
             self._writing.release()
 
-    def _transaction(self) -> Iterator[SQLiteTransaction]:
+    def _transaction(self) -> Generator[SQLiteTransaction]:
         """The inside of `transaction`, under the lock."""
         with explained(self.path):
-            self._writer.execute(statements.BEGIN)
+            run(self._writer, statements.BEGIN)
         transaction = None
-        is_clean = False
         try:
             self._refresh()
             transaction = SQLiteTransaction(self._writer, self._memory, user=self._user, generation=self._generation)
             yield transaction
-            is_clean = transaction.is_ended or not transaction.has_written
         except InDoubt as error:
             self._in_doubt = str(error)
             raise
         finally:
             if self._writer.in_transaction:
-                self._writer.execute(statements.ROLLBACK)
-            if not is_clean:
+                run(self._writer, statements.ROLLBACK)
+            # What was only read stays true, whatever raised: a refusal costs nobody the cache.
+            if transaction is None or (transaction.has_written and not transaction.is_ended):
                 self._forget()
         warning = self._log.fold()
         if warning is not None:
@@ -271,12 +266,12 @@ class SQLiteStore:
     def _refresh(self) -> None:
         """Drop what is remembered if another connection wrote, and read the end of the lane anew."""
         with explained(self.path):
-            seen = self._writer.execute(statements.DATA_VERSION).fetchone()[0]
+            (seen,) = fetch_all(self._writer, statements.DATA_VERSION)[0]
             if seen == self._memory.data_version and self._memory.size() < CACHE_MAX:
                 return
             self._forget()
             self._memory.data_version = seen
-            row = self._writer.execute(statements.LAST).fetchone()
+            row = fetch_one(self._writer, statements.LAST)
         if row is not None:
             self._memory.last, self._memory.seal = row[0], row[1] or NO_SEAL
 
@@ -285,7 +280,7 @@ class SQLiteStore:
         self._generation += 1
 
     @contextmanager
-    def reader(self) -> Iterator[SQLiteReader]:
+    def reader(self) -> Generator[SQLiteReader]:
         """Begin reading: one consistent view, ended with the block. Other threads that read wait for it.
 
         A reader that is begun inside a reader, by the same thread, is the same view.
@@ -299,13 +294,13 @@ class SQLiteStore:
                 yield SQLiteReader(reader, self._reading_sql)
                 return
             with explained(self.path):
-                reader.execute(statements.BEGIN_READ)
+                run(reader, statements.BEGIN_READ)
             self._reading_sql.renew()
             try:
                 yield SQLiteReader(reader, self._reading_sql)
             finally:
                 if reader.in_transaction:
-                    reader.execute(statements.ROLLBACK)
+                    run(reader, statements.ROLLBACK)
 
     def settle(self) -> None:
         """Forget the open marks of owners that are gone."""
@@ -313,7 +308,7 @@ class SQLiteStore:
             return
         with self.transaction() as transaction:
             for mark in self._facts.unclean:
-                self._writer.execute(statements.DROP_OPEN_MARK, (mark,))
+                run(self._writer, statements.DROP_OPEN_MARK, mark)
             transaction.commit()
         self._facts.unclean = ()
 
@@ -328,7 +323,7 @@ class SQLiteStore:
             try:
                 if not self.read_only and self._in_doubt is None:
                     with explained(self.path):
-                        self._writer.execute(statements.DROP_OPEN_MARK, (self._mark,))
+                        run(self._writer, statements.DROP_OPEN_MARK, self._mark)
             finally:
                 self._close_connections()
 

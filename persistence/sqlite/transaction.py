@@ -8,7 +8,7 @@ What is remembered (`Memory`) is one cache with one rule: filled only after COMM
 that is not a clean end. A rowid that was remembered across a rollback would be given out twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import apsw
@@ -18,10 +18,12 @@ from persistence.errors import Conflict, InDoubt, SqlFailed, StoreError
 from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained, translate
+from persistence.sqlite.query import fetch_one, run
+from persistence.sqlite.rows import read_definition, read_head, read_rows
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
-__all__ = ["Memory", "SQLiteTransaction", "read_head", "read_keys", "read_rows"]
+__all__ = ["CACHE_MAX", "NO_SEAL", "Memory", "SQLiteTransaction"]
 
 NO_SEAL = bytes(32)
 CACHE_MAX = 100_000  # instances, symbols and definitions remembered; emptied as a whole when it is full
@@ -35,9 +37,11 @@ class Memory:
     data_version: int = -1
     last: int = 0  # n of the last row of the lane
     seal: bytes = NO_SEAL
-    symbols: dict[str, int] = field(factory=dict)
-    definitions: dict[bytes, int] = field(factory=dict)
-    instances: dict[str, tuple[int, int]] = field(factory=dict)  # id -> (surrogate, n of its newest row)
+    symbols: dict[str, int] = field(factory=dict[str, int])
+    definitions: dict[bytes, int] = field(factory=dict[bytes, int])
+    instances: dict[str, tuple[int, int]] = field(
+        factory=dict[str, tuple[int, int]]
+    )  # id -> (surrogate, n of its newest row)
 
     def size(self) -> int:
         """Return how many entries it holds."""
@@ -76,7 +80,7 @@ class SQLiteTransaction:
         found: dict[str, Head] = {}
         with explained(self.path):
             for instance in instances:
-                row = self._connection.execute(statements.HEAD, (instance,)).fetchone()
+                row = fetch_one(self._connection, statements.HEAD, instance)
                 if row is not None:
                     found[instance] = read_head(row)
                     self._memory.instances[instance] = (row[0], row[1])
@@ -87,7 +91,7 @@ class SQLiteTransaction:
         found: dict[tuple[str, str, str], KeyRecord] = {}
         with explained(self.path):
             for instance, kind, key in wanted:
-                row = self._connection.execute(statements.KEY, (kind, key, instance)).fetchone()
+                row = fetch_one(self._connection, statements.KEY, kind, key, instance)
                 if row is not None:
                     found[instance, kind, key] = KeyRecord(instance, kind, key, *row)
         return found
@@ -102,7 +106,7 @@ class SQLiteTransaction:
         return read_definition(self._connection, fingerprint)
 
     @contextmanager
-    def member(self) -> Iterator[None]:
+    def member(self) -> Generator[None]:
         """Bound one decision: what its SQL wrote is undone if it raises, and its foreign keys must hold at its end."""
         self._check_open()
         self._has_savepoint = False
@@ -111,8 +115,8 @@ class SQLiteTransaction:
             self._end_member()
         except BaseException:
             if self._has_savepoint and self._connection.in_transaction:
-                self._connection.execute(statements.UNDO)
-                self._connection.execute(statements.RELEASE)
+                run(self._connection, statements.UNDO)
+                run(self._connection, statements.RELEASE)
             raise
         finally:
             self._has_savepoint = False
@@ -127,13 +131,13 @@ class SQLiteTransaction:
                     "a deferred foreign key is broken at the end of the transition",
                     extended=apsw.SQLITE_CONSTRAINT_FOREIGNKEY,
                 )
-            self._connection.execute(statements.RELEASE)
+            run(self._connection, statements.RELEASE)
 
     def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Run one statement of the user's; the first one that may write opens the member's SAVEPOINT."""
         if writable and not self._has_savepoint and self._connection.in_transaction:
             self.has_written = True
-            self._connection.execute(statements.SAVEPOINT)
+            run(self._connection, statements.SAVEPOINT)
             self._has_savepoint = True
         return self._user.run(statement, parameters, writable=writable)
 
@@ -160,24 +164,20 @@ class SQLiteTransaction:
         moved = (record.version, after, definition, record.revision, record.epoch, record.incarnation)
         proof = (draft.hash, draft.previous_hash, draft.record_digest, draft.image)
         if record.version == 1:
-            values = (*moved, draft.secret, record.time, draft.outcome, n, 0, *proof)
-            named = (record.instance, self._symbol(record.workflow), *values)
-            self._put(statements.PUT_INSTANCE, named, what=f"{record.instance}: version 1")
+            named = (record.instance, self._symbol(record.workflow), *moved, draft.secret, record.time, draft.outcome)
+            self._put(statements.PUT_INSTANCE, (*named, n, 0, *proof), what=f"{record.instance}: version 1")
             surrogate, prior = self._connection.last_insert_rowid(), 0
         else:
             surrogate, prior = self._place(record)
-            self._connection.execute(
-                statements.MOVE_INSTANCE,
-                (*moved, record.time, draft.outcome, n, *proof, surrogate, record.version - 1, draft.previous_hash),
-            )
+            place = (surrogate, record.version - 1, draft.previous_hash)
+            values = (*moved, record.time, draft.outcome, n, *proof, *place)
+            run(self._connection, statements.MOVE_INSTANCE, *values)
             if self._connection.changes() != 1:
                 raise Conflict(f"{record.instance}: version {record.version} was taken by somebody else")
         identity = (n, surrogate, record.version, prior, definition, self._symbol(record.event), before, after)
         told = (record.key, record.actor, record.note, record.time, record.token, record.kind, record.body)
-        self._connection.execute(
-            statements.PUT_ROW,
-            (*identity, record.revision, record.epoch, record.incarnation, *told, draft.hash, seal),
-        )
+        numbers = (record.revision, record.epoch, record.incarnation)
+        run(self._connection, statements.PUT_ROW, *identity, *numbers, *told, draft.hash, seal)
         for key in draft.keys:
             answer = (key.version, key.digest, self._symbol(key.after), key.hash, key.error, key.time)
             taken = f"{record.instance}: key {key.key!r}"
@@ -189,7 +189,7 @@ class SQLiteTransaction:
         """Return the surrogate of an instance and the n of its newest row, asking where it is not remembered."""
         known = self._memory.instances.get(record.instance)
         if known is None:
-            known = self._connection.execute(statements.PLACE, (record.instance,)).fetchone()
+            known = fetch_one(self._connection, statements.PLACE, record.instance)
         if known is None:
             raise Conflict(f"{record.instance}: version {record.version} follows none, there is no such instance")
         return known
@@ -197,7 +197,7 @@ class SQLiteTransaction:
     def _put(self, statement: str, values: tuple[Value, ...], *, what: str) -> None:
         """Insert a row whose name must be free. Raises Conflict where it is not."""
         try:
-            self._connection.execute(statement, values)
+            run(self._connection, statement, *values)
         except apsw.ConstraintError as error:
             extended = translate(error, self.path).extended
             if extended not in TAKEN:
@@ -207,7 +207,7 @@ class SQLiteTransaction:
     def _symbol(self, name: str) -> int:
         known = self._memory.symbols.get(name)
         if known is None:
-            row = self._connection.execute(statements.SYMBOL, (name,)).fetchone()
+            row = fetch_one(self._connection, statements.SYMBOL, name)
             known = row[0] if row else self._insert(statements.PUT_SYMBOL, (name,))
             self._memory.symbols[name] = known
         return known
@@ -215,13 +215,13 @@ class SQLiteTransaction:
     def _definition(self, fingerprint: bytes, text: str) -> int:
         known = self._memory.definitions.get(fingerprint)
         if known is None:
-            row = self._connection.execute(statements.DEFINITION, (fingerprint,)).fetchone()
+            row = fetch_one(self._connection, statements.DEFINITION, fingerprint)
             known = row[0] if row else self._insert(statements.PUT_DEFINITION, (fingerprint, text))
             self._memory.definitions[fingerprint] = known
         return known
 
     def _insert(self, statement: str, values: tuple[Value, ...]) -> int:
-        self._connection.execute(statement, values)
+        run(self._connection, statement, *values)
         return self._connection.last_insert_rowid()
 
     def quarantine(self, mark: Quarantine) -> None:
@@ -229,11 +229,9 @@ class SQLiteTransaction:
         self._check_open()
         self.has_written = True
         with explained(self.path):
-            row = self._connection.execute(statements.INSTANCE_ID, (mark.instance,)).fetchone()
+            row = fetch_one(self._connection, statements.INSTANCE_ID, mark.instance)
             if row is not None:
-                self._connection.execute(
-                    statements.PUT_QUARANTINE, (row[0], mark.reason, mark.sound_version, mark.time)
-                )
+                run(self._connection, statements.PUT_QUARANTINE, row[0], mark.reason, mark.sound_version, mark.time)
 
     def commit(self) -> None:
         """Commit. Durable on return at the store's level.
@@ -243,7 +241,7 @@ class SQLiteTransaction:
         """
         self._check_fits()
         try:
-            self._connection.execute(statements.COMMIT)
+            run(self._connection, statements.COMMIT)
         except apsw.Error as error:
             if self._connection.in_transaction:
                 raise translate(error, self.path) from error
@@ -252,43 +250,3 @@ class SQLiteTransaction:
                 "close the engine and open the file with recovery.open"
             ) from error
         self.is_ended = True
-
-
-def read_head(row: tuple[object, ...]) -> Head:
-    """Make a head of a row of `statements.HEAD`; a name that a damaged symbol lost reads as an empty one."""
-    values = list(row[3:])
-    for place, missing in ((1, ""), (3, ""), (4, b""), (14, b"")):
-        if values[place] is None:
-            values[place] = missing
-    return Head(*values)  # type: ignore[arg-type]  # a row's types are those of STRICT tables
-
-
-VERSION_MAX = 2**63 - 1
-
-
-def read_rows(connection: apsw.Connection, instance: str, *, versions: tuple[int, int] = (0, VERSION_MAX)) -> list[Row]:
-    """Read the journal of one instance from one version to another, both included, oldest first."""
-    first, last = versions
-    with explained(connection.filename):
-        found = connection.execute(statements.JOURNAL, (instance, first, first, last)).fetchall()
-    rows: list[Row] = []
-    for values in found:
-        fields = ["" if value is None and place in {1, 4, 5, 6} else value for place, value in enumerate(values[:-1])]
-        if fields[3] is None:
-            fields[3] = b""
-        rows.append(Row(Record(*fields), values[-1]))
-    return rows
-
-
-def read_keys(connection: apsw.Connection, instance: str) -> list[KeyRecord]:
-    """Read all keys of one instance, by version."""
-    with explained(connection.filename):
-        found = connection.execute(statements.KEYS, (instance,)).fetchall()
-    return [KeyRecord(instance, *values) for values in found]
-
-
-def read_definition(connection: apsw.Connection, fingerprint: bytes) -> str | None:
-    """Read the canonical text of a chart, or None."""
-    with explained(connection.filename):
-        row = connection.execute(statements.DEFINITION_TEXT, (fingerprint,)).fetchone()
-    return None if row is None else row[0]

@@ -9,7 +9,7 @@ then the attempt is *poisoned*, every later statement of it raises without runni
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 
@@ -17,6 +17,7 @@ import apsw
 
 from persistence.errors import SqlFailed
 from persistence.sqlite.errors import translate
+from persistence.sqlite.query import fetch_all, user_rows
 from persistence.store import Value
 
 __all__ = ["ROWS_MAX", "Mode", "UserSql"]
@@ -82,7 +83,7 @@ class UserSql:
         return apsw.SQLITE_OK
 
     @contextmanager
-    def _as(self, mode: Mode) -> Iterator[None]:
+    def _as(self, mode: Mode) -> Generator[None]:
         self._mode, self._refused = mode, ""
         try:
             yield
@@ -116,14 +117,14 @@ class UserSql:
         SQLite does not ask what the body of a view or trigger will touch, nor what a table is renamed to: what came out
         is looked at. Raises SqlFailed.
         """
-        before = set(self._connection.execute(OBJECTS))
+        before = set(fetch_all(self._connection, OBJECTS))
         try:
             with self._as(Mode.SCHEMA):
-                for _ in self._connection.execute(statements, can_cache=False):
+                for _ in user_rows(self._connection.cursor(), statements):
                     pass  # a statement that returns rows must be run to its end, or the ones after it never run
         except apsw.Error as error:
             raise self._explain(error, statements) from error
-        for kind, name, sql in set(self._connection.execute(OBJECTS)) - before:
+        for kind, name, sql in set(fetch_all(self._connection, OBJECTS)) - before:
             if _is_ours(name) or (kind in {"view", "trigger"} and "perdure_" in sql.lower()):
                 raise SqlFailed(
                     f"the {kind} {name!r} takes a name of the store's or reaches into it: what begins with perdure_ is "
@@ -135,7 +136,7 @@ class UserSql:
         cursor.exec_trace = _single(statement)
         try:
             rows: list[tuple[Value, ...]] = []
-            for row in cursor.execute(statement, tuple(parameters), can_cache=False):
+            for row in user_rows(cursor, statement, *parameters):
                 if len(rows) == ROWS_MAX:
                     raise SqlFailed(f"a statement returned more than {ROWS_MAX} rows: {statement[:80]!r}")
                 rows.append(row)

@@ -1,0 +1,47 @@
+"""Running one statement of ours: apsw's calls with types.
+
+Its stubs leave a row's values open. Ours are those of the STRICT tables that `schema` specifies, so a row is a tuple of
+Any here, and becomes a record in `rows`.
+"""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from collections.abc import Iterator
+from typing import Any
+
+import apsw
+
+from persistence.store import Value
+
+__all__ = ["fetch_all", "fetch_one", "iterate", "pragma", "run", "user_rows"]
+
+Row = tuple[Any, ...]
+
+
+def run(connection: apsw.Connection, statement: str, *values: Value) -> None:
+    """Run a statement that returns no rows."""
+    connection.execute(statement, values)
+
+
+def fetch_one(connection: apsw.Connection, statement: str, *values: Value) -> Row | None:
+    """Run a statement and return its first row, or None."""
+    return connection.execute(statement, values).fetchone()
+
+
+def fetch_all(connection: apsw.Connection, statement: str, *values: Value) -> list[Row]:
+    """Run a statement and return all its rows."""
+    return connection.execute(statement, values).fetchall()
+
+
+def iterate(connection: apsw.Connection, statement: str, *values: Value) -> Iterator[Row]:
+    """Run a statement and iterate over its rows, as many as there are."""
+    yield from connection.execute(statement, values)
+
+
+def pragma(connection: apsw.Connection, name: str, *value: str | int) -> Any:
+    """Set or ask a pragma, and return what it answers."""
+    return connection.pragma(name, *value)
+
+
+def user_rows(cursor: apsw.Cursor, statement: str, *values: Value) -> Iterator[Row]:
+    """Run a statement of the user's, kept out of the cache of ours, and iterate over its rows."""
+    yield from cursor.execute(statement, values, can_cache=False)

@@ -1,0 +1,58 @@
+"""From rows of the file to records: heads, journal rows, keys and definitions, read through any connection.
+
+A name that a damaged symbol table lost reads as an empty one: the record's digest then tells, instead of an exception.
+"""
+
+from typing import Any
+
+import apsw
+
+from persistence.records import Head, KeyRecord, Record, Row
+from persistence.sqlite import statements
+from persistence.sqlite.errors import explained
+from persistence.sqlite.query import fetch_all, fetch_one
+
+__all__ = ["read_definition", "read_head", "read_keys", "read_rows"]
+
+
+def read_head(row: tuple[Any, ...]) -> Head:
+    """Make a head of a row of `statements.HEAD`; a name that a damaged symbol lost reads as an empty one."""
+    values = list(row[3:])
+    for place, missing in ((1, ""), (3, ""), (4, b""), (14, b"")):
+        if values[place] is None:
+            values[place] = missing
+    return Head(*values)
+
+
+VERSION_MAX = 2**63 - 1
+NAMES = (1, 4, 5, 6)  # of workflow, event and both configurations in a row of the journal
+
+
+def read_rows(connection: apsw.Connection, instance: str, *, versions: tuple[int, int] = (0, VERSION_MAX)) -> list[Row]:
+    """Read the journal of one instance from one version to another, both included, oldest first."""
+    first, last = versions
+    with explained(connection.filename):
+        found = fetch_all(connection, statements.JOURNAL, instance, first, first, last)
+    rows: list[Row] = []
+    for values in found:
+        fields: list[Any] = list(values[:-1])
+        for place in NAMES:
+            fields[place] = fields[place] or ""
+        if fields[3] is None:
+            fields[3] = b""
+        rows.append(Row(Record(*fields), values[-1]))
+    return rows
+
+
+def read_keys(connection: apsw.Connection, instance: str) -> list[KeyRecord]:
+    """Read all keys of one instance, by version."""
+    with explained(connection.filename):
+        found = fetch_all(connection, statements.KEYS, instance)
+    return [KeyRecord(instance, *values) for values in found]
+
+
+def read_definition(connection: apsw.Connection, fingerprint: bytes) -> str | None:
+    """Read the canonical text of a chart, or None."""
+    with explained(connection.filename):
+        row = fetch_one(connection, statements.DEFINITION_TEXT, fingerprint)
+    return None if row is None else row[0]
