@@ -150,8 +150,6 @@ class Head:
     previous_hash: bytes
     record_digest: bytes
     image: bytes
-    tail_version: int | None = None  # of the journal's row the head points to; None where it is missing
-    tail_hash: bytes | None = None
     quarantine: str | None = None  # the reason of its mark, or None
 
 
@@ -203,8 +201,6 @@ class Draft:
             previous_hash=self.previous_hash,
             record_digest=self.record_digest,
             image=self.image,
-            tail_version=record.version,
-            tail_hash=self.hash,
         )
 
 

@@ -1,7 +1,5 @@
 """Durable state machines: a workflow is a class of states, and each event is one transition in one transaction."""
 
-import logging
-
 from statemachine.admission import HeadFacts, Judgement, Verdict
 from statemachine.chart import Chart, Configuration
 from statemachine.cursor import Cursor
@@ -44,5 +42,3 @@ __all__ = [
     "leave",
     "on",
 ]
-
-logging.getLogger("perdure").addHandler(logging.NullHandler())

@@ -15,7 +15,6 @@ INV-10: a head that is not sound is never loaded and never written over; the eng
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -30,6 +29,7 @@ from statemachine.drafting import Link, draft
 from statemachine.errors import DataError, DefinitionError, ReentrantCall, Refused
 from statemachine.events import Request, checked_text, start_request
 from statemachine.frame import Attempt, SqlPort
+from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.loading import Loaded, configuration_of, examine
@@ -347,10 +347,8 @@ class Engine:
             self._turn_lock.release()
 
     def _new_id(self) -> str:
-        """Return a UUID of version 7 (RFC 9562)."""
-        value = ((self._clock() // 1000) & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
-        value = value & ~(0xF << 76) | 0x7 << 76
-        return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+        """Return an id that nobody else makes."""
+        return uuid7(self._clock() // 1000, int.from_bytes(os.urandom(10), "big"))
 
     # -- closing -------------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,11 @@ points to the attempt; when the attempt is over the frame is dead. Data is a wor
 counts.
 """
 
-import random
-import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
 
@@ -19,6 +17,10 @@ from persistence.errors import NoSql
 from persistence.store import Value
 from statemachine.chart import Configuration
 from statemachine.errors import FrameError
+from statemachine.ids import RANDOM_BITS, uuid7
+
+if TYPE_CHECKING:
+    from random import Random
 
 __all__ = ["RESERVED", "Attempt", "Callback", "Sql", "SqlPort"]
 
@@ -58,7 +60,7 @@ class Attempt:
     raised: "deque[tuple[str, object]]" = field(factory=deque[tuple[str, object]])
     may_write: bool = True  # False while a guard or an invariant runs
     is_over: bool = False
-    _random: random.Random | None = None
+    _random: "Random | None" = None
 
     @property
     def now(self) -> datetime:
@@ -66,17 +68,17 @@ class Attempt:
         return _EPOCH + timedelta(microseconds=self.time)
 
     @property
-    def random(self) -> random.Random:
+    def random(self) -> "Random":
         """Return the generator of this attempt; the same seed gives the same numbers when it is run again."""
         if self._random is None:
+            import random  # only workflows that ask for it pay for it
+
             self._random = random.Random(sha256(b"random" + self.seed).digest())  # noqa: S311  # repeatable
         return self._random
 
     def new_id(self) -> str:
         """Return a UUID of version 7 (RFC 9562), made of the attempt's time and its generator."""
-        bits = self.random.getrandbits(74)
-        value = ((self.time // 1000) & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0x2 << 62
-        return str(uuid.UUID(int=value | bits & 0x3FFFFFFFFFFFFFFF))
+        return uuid7(self.time // 1000, self.random.getrandbits(RANDOM_BITS))
 
 
 class Sql:

@@ -6,7 +6,6 @@ stop checking the keywords of the class line.
 """
 
 from datetime import datetime
-from random import Random
 from typing import TYPE_CHECKING, Any, Generic
 
 from statemachine.definition import Definition, define_workflow
@@ -16,6 +15,8 @@ from statemachine.rules import MISSING
 from statemachine.states import Ref
 
 if TYPE_CHECKING:
+    from random import Random
+
     from typing_extensions import TypeVar
 
     D = TypeVar("D", default=None)
@@ -80,7 +81,7 @@ class Workflow(Generic[D]):
         return self._attempt.now
 
     @property
-    def random(self) -> Random:
+    def random(self) -> "Random":
         """A generator of random numbers that gives the same ones when this attempt is run again."""
         return self._attempt.random
 

@@ -231,7 +231,5 @@ def test_head_of_a_draft_repeats_its_record() -> None:
         "previous_hash": b"p" * 32,
         "record_digest": b"d" * 32,
         "image": b"image",
-        "tail_version": 2,
-        "tail_hash": b"h" * 32,
         "quarantine": None,
     }

@@ -31,15 +31,14 @@ DEFINITION = "SELECT id FROM perdure_definition WHERE fingerprint = ?"  # unique
 DEFINITION_TEXT = "SELECT text FROM perdure_definition WHERE fingerprint = ?"
 PUT_DEFINITION = "INSERT INTO perdure_definition (fingerprint, text) VALUES (?, ?)"
 
-# A head with its journal row: unique index on name, then primary keys. 0 or 1 row.
+# A head with its mark: unique index on name, then primary keys. 0 or 1 row.
 HEAD = """
 SELECT i.id, i.head, i.prior, i.name, w.name, i.version, c.name, d.fingerprint, i.revision, i.epoch, i.incarnation,
-       i.secret, i.time, i.outcome, i.hash, i.previous_hash, i.record_digest, i.image, j.version, j.hash, q.reason
+       i.secret, i.time, i.outcome, i.hash, i.previous_hash, i.record_digest, i.image, q.reason
 FROM perdure_instance AS i
 LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
 LEFT JOIN perdure_symbol AS c ON c.id = i.configuration
 LEFT JOIN perdure_definition AS d ON d.id = i.definition
-LEFT JOIN perdure_journal AS j ON j.n = i.head AND j.instance = i.id
 LEFT JOIN perdure_quarantine AS q ON q.instance = i.id
 WHERE i.name = ?
 """

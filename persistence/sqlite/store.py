@@ -41,6 +41,7 @@ from persistence.store import Capabilities, Value
 __all__ = ["SQLiteReader", "SQLiteStore"]
 
 logger = logging.getLogger("perdure.persistence")
+logging.getLogger("perdure").addHandler(logging.NullHandler())  # silent unless the user says otherwise
 
 
 class SQLiteReader:
