@@ -9,6 +9,7 @@ import pytest
 
 from persistence import Busy, Closed, InDoubt, SqlFailed, SQLiteStore, StoreError
 from persistence.conformance.kit import Chain, generation_of, write
+from persistence.sqlite import statements
 from persistence.sqlite.connection import CHECKPOINT_PAGES
 from statemachine import Engine
 from tests.children import Add, Tally
@@ -208,3 +209,9 @@ def test_second_commit_is_an_error_and_puts_nothing_in_doubt(store: SQLiteStore)
         with pytest.raises(StoreError, match="committed already"):
             transaction.commit()
     write(store, Chain("i-2").next())
+
+
+def test_no_statement_changes_a_row_of_the_journal() -> None:
+    written = [text for name, text in vars(statements).items() if name.isupper() and "perdure_journal" in text]
+    assert written
+    assert not [text for text in written if text.split()[0] in {"UPDATE", "DELETE", "REPLACE"}]
