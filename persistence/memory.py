@@ -126,6 +126,7 @@ class MemoryTransaction:
         self._is_void = False
         self.generation = generation
         self.has_written = False
+        self.has_marked = False
         self.is_ended = False
 
     def _check_open(self) -> None:
@@ -200,7 +201,7 @@ class MemoryTransaction:
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
         self._check_open()
-        self.has_written = True
+        self.has_written = self.has_marked = True
         if self._view.head(mark.instance) is not None:
             self._contents.marks.setdefault(mark.instance, (self._commit, mark))
 
@@ -242,14 +243,13 @@ class MemoryStore:
     def _transaction(self) -> Generator[MemoryTransaction]:
         """The inside of `transaction`, under the lock."""
         transaction = MemoryTransaction(self._contents, generation=self._generation)
-        is_clean = False
         try:
             yield transaction
-            is_clean = transaction.is_ended or not transaction.has_written
         finally:
-            if not transaction.is_ended and transaction.has_written:
+            is_undone = transaction.has_written and not transaction.is_ended
+            if is_undone:
                 self._contents.undo(self._contents.commits + 1)
-            if not is_clean:
+            if is_undone or transaction.has_marked:
                 self._generation += 1
 
     @contextmanager

@@ -4,8 +4,9 @@ A store keeps ids, names and bytes; it knows no state machines. Everything that 
 `Transaction`: heads and keys are read in it, the user's SQL runs in it, `append` hands over what was decided, `commit`
 makes it durable. Leaving the `with` block without a commit undoes everything.
 
-`generation` changes whenever what was read earlier may be out of date: another connection wrote, or a transaction that
-had written did not end in a commit. Whoever caches heads drops them when it changes; that is the one rule of the cache.
+`generation` changes whenever what was read earlier may be out of date: another connection wrote, an instance was set
+aside, or a transaction that had written did not end in a commit. Whoever caches heads drops them when it changes; that
+is the one rule of the cache.
 """
 
 from collections.abc import Iterator, Sequence

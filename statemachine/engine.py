@@ -51,10 +51,11 @@ def _system_clock() -> int:
 class Engine:
     """Workflows on one store. Thread-safe; several processes may open the same file.
 
-    `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability`
-    is `full` or `normal`; None is the store's own, `full` for a new one. `clock` returns microseconds since 1970 UTC.
-    It judges each instance at its first load and never repairs: use `recovery.open` for that. Raises StoreError
-    children for what is wrong with the file, DefinitionError for what is no workflow.
+    `path` is an SQLite file (made or adopted if need be) or a `Store`, which then belongs to this engine alone.
+    `schema` makes the user's tables. `durability` is `full` or `normal`; None is the store's own, `full` for a new one.
+    `clock` returns microseconds since 1970 UTC. It judges each instance at its first load and never repairs: use
+    `recovery.open` for that. Raises StoreError children for what is wrong with the file, DefinitionError for what is no
+    workflow.
     """
 
     def __init__(  # the settings of the design, as keywords

@@ -26,6 +26,7 @@ from persistence.conformance.kit import (
 )
 from persistence.conformance.writing import WritingContract
 from persistence.errors import Closed, Conflict, NoSql, StoreError
+from persistence.records import Quarantine
 
 __all__ = ["StoreContract"]
 
@@ -58,6 +59,16 @@ class StoreContract(WritingContract):
                     raise KeyError("the caller's own")
 
             raised(KeyError, fail)
+            assert generation_of(store) != seen
+
+    def test_generation_changes_when_an_instance_is_set_aside(self) -> None:
+        """A head that was cached before does not carry the mark."""
+        with closing(self.open_store()) as store:
+            write(store, Chain("i-1").next())
+            seen = generation_of(store)
+            with store.transaction() as transaction:
+                transaction.quarantine(Quarantine("i-1", "damaged", 1, 5))
+                transaction.commit()
             assert generation_of(store) != seen
 
     def test_generation_changes_after_a_conflict(self) -> None:

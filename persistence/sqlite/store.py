@@ -258,7 +258,7 @@ class SQLiteStore:
             if self._writer.in_transaction:
                 run(self._writer, statements.ROLLBACK)
             # What was only read stays true, whatever raised: a refusal costs nobody the cache.
-            if transaction is None or (transaction.has_written and not transaction.is_ended):
+            if transaction is None or transaction.has_marked or (transaction.has_written and not transaction.is_ended):
                 self._forget()
         warning = self._log.fold()
         if warning is not None:

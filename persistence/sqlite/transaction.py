@@ -58,6 +58,7 @@ class SQLiteTransaction:
         self._has_savepoint = False
         self._is_void = False
         self.has_written = False
+        self.has_marked = False  # heads that others remember carry no mark
         self.generation = generation
         self.is_ended = False
         self.path = connection.filename
@@ -227,7 +228,7 @@ class SQLiteTransaction:
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
         self._check_open()
-        self.has_written = True
+        self.has_written = self.has_marked = True
         with explained(self.path):
             row = fetch_one(self._connection, statements.INSTANCE_ID, mark.instance)
             if row is not None:
