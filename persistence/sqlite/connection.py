@@ -3,8 +3,8 @@
 The pragmas and why: WAL with synchronous=FULL syncs once per commit; psow=0 does not trust the disk to keep the rest of
 a sector intact; mmap is off because an I/O error would become a signal; foreign keys are the user's and are enforced.
 SQLite's own checkpoints are switched off *before* the hook is set, because that pragma removes the hook. The hook only
-notes the length of the log: the writer folds it back after a commit has returned, so that no answer waits for it and no
-failure of it is taken for a failure of the commit.
+notes the length of the log: the writer folds it back after a commit has returned, so that no failure of it is taken for
+a failure of the commit. It waits for no reader.
 
 A forked child leaks the connections that it inherited. Closing one there, at the latest when the interpreter is torn
 down, would fold and delete by its name a log that by then may be another process's, with acknowledged commits in it.
@@ -140,6 +140,7 @@ class Log:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._pages = 0
+        self._next = CHECKPOINT_PAGES
         connection.set_wal_hook(self._note)
 
     def _note(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
@@ -149,17 +150,26 @@ class Log:
     def fold(self) -> str | None:
         """Fold the log back if it is long; called after a commit has returned. Returns a warning, or None.
 
-        A failure here concerns no transition: they are durable in the log. It is returned as a warning and tried again
-        after the next commit.
+        It waits for nobody: a reader that holds the log back is passed by, and the next try comes when the log
+        has grown by as much again. A failure here concerns no transition: they are durable in the log.
         """
-        if self._pages < CHECKPOINT_PAGES:
+        pages = self._pages
+        if pages < CHECKPOINT_PAGES:
+            self._next = CHECKPOINT_PAGES
+        if pages < self._next:
             return None
-        mode = apsw.SQLITE_CHECKPOINT_RESTART if self._pages > RESTART_PAGES else apsw.SQLITE_CHECKPOINT_PASSIVE
-        pages, self._pages = self._pages, 0
+        self._next = pages + CHECKPOINT_PAGES
+        is_long = pages > RESTART_PAGES
+        self._connection.set_busy_timeout(0)
         try:
+            mode = apsw.SQLITE_CHECKPOINT_RESTART if is_long else apsw.SQLITE_CHECKPOINT_PASSIVE
             self._connection.wal_checkpoint(mode=mode)
+        except apsw.BusyError:
+            pass  # a reader; said below where the log is long
         except apsw.Error as error:
             return f"the log of {pages} pages could not be folded back: {error}"
-        if mode == apsw.SQLITE_CHECKPOINT_RESTART:
-            return f"the log reached {pages} pages: a reader keeps it from being reused"
+        finally:
+            self._connection.set_busy_timeout(BUSY_MS_MAX)
+        if is_long:
+            return f"the log reached {pages} pages: a reader kept it from being reused"
         return None

@@ -5,16 +5,27 @@ Any here, and becomes a record in `rows`.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import apsw
 
+from persistence.errors import Corrupt
 from persistence.store import Value
 
 __all__ = ["fetch_all", "fetch_one", "iterate", "pragma", "run", "user_rows"]
 
 Row = tuple[Any, ...]
+
+
+@contextmanager
+def _readable(connection: apsw.Connection) -> Generator[None]:
+    """Raise text that is no UTF-8 as what it is: STRICT tables allow it, and we never write it."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise Corrupt(f"{connection.filename}: a text in the file is no UTF-8 ({error}); run perdure verify") from error
 
 
 def run(connection: apsw.Connection, statement: str, *values: Value) -> None:
@@ -24,17 +35,20 @@ def run(connection: apsw.Connection, statement: str, *values: Value) -> None:
 
 def fetch_one(connection: apsw.Connection, statement: str, *values: Value) -> Row | None:
     """Run a statement and return its first row, or None."""
-    return connection.execute(statement, values).fetchone()
+    with _readable(connection):
+        return connection.execute(statement, values).fetchone()
 
 
 def fetch_all(connection: apsw.Connection, statement: str, *values: Value) -> list[Row]:
     """Run a statement and return all its rows."""
-    return connection.execute(statement, values).fetchall()
+    with _readable(connection):
+        return connection.execute(statement, values).fetchall()
 
 
 def iterate(connection: apsw.Connection, statement: str, *values: Value) -> Iterator[Row]:
     """Run a statement and iterate over its rows, as many as there are."""
-    yield from connection.execute(statement, values)
+    with _readable(connection):
+        yield from connection.execute(statement, values)
 
 
 def pragma(connection: apsw.Connection, name: str, *value: str | int) -> Any:

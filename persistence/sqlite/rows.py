@@ -3,10 +3,12 @@
 A name that a damaged symbol table lost reads as an empty one: the record's digest then tells, instead of an exception.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
+import attrs
 
+from persistence.errors import Corrupt
 from persistence.records import Head, KeyRecord, Record, Row
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
@@ -15,13 +17,27 @@ from persistence.sqlite.query import fetch_all, fetch_one
 __all__ = ["read_definition", "read_head", "read_keys", "read_rows"]
 
 
+R = TypeVar("R", Head, Record, Row, KeyRecord)
+
+
+def _typed(record: R, instance: str) -> R:
+    """Return a record whose every field has its type. Raises Corrupt: a damaged page can hold anything anywhere."""
+    for one in attrs.fields(type(record)):
+        value = getattr(record, one.name)
+        if not isinstance(value, one.type or object) or isinstance(value, bool):
+            raise Corrupt(
+                f"{instance!r}: {one.name} of a {type(record).__name__.lower()} is {value!r}, which is damage"
+            )
+    return record
+
+
 def read_head(row: tuple[Any, ...]) -> Head:
     """Make a head of a row of `statements.HEAD`; a name that a damaged symbol lost reads as an empty one."""
     values = list(row[3:])
     for place, missing in ((1, ""), (3, ""), (4, b""), (14, b"")):
         if values[place] is None:
             values[place] = missing
-    return Head(*values)
+    return _typed(Head(*values), str(values[0]))
 
 
 VERSION_MAX = 2**63 - 1
@@ -40,7 +56,8 @@ def read_rows(connection: apsw.Connection, instance: str, *, versions: tuple[int
             fields[place] = fields[place] or ""
         if fields[3] is None:
             fields[3] = b""
-        rows.append(Row(Record(*fields), values[-1]))
+        record = _typed(Record(*fields), instance)
+        rows.append(_typed(Row(record, values[-1]), instance))
     return rows
 
 
@@ -48,7 +65,7 @@ def read_keys(connection: apsw.Connection, instance: str) -> list[KeyRecord]:
     """Read all keys of one instance, by version."""
     with explained(connection.filename):
         found = fetch_all(connection, statements.KEYS, instance)
-    return [KeyRecord(instance, *values) for values in found]
+    return [_typed(KeyRecord(instance, *values), instance) for values in found]
 
 
 def read_definition(connection: apsw.Connection, fingerprint: bytes) -> str | None:

@@ -13,6 +13,7 @@ BEGIN_READ = "BEGIN DEFERRED"
 # "Did another connection write": asked inside the transaction, because outside it the answer may be old at once.
 DATA_VERSION = "PRAGMA data_version"
 
+TAKEN_NAME = "SELECT type, name FROM sqlite_schema WHERE name LIKE 'perdure\\_%' ESCAPE '\\' LIMIT 1"
 HAS_META = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'perdure_meta'"
 META = "SELECT name, value FROM perdure_meta"  # 4 rows
 PUT_META = "INSERT INTO perdure_meta (name, value) VALUES (?, ?)"
@@ -44,9 +45,10 @@ WHERE i.name = ?
 """
 
 PLACE = "SELECT id, head FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
-INSTANCES = "SELECT name FROM perdure_instance ORDER BY id"  # primary key; all
+INSTANCES = "SELECT CAST(name AS BLOB) FROM perdure_instance ORDER BY id"  # primary key; all
 INSTANCES_OF = """
-SELECT i.name FROM perdure_instance AS i JOIN perdure_symbol AS w ON w.id = i.workflow WHERE w.name = ? ORDER BY i.id
+SELECT CAST(i.name AS BLOB) FROM perdure_instance AS i JOIN perdure_symbol AS w ON w.id = i.workflow
+WHERE w.name = ? ORDER BY i.id
 """
 
 PUT_INSTANCE = """

@@ -31,7 +31,7 @@ from persistence.records import Head, KeyRecord, Row, Sealed, StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.connection import BUSY_MS_MAX, Log, check_path, connect, has_log, hold_log, keep_log, set_level
 from persistence.sqlite.errors import explained
-from persistence.sqlite.query import fetch_all, fetch_one, iterate, run
+from persistence.sqlite.query import fetch_all, fetch_one, iterate, pragma, run
 from persistence.sqlite.rows import read_definition, read_head, read_keys, read_rows
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, Memory, SQLiteTransaction
@@ -55,8 +55,8 @@ class SQLiteReader:
         """Iterate over instance ids, in the order in which they were started."""
         statement, values = (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
         with explained(self._connection.filename):
-            for row in iterate(self._connection, statement, *values):
-                yield row[0]
+            for (name,) in iterate(self._connection, statement, *values):
+                yield name.decode(errors="replace")  # a damaged one is then found nowhere, and counted by the lane
 
     def head(self, instance: str) -> Head | None:
         """Read one head."""
@@ -163,6 +163,7 @@ class SQLiteStore:
         """
         with explained(self.path):
             if fetch_one(self._writer, statements.HAS_META) == (0,):
+                self._check_adoptable()
                 return None
             try:
                 meta: dict[str, str] = {
@@ -183,6 +184,17 @@ class SQLiteStore:
                 "nothing was changed, leave the level out or ask for the store's own"
             )
         return meta
+
+    def _check_adoptable(self) -> None:
+        """Refuse a file that cannot be adopted, before anything in it changes. Raises CannotOpen."""
+        taken = fetch_one(self._writer, statements.TAKEN_NAME)
+        if taken is not None:
+            raise CannotOpen(
+                f"{self.path}: it holds a {taken[0]} named {taken[1]!r}, and what begins with perdure_ is the store's; "
+                "nothing was changed, rename it"
+            )
+        if pragma(self._writer, "encoding") != "UTF-8":
+            raise CannotOpen(f"{self.path}: its texts are not UTF-8; nothing was changed, copy it into a new file")
 
     def _adopt(self, level: str | None, schema: str | None) -> dict[str, str]:
         """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction."""
@@ -255,11 +267,14 @@ class SQLiteStore:
             self._in_doubt = str(error)
             raise
         finally:
-            if self._writer.in_transaction:
+            # A callback may fork: the child's unwinding must not touch the parent's transaction.
+            if os.getpid() == self._owner and self._writer.in_transaction:
                 run(self._writer, statements.ROLLBACK)
             # What was only read stays true, whatever raised: a refusal costs nobody the cache.
             if transaction is None or transaction.has_marked or (transaction.has_written and not transaction.is_ended):
                 self._forget()
+        if os.getpid() != self._owner:
+            return
         warning = self._log.fold()
         if warning is not None:
             logger.warning("%s: %s", self.path, warning)
@@ -300,7 +315,7 @@ class SQLiteStore:
             try:
                 yield SQLiteReader(reader, self._reading_sql)
             finally:
-                if reader.in_transaction:
+                if os.getpid() == self._owner and reader.in_transaction:
                     run(reader, statements.ROLLBACK)
 
     def settle(self) -> None:

@@ -8,6 +8,7 @@ What is remembered (`Memory`) is one cache with one rule: filled only after COMM
 that is not a clean end. A rowid that was remembered across a rollback would be given out twice.
 """
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
@@ -57,6 +58,7 @@ class SQLiteTransaction:
         self._user = user
         self._has_savepoint = False
         self._is_void = False
+        self._owner = os.getpid()
         self.has_written = False
         self.has_marked = False  # heads that others remember carry no mark
         self.generation = generation
@@ -115,7 +117,8 @@ class SQLiteTransaction:
             yield
             self._end_member()
         except BaseException:
-            if self._has_savepoint and self._connection.in_transaction:
+            # In a child that a callback forked nothing of the parent's is touched.
+            if os.getpid() == self._owner and self._has_savepoint and self._connection.in_transaction:
                 run(self._connection, statements.UNDO)
                 run(self._connection, statements.RELEASE)
             raise
