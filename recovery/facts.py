@@ -6,18 +6,16 @@ definition that wrote it. Guards and actions never run, so new code cannot rewri
 """
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 from attrs import evolve, field, frozen
 
-from persistence import Head, KeyRecord, Reader, Row
-from persistence.records import KIND_IMAGE, genesis, head_hash, record_digest, seal_of
+from persistence import Corrupt, Head, KeyRecord, Reader, Row
+from persistence.records import genesis, seal_of
 from statemachine.admission import HeadFacts
 from statemachine.chart import Chart
-from statemachine.codec import dumps, loads
+from statemachine.codec import loads
 from statemachine.definition import Definition
-from statemachine.errors import DataError
-from statemachine.loading import configuration_of, examine
+from statemachine.loading import broken_row, configuration_of, examine, image_of
 
 __all__ = ["InstanceFacts", "LaneFacts", "instance_facts", "lane_facts"]
 
@@ -54,10 +52,20 @@ class LaneFacts:
 def instance_facts(
     reader: Reader, instance: str, *, definitions: Mapping[str, Definition], full: bool, has_sql: bool
 ) -> InstanceFacts | None:
-    """Gather the facts of one instance; None if there is none of that id."""
+    """Gather the facts of one instance; None if there is none of that id. Rows that cannot be read are a fact too."""
+    try:
+        return _instance_facts(reader, instance, definitions=definitions, full=full, has_sql=has_sql)
+    except Corrupt as error:
+        return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(broken_hash=str(error)))
+
+
+def _instance_facts(
+    reader: Reader, instance: str, *, definitions: Mapping[str, Definition], full: bool, has_sql: bool
+) -> InstanceFacts | None:
     head = reader.head(instance)
     if head is None:
         return None
+    definition = definitions.get(head.workflow)
     found = InstanceFacts(
         instance=instance,
         workflow=head.workflow,
@@ -65,7 +73,7 @@ def instance_facts(
         configuration=head.configuration,
         hash=head.hash,
         outcome=head.outcome,
-        head=examine(head, definitions.get(head.workflow), source=reader, has_sql=has_sql),
+        head=examine(head, definition, source=reader, has_sql=has_sql),
         sound_version=head.version,
     )
     if not full:
@@ -77,7 +85,7 @@ def instance_facts(
         broken_chain=broken,
         sound_version=sound,
         rows=len(rows),
-        broken_key=_broken_key(reader.keys(instance), rows) if broken is None else None,
+        broken_key=_broken_key(reader.keys(instance), rows, definition) if broken is None else None,
     )
 
 
@@ -102,39 +110,21 @@ def _walk(head: Head, rows: list[Row], chart: Callable[[bytes], Chart | None]) -
     """Return the last version that is proven from version 1 on, and why the one after it is not."""
     previous, before = genesis(head.instance, head.workflow, head.secret), ""
     for place, row in enumerate(rows):
-        reason = _broken_row(row, place + 1, previous=previous, before=before) or _illegal_row(row, chart)
+        reason = broken_row(row, place + 1, previous=previous) or _misplaced(row, before) or _illegal_row(row, chart)
         if reason is not None:
             return place, f"version {place + 1}: {reason}"
         previous, before = row.hash, row.record.after
     if not rows or (rows[-1].hash, len(rows)) != (head.hash, head.version):
         return len(rows), f"version {len(rows) + 1}: the chain of rows from version 1 does not reach the head"
-    if _image(rows[-1]) != head.image:
+    if image_of(rows[-1]) != head.image:
         return len(rows), f"version {head.version}: the head's image is not the one in the journal"
     return len(rows), None
 
 
-def _broken_row(row: Row, version: int, *, previous: bytes, before: str) -> str | None:
-    record = row.record
-    if record.version != version:
-        return f"a row of version {record.version} stands in its place"
-    if record.before != before:
-        return f"it starts from {record.before!r}, the row before it ended in {before!r}"
-    if record.kind != KIND_IMAGE:
-        return f"its body is of kind {record.kind}, which this version cannot read"
-    try:
-        image = _image(row)
-    except DataError as error:
-        return f"its body cannot be read: {error}"
-    if head_hash(previous, record_digest(record), image) != row.hash:
-        return "its hash does not follow from the row before it, its record and its image"
-    return None
-
-
-def _image(row: Row) -> bytes:
-    body: object = loads(row.record.body)
-    if not isinstance(body, dict) or "image" not in body:
-        raise DataError("there is no image in it")
-    return dumps(cast("dict[str, object]", body)["image"])
+def _misplaced(row: Row, before: str) -> str | None:
+    if row.record.before == before:
+        return None
+    return f"it starts from {row.record.before!r}, the row before it ended in {before!r}"
 
 
 def _illegal_row(row: Row, chart: Callable[[bytes], Chart | None]) -> str | None:
@@ -145,8 +135,8 @@ def _illegal_row(row: Row, chart: Callable[[bytes], Chart | None]) -> str | None
     return None if reason is None else f"configuration {row.record.after!r}: {reason}"
 
 
-def _broken_key(keys: list[KeyRecord], rows: list[Row]) -> str | None:
-    """Compare keys with the rows that they answer for, both ways."""
+def _broken_key(keys: list[KeyRecord], rows: list[Row], definition: Definition | None) -> str | None:
+    """Compare keys with the rows that they answer for, both ways, and their digests with the payloads."""
     by_version = {row.record.version: row for row in rows}
     for key in keys:
         row = by_version.get(key.version)
@@ -154,6 +144,10 @@ def _broken_key(keys: list[KeyRecord], rows: list[Row]) -> str | None:
             return f"key {key.key!r} answers for version {key.version}, which is another one"
         if key.kind == "send" and row.record.key != key.key:
             return f"key {key.key!r} answers for version {key.version}, which was sent with {row.record.key!r}"
+        if definition is not None and definition.fingerprint == row.record.fingerprint:
+            digest = definition.digest_of(row.record.event, loads(row.record.body)["event"])
+            if digest != key.digest:
+                return f"key {key.key!r} of version {key.version} stands for another payload than the journal's"
     answered = {key.version for key in keys}
     for row in rows:
         if row.record.key is not None and row.record.version not in answered:

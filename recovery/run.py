@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from persistence import Quarantine, SQLiteStore, Store
+from persistence import NotFound, Quarantine, SQLiteStore, Store
 from recovery.facts import InstanceFacts, LaneFacts, instance_facts, lane_facts
 from recovery.report import Finding, RecoveryReport
 from recovery.verdict import judge
@@ -48,7 +48,12 @@ def recover(
     """
     if level not in {"heads", "full"}:
         raise ValueError(f"level {level!r} is unknown; use 'heads' or 'full'")
-    store = SQLiteStore(path) if isinstance(path, (str, os.PathLike)) else path
+    if isinstance(path, (str, os.PathLike)):
+        if not os.path.exists(path):  # noqa: PTH110  # takes any PathLike
+            raise NotFound(f"{os.fspath(path)}: there is no such file; check the path")
+        store: Store = SQLiteStore(path)
+    else:
+        store = path
     try:
         name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else "store"
         report = _report(store, name, workflows, level=level, progress=progress)

@@ -157,6 +157,13 @@ class Chart:
                 return f"{node.name or 'the workflow'!r} has {count} active children, expected {wanted}"
         return None
 
+    def outcome(self, configuration: Configuration) -> str | None:
+        """Return how an instance ended that is in this configuration; None while it runs. Pure."""
+        node = self.nodes.get(configuration[0]) if len(configuration) == 1 else None
+        if node is None or node.kind != "final" or node.parent is not self.root:
+            return None
+        return node.outcome or node.name
+
     def events(self, configuration: Configuration) -> tuple[str, ...]:
         """Return the names of external events for which an active state has a rule, in source order. Pure."""
         nodes = {node.name for leaf in configuration for node in self.nodes[leaf].path}

@@ -15,7 +15,7 @@ from attrs import define, field
 
 from statemachine.chart import ALWAYS, Chart, Configuration, compile_chart, done_event
 from statemachine.codec import Codec
-from statemachine.errors import DefinitionError
+from statemachine.errors import DataError, DefinitionError
 from statemachine.frame import RESERVED, Attempt, Callback
 from statemachine.rules import MISSING, Declared, Hook, notes
 from statemachine.specs import RuleSpec, StateSpec
@@ -73,6 +73,21 @@ class Definition:
             return b"null"
         return self._data.encode(data)
 
+    def prove_data(self, data: object) -> bytes:
+        """Return the canonical bytes of data that is to be stored, proven to come back as it is. Raises DataError.
+
+        A class can accept in place what its own validators or `__attrs_post_init__` would refuse or change: stored, it
+        could not be read again.
+        """
+        image = self.encode_data(data)
+        try:
+            again = self.encode_data(self.decode_data(image))
+        except DataError as error:
+            raise DataError(f"the data could not be read again: {error}") from error
+        if again != image:
+            raise DataError(f"the data of {self.name} would come back changed: its class changes it when it is made")
+        return image
+
     def decode_data(self, image: bytes) -> object:
         """Return the data of canonical bytes. Raises DataError."""
         return None if self._data is None else self._data.decode(image)
@@ -81,6 +96,13 @@ class Definition:
         """Return the digest of initial data, for the key of a start."""
         codec = self._data or Codec(type(None), path="data")
         return codec.digest(self.name, data)
+
+    def digest_of(self, event: str, payload: object) -> bytes:
+        """Return the digest that a key of this event and payload has. Raises DataError."""
+        if event in self.events:
+            codec = self.events[event]
+            return codec.digest(event, codec.structure(payload))
+        return self.data_digest(None if self._data is None else self._data.structure(payload))
 
     def initial_data(self) -> object:
         """Return data made of its defaults. Raises TypeError where a field has none."""

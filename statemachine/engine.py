@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from persistence import Busy, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
+from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import decide, decide_start
@@ -32,7 +32,7 @@ from statemachine.frame import Attempt, SqlPort
 from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
-from statemachine.loading import Loaded, configuration_of, examine
+from statemachine.loading import Loaded, broken_row, configuration_of, examine
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, definition_of
 
@@ -85,8 +85,10 @@ class Engine:
             from persistence.sqlite import SQLiteStore  # not before a file is opened: another store needs no apsw
 
             self.store: Store = SQLiteStore(path, level=durability, schema=schema, read_only=read_only)
-        else:
+        elif hasattr(path, "transaction"):
             self.store = path
+        else:
+            raise CannotOpen(f"{path!r} is neither a path nor a Store; write Engine(path, *workflows)")
 
     def _add(self, definition: Definition) -> None:
         other = self._definitions.setdefault(definition.name, definition)
@@ -147,13 +149,14 @@ class Engine:
     def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Instance[W, D]":  # the field's word
         """Return the handle of an instance. Raises Refused (`unknown_instance`, `instance_unsound`, …)."""
         definition = self._definition(workflow)
-        self.read(definition, id)
-        return Instance(self, definition, id)
+        instance = checked_text("id", id, self.limits.text_bytes_max)
+        self.read(definition, instance)
+        return Instance(self, definition, instance)
 
     def list(self, workflow: "Callable[[D], W]", /) -> "list[Instance[W, D]]":
         """Return the handles of all instances of a workflow, in the order in which they were started."""
         definition = self._definition(workflow)
-        self._check_turn()
+        self.check_turn()
         with self.store.reader() as reader:
             return [Instance(self, definition, instance) for instance in reader.instances(workflow=definition.name)]
 
@@ -221,10 +224,17 @@ class Engine:
             reason = f"key {request.key!r} was used for another event or payload at version {known.version}"
             raise Refused("key_reused", reason, state=state, version=version)
         row = transaction.row(loaded.head.instance, known.version)
-        if row is None or row.hash != known.hash:
+        if row is None or row.hash != known.hash or not self._is_proven(transaction, loaded.head, row):
             reason = f"key {request.key!r} names version {known.version}, which is not as it was written"
             raise Refused("instance_unsound", reason, state=state, version=version)
         return Transition(row.record, row.hash, replayed=True)
+
+    def _is_proven(self, transaction: Transaction, head: Head, row: Row) -> bool:
+        """Say whether a row follows from the one before it."""
+        version = row.record.version
+        before = transaction.row(head.instance, version - 1) if version > 1 else None
+        previous = genesis(head.instance, head.workflow, head.secret) if before is None else before.hash
+        return broken_row(row, version, previous=previous) is None
 
     def _check_ready(self, loaded: Loaded, request: Request) -> None:
         head = loaded.head
@@ -300,7 +310,7 @@ class Engine:
 
     def read(self, definition: Definition, instance: str) -> Loaded:
         """Return the last committed head of an instance, judged; what the properties of a handle call."""
-        self._check_turn()
+        self.check_turn()
         with self._calling(), self.store.reader() as reader:
             head = reader.head(instance)
             known = self._heads.get(instance)
@@ -309,14 +319,24 @@ class Engine:
             return self._admit(head, definition, instance=instance, source=reader)
 
     def rows(self, instance: str) -> Sequence[Row]:
-        """Return the journal of an instance, oldest first."""
-        self._check_turn()
+        """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""
+        self.check_turn()
         with self.store.reader() as reader:
-            return reader.journal(instance)
+            head, rows = reader.head(instance), reader.journal(instance)
+        if head is None:
+            raise Refused("unknown_instance", f"there is no instance {instance!r}")
+        previous = genesis(instance, head.workflow, head.secret)
+        for place, row in enumerate(rows):
+            reason = broken_row(row, place + 1, previous=previous)
+            if reason is not None:
+                raise Refused("instance_unsound", f"{instance!r} version {place + 1}: {reason}", version=head.version)
+            previous = row.hash
+        return rows
 
     # -- taking turns --------------------------------------------------------------------------------------------------
 
-    def _check_turn(self) -> None:
+    def check_turn(self) -> None:
+        """Raise ReentrantCall in a callback of this engine, Closed in a forked child."""
         if getattr(self._inside, "calls", False):
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
         if os.getpid() != self._pid:
@@ -334,7 +354,7 @@ class Engine:
     @contextmanager
     def _turn(self) -> Generator[Transaction]:
         """Take this engine's turn and begin the store's transaction."""
-        self._check_turn()
+        self.check_turn()
         if not self._turn_lock.acquire(timeout=TURN_SECONDS_MAX):
             raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
         try:
@@ -357,7 +377,7 @@ class Engine:
         """Close the engine and its store. Closing twice is allowed; in a forked child it does nothing."""
         if os.getpid() != self._pid:
             return
-        self._check_turn()
+        self.check_turn()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -379,6 +399,7 @@ class ReadingSql:
 
     def execute(self, statement: str, parameters: Sequence[Value] = (), /) -> list[tuple[Value, ...]]:
         """Run one reading statement and return all its rows. Raises SqlFailed for one that writes."""
+        self._engine.check_turn()
         with self._engine.store.reader() as reader:
             return reader.execute(statement, parameters, writable=False)
 

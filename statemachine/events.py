@@ -7,6 +7,7 @@ from attrs import frozen
 from statemachine.definition import Definition
 from statemachine.errors import DataError, Refused
 from statemachine.limits import Limits
+from statemachine.states import is_texts
 
 __all__ = ["START", "AttrsEvent", "DataclassEvent", "Request", "checked_text", "event_of", "request", "start_request"]
 
@@ -67,17 +68,18 @@ def request(  # what `send` takes, as keywords
     codec = definition.events[name]
     try:
         payload = codec.encode(event)
+        own = codec.decode(payload)  # what callbacks do to it is not the sender's, nor what a retry sends
     except DataError as error:
         raise Refused("invalid_payload", str(error)) from error
     if len(payload) > limits.event_bytes_max:
         raise Refused("invalid_payload", f"{name} has {len(payload)} bytes; at most {limits.event_bytes_max}")
     if expect_version is not None and type(expect_version) is not int:
         raise Refused("invalid_argument", f"expect_version={expect_version!r} is no integer")
-    if type(roles) is not tuple:
-        raise Refused("invalid_argument", f"roles={roles!r} is no tuple; write roles=('manager',)")
+    if not is_texts(roles):
+        raise Refused("invalid_argument", f"roles={roles!r} is no tuple of texts; write roles=('manager',)")
     return Request(
         name=name,
-        event=event,
+        event=own,
         payload=payload,
         key=None if key is None else checked_text("key", key, limits.text_bytes_max),
         digest=b"" if key is None else codec.digest(name, event),
@@ -94,7 +96,8 @@ def start_request(
     """Check and encode the initial data of an instance; None stands for data made of its defaults. Raises Refused."""
     try:
         value = definition.initial_data() if data is None else data
-        image = definition.encode_data(value)
+        image = definition.prove_data(value)
+        digest = definition.data_digest(value)
     except (DataError, TypeError) as error:
         raise Refused("invalid_payload", f"the initial data of {definition.name} does not fit: {error}") from error
     if len(image) > limits.data_bytes_max:
@@ -104,7 +107,7 @@ def start_request(
         event=None,
         payload=image,
         key=None,
-        digest=definition.data_digest(value),
+        digest=digest,
         expect_version=None,
         actor=None if actor is None else checked_text("actor", actor, limits.text_bytes_max),
         roles=(),

@@ -3,18 +3,21 @@
 Used by the engine at the first load of an instance and by recovery for every instance, so that both see the same.
 """
 
+from typing import cast
+
 from attrs import define, evolve
 
-from persistence.records import Head, Row, head_hash, record_digest
+from persistence.records import KIND_IMAGE, Head, Record, Row, head_hash, record_digest
 from persistence.store import Reader, Transaction
 from statemachine.admission import HeadFacts
 from statemachine.chart import Chart, Configuration
+from statemachine.codec import dumps, loads
 from statemachine.decide import broken_invariant
 from statemachine.definition import Definition
 from statemachine.errors import DataError
 from statemachine.frame import Attempt, SqlPort
 
-__all__ = ["Loaded", "configuration_of", "configuration_text", "examine"]
+__all__ = ["Loaded", "broken_row", "configuration_of", "configuration_text", "examine", "image_of"]
 
 
 @define(eq=False)
@@ -43,8 +46,9 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
     `source` is where the head was read: the row, the definition that wrote it, and what invariants read of the user's
     tables come from the same view of the store.
     """
+    tail = source.row(head.instance, head.version)
     broken_hash = _broken_hash(head)
-    broken_link = _broken_link(head, source.row(head.instance, head.version))
+    broken_link = _broken_link(head, tail)
     same = definition is not None and definition.fingerprint == head.fingerprint
     unknown, illegal_as_stored = (None, None) if same else _as_stored(head, source.definition(head.fingerprint))
     if definition is None or broken_hash is not None:
@@ -56,6 +60,8 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
             illegal_as_stored=illegal_as_stored,
             has_class=definition is not None,
         )
+    if same and broken_link is None:
+        broken_link = _broken_outcome(head, definition.chart)
     illegal = _illegal(head, definition.chart)
     facts = HeadFacts(
         mark=head.quarantine,
@@ -66,7 +72,9 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
         lower_revision=_lower(head, definition),
         illegal=illegal,
     )
-    return facts if illegal is not None else _with_data(facts, head, definition, sql=source if has_sql else None)
+    if illegal is not None or tail is None:
+        return facts
+    return _with_data(facts, head, definition, record=tail.record, sql=source if has_sql else None)
 
 
 def _broken_hash(head: Head) -> str | None:
@@ -89,6 +97,37 @@ def _broken_link(head: Head, tail: Row | None) -> str | None:
     return f"{where}: the head's {', '.join(differing)} was changed" if differing else None
 
 
+def _broken_outcome(head: Head, chart: Chart) -> str | None:
+    """Compare a head's outcome with the one that its configuration has."""
+    if head.outcome == chart.outcome(configuration_of(head.configuration)):
+        return None
+    return f"version {head.version}: the head's outcome was changed"
+
+
+def image_of(row: Row) -> bytes:
+    """Return the image in a row's body. Raises DataError where there is none. Pure."""
+    body: object = loads(row.record.body)
+    if not isinstance(body, dict) or "image" not in body:
+        raise DataError("there is no image in it")
+    return dumps(cast("dict[str, object]", body)["image"])
+
+
+def broken_row(row: Row, version: int, *, previous: bytes) -> str | None:
+    """Return why a row does not follow from the hash before it; None if it does. Pure."""
+    record = row.record
+    if record.version != version:
+        return f"a row of version {record.version} stands in its place"
+    if record.kind != KIND_IMAGE:
+        return f"its body is of kind {record.kind}, which this version cannot read"
+    try:
+        image = image_of(row)
+    except DataError as error:
+        return f"its body cannot be read: {error}"
+    if head_hash(previous, record_digest(record), image) != row.hash:
+        return "its hash does not follow from the row before it, its record and its image"
+    return None
+
+
 _SHARED = ("instance", "workflow", "version", "fingerprint", "revision", "epoch", "incarnation", "time")
 """What a head repeats of its record, under the same name."""
 
@@ -103,7 +142,7 @@ def _as_stored(head: Head, text: str | None) -> tuple[str | None, str | None]:
         return f"version {head.version}: the definition that wrote it is damaged", None
     if chart.fingerprint != head.fingerprint:
         return f"version {head.version}: the definition that wrote it was changed", None
-    return None, _illegal(head, chart)
+    return None, _illegal(head, chart) or _broken_outcome(head, chart)
 
 
 def _illegal(head: Head, chart: Chart) -> str | None:
@@ -117,7 +156,9 @@ def _lower(head: Head, definition: Definition) -> str | None:
     return f"it was written by revision {head.revision}; this class is revision {definition.revision}"
 
 
-def _with_data(facts: HeadFacts, head: Head, definition: Definition, *, sql: SqlPort | None) -> HeadFacts:
+def _with_data(
+    facts: HeadFacts, head: Head, definition: Definition, *, record: Record, sql: SqlPort | None
+) -> HeadFacts:
     """Add to the facts what of the data does not fit its class."""
     try:
         data = definition.decode_data(head.image)
@@ -128,6 +169,8 @@ def _with_data(facts: HeadFacts, head: Head, definition: Definition, *, sql: Sql
         id=head.instance,
         version=head.version,
         time=head.time,
+        actor=record.actor,
+        note=record.note,
         sql=sql,
         configuration=configuration_of(head.configuration),
     )

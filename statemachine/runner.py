@@ -78,7 +78,7 @@ class FrameRunner:
         """Return the image of the data after the macrostep, with every invariant checked. Raises InvariantBroken."""
         self.check_unchanged()
         if not self._image:
-            self._image = self._definition.encode_data(self._attempt.data)
+            self._image = self._definition.prove_data(self._attempt.data)
         for name in self._definition.invariants:
             if not self._ask(name, None):
                 raise InvariantBroken(

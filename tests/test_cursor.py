@@ -157,7 +157,7 @@ REFUSED: list[tuple[Cursor[Any], object, tuple[str, ...], str, str]] = [
         Close(),
         cast("tuple[str, ...]", "keeper"),
         "invalid_argument",
-        "roles='keeper' is no tuple; write roles=('manager',)",
+        "roles='keeper' is no tuple of texts; write roles=('manager',)",
     ),
     (
         Cursor(Depot, Stock()).send(Close(), roles=("keeper",)).send(Close()),

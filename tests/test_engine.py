@@ -1,14 +1,16 @@
 """A transition is one transaction: what was answered is stored, what was refused or raised left nothing."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field, frozen, validators
 
 from examples.order import Approve, Cancel, Charged, Order, OrderData, Submit
-from persistence import MemoryStore, SQLiteStore, Store
+from persistence import CannotOpen, MemoryStore, SQLiteStore, Store
 from statemachine import (
     DataError,
     DefinitionError,
@@ -331,3 +333,127 @@ def test_cancelling_ends_with_the_named_outcome(tmp_path: Path) -> None:
         order = engine.start(Order, OrderData(sku="lamp"), id="o")
         order.send(Cancel())
         assert (order.outcome, order.data.sku) == ("cancelled", "lamp")
+
+
+@define
+class Few:
+    items: list[str] = field(factory=list, validator=validators.max_len(1))
+
+
+@define
+class Drifting:
+    count: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.count += 1
+
+
+def test_data_that_its_own_class_would_not_take_back_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    class Keeper(Workflow[Few], revision=1):
+        here = State(initial=True)
+
+        @on(Put, here, to=None)
+        def put(self, event: Put) -> None:
+            self.data.items.append(event.item)
+
+    with Engine(tmp_path / "k.db", Keeper) as engine:
+        keeper = engine.start(Keeper, id="k")
+        keeper.send(Put("a"))
+        with pytest.raises(DataError, match="could not be read again"):
+            keeper.send(Put("b"))
+        assert (keeper.version, keeper.data.items) == (2, ["a"])
+
+
+def test_data_that_changes_when_it_is_made_is_refused(tmp_path: Path) -> None:
+    class Drifter(Workflow[Drifting], revision=1):
+        here = State(initial=True)
+
+    with Engine(tmp_path / "d.db", Drifter) as engine, pytest.raises(Refused, match=r"invalid_payload: .* come back"):
+        engine.start(Drifter, id="d")
+
+
+@frozen
+class Batch:
+    items: list[str]
+
+
+def test_what_an_action_does_to_its_event_reaches_neither_sender_nor_journal(tmp_path: Path) -> None:
+    class Emptier(Workflow[BoxData], revision=1):
+        here = State(initial=True)
+
+        @on(Batch, here, to=None)
+        def take(self, event: Batch) -> None:
+            while event.items:
+                self.data.items.append(event.items.pop())
+
+    with Engine(tmp_path / "e.db", Emptier) as engine:
+        emptier, batch = engine.start(Emptier, id="e"), Batch(["a", "b"])
+        done = emptier.send(batch, key="k")
+        assert (batch.items, done.payload, emptier.data.items) == (["a", "b"], {"items": ["a", "b"]}, ["b", "a"])
+        assert emptier.send(batch, key="k").replayed
+
+
+def test_an_invariant_that_reads_the_actor_holds_at_load_as_it_did_in_the_transaction(tmp_path: Path) -> None:
+    class Signed(Workflow[None], revision=1):
+        here = State(initial=True)
+
+        @invariant
+        def somebody(self) -> bool:
+            return self.actor is not None
+
+    with Engine(tmp_path / "s.db", Signed) as engine:
+        engine.start(Signed, id="s", actor="ann")
+    with Engine(tmp_path / "s.db", Signed) as engine:
+        assert engine.get(Signed, "s").state == "here"
+
+
+FORKING = """
+import os, sys
+from attrs import frozen
+from statemachine import Engine, State, Workflow, on
+
+@frozen
+class Go:
+    pass
+
+class Forker(Workflow[None], revision=1):
+    here = State(initial=True)
+    @on(Go, here, to=None)
+    def go(self, event):
+        for _ in range(40):
+            self.sql.execute("insert into big values (randomblob(1000000))")
+        if os.fork() == 0:
+            raise SystemExit(0)
+        os.wait()
+
+with Engine(sys.argv[1], Forker, schema="create table if not exists big (x blob)") as engine:
+    handle = engine.start(Forker, None, id="f")
+    handle.send(Go())
+    print(handle.version, engine.sql().execute("select count(*), sum(length(x)) from big"))
+"""
+
+
+def test_a_callback_that_forks_keeps_the_parents_transaction_whole(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FORKING, str(tmp_path / "f.db")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    assert shown.stdout.splitlines()[-1] == "2 [(40, 40000000)]"
+
+
+def test_engine_sql_in_a_callback_is_a_call_into_the_engine(tmp_path: Path) -> None:
+    class Asker(Workflow[None], revision=1):
+        here = State(initial=True)
+
+        @on(Close, here, to=None)
+        def ask(self, event: Close) -> None:
+            opened.sql().execute("select 1")
+
+    with Engine(tmp_path / "a.db", Asker) as opened:
+        asker = opened.start(Asker, None, id="a")
+        with pytest.raises(FrameError, match="called into the engine"):
+            asker.send(Close())
+
+
+@pytest.mark.parametrize("path", [None, 5, Box])
+def test_what_is_neither_a_path_nor_a_store_is_refused(path: Any) -> None:
+    with pytest.raises(CannotOpen, match="neither a path nor a Store"):
+        Engine(path, Box)

@@ -15,6 +15,7 @@ from attrs import define, frozen
 
 import recovery
 from examples.order import Cancel, Charged, Order, Submit
+from persistence import Corrupt, NotFound
 from persistence.records import head_hash, record_digest
 from persistence.sqlite import SQLiteStore
 from statemachine import Engine, Final, Instance, Refused, State, Workflow, invariant, on
@@ -53,6 +54,7 @@ DAMAGE = {
     "head: incarnation": "update perdure_instance set incarnation = 2 where name = 'b'",
     "head: epoch": "update perdure_instance set epoch = 2 where name = 'b'",
     "head: pointer": "update perdure_instance set head = 1 where name = 'b'",
+    "head: outcome": "update perdure_instance set outcome = 'shipped' where name = 'b'",
     "row: body": f"update perdure_journal set body = cast('{{}}' as blob) where {ROW_OF_B} and version = 2",
     "row: event": f"update perdure_journal set event = {symbol('Approve')} where {ROW_OF_B} and version = 2",
     "row: after": f"update perdure_journal set after = {symbol('review')} where {ROW_OF_B} and version = 2",
@@ -71,6 +73,9 @@ DEEP_DAMAGE = {
     "key: version": f"update perdure_key set version = 1 where {ROW_OF_B} and kind = 'send'",
     "key: hash": f"update perdure_key set hash = zeroblob(32) where {ROW_OF_B} and kind = 'send'",
     "key: name": f"update perdure_key set key = 'other' where {ROW_OF_B} and kind = 'send'",
+    "key: digest": f"update perdure_key set digest = zeroblob(32) where {ROW_OF_B} and kind = 'send'",
+    "key: digest of the start": f"update perdure_key set digest = zeroblob(32) where {ROW_OF_B} and kind = 'start'",
+    "row 1: text": f"update perdure_journal set actor = cast(x'ff41' as text) where {ROW_OF_B} and version = 1",
     "key: gone": f"delete from perdure_key where {ROW_OF_B} and kind = 'send'",
 }
 """What needs the whole chain."""
@@ -200,9 +205,9 @@ def test_a_quarantined_instance_stops_only_itself_in_an_open_engine(tmp_path: Pa
     with shop(tmp_path) as engine:
         order = engine.get(Order, "b")
         order.send(Charged("c"))
-        with sqlite3.connect(tmp_path / "shop.db") as connection:
-            connection.execute(DAMAGE["head: image"])
-        connection.close()
+        program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit(); c.close()"
+        command = [sys.executable, "-c", program, str(tmp_path / "shop.db"), DAMAGE["head: image"]]
+        subprocess.run(command, check=True)  # another process: in this one its close would delete the engine's log
         with pytest.raises(Refused, match="instance_unsound"):
             order.send(Cancel())
         assert engine.start(Order, id="d").version == 1
@@ -255,6 +260,46 @@ def test_the_report_is_json_too(tmp_path: Path) -> None:
 def test_the_report_names_the_last_sound_version(tmp_path: Path) -> None:
     report = recovery.verify(damaged(tmp_path, DAMAGE["row: body"]), Order)
     assert "b is provably sound up to version 1 of 2" in str(report)
+
+
+def test_text_that_is_no_utf_8_is_damage_of_one_instance_and_a_coded_error(tmp_path: Path) -> None:
+    path = damaged(
+        tmp_path, f"update perdure_journal set actor = cast(x'ff41' as text) where {ROW_OF_B} and version = 2"
+    )
+    assert verdicts(recovery.verify(path, Order)) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
+    with shop(tmp_path) as engine:
+        with pytest.raises(Corrupt, match=r"PS304 .* is no UTF-8"):
+            engine.get(Order, "b")
+        assert engine.get(Order, "a").version == 6
+
+
+def test_a_name_that_cannot_be_read_is_counted_as_lost(tmp_path: Path) -> None:
+    path = damaged(tmp_path, "update perdure_instance set name = cast(x'ff41' as text) where name = 'b'")
+    report = recovery.verify(path, Order)
+    assert verdicts(report) == {"a": "CLEAN", "c": "CLEAN"}
+    assert any("14 rows were committed, the chains of all instances hold 12" in finding for finding in report.store)
+
+
+def test_a_damaged_row_is_neither_replayed_nor_shown(tmp_path: Path) -> None:
+    with shop(tmp_path) as engine:
+        order = engine.start(Order, id="b")
+        order.send(Submit("lamp", 1), key="k")
+        order.send(Charged("c"))
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("update perdure_journal set actor = 'eve' where version = 2")
+    connection.close()
+    with shop(tmp_path) as engine:
+        order = engine.get(Order, "b")
+        with pytest.raises(Refused, match="instance_unsound: key 'k' names version 2, which is not as it was written"):
+            order.send(Submit("lamp", 1), key="k")
+        with pytest.raises(Refused, match="instance_unsound: 'b' version 2: its hash does not follow"):
+            order.history()
+
+
+def test_recover_of_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no such file"):
+        recovery.recover(tmp_path / "typo.db", Order)
+    assert not (tmp_path / "typo.db").exists()
 
 
 # -- a class that changed ----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A failing disk never makes the store say more than is so, and never stops it from going on where it can."""
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -215,3 +216,17 @@ def test_no_statement_changes_a_row_of_the_journal() -> None:
     written = [text for name, text in vars(statements).items() if name.isupper() and "perdure_journal" in text]
     assert written
     assert not [text for text in written if text.split()[0] in {"UPDATE", "DELETE", "REPLACE"}]
+
+
+def test_a_log_that_another_library_deleted_is_noticed_before_anybody_is_answered(tmp_path: Path) -> None:
+    with Engine(tmp_path / "tally.db", Tally) as engine:
+        tally = engine.start(Tally, id="t")
+        other = sqlite3.connect(tmp_path / "tally.db")
+        other.execute("select count(*) from perdure_instances").fetchall()
+        other.close()
+        with pytest.raises(InDoubt, match="its log was deleted by another SQLite library in this process"):
+            tally.send(Add(1))
+        with pytest.raises(InDoubt):
+            tally.send(Add(1))
+    with Engine(tmp_path / "tally.db", Tally) as engine:
+        assert engine.get(Tally, "t").version in {1, 2}  # unknown is what InDoubt means

@@ -74,6 +74,15 @@ def has_log(path: str) -> bool:
         return False
 
 
+def log_identity(log: str) -> tuple[int, int] | None:
+    """Return what tells a log's file from another one of its name; None where there is none. Opens nothing."""
+    try:
+        found = os.stat(log)  # noqa: PTH116  # as above
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:
     """Say whether closing the connection leaves the log as it is; by default the last one to close folds it back."""
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(is_held))

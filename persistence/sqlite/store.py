@@ -29,7 +29,17 @@ from persistence.errors import (
 )
 from persistence.records import Head, KeyRecord, Row, Sealed, StoreFacts
 from persistence.sqlite import marks, statements
-from persistence.sqlite.connection import BUSY_MS_MAX, Log, check_path, connect, has_log, hold_log, keep_log, set_level
+from persistence.sqlite.connection import (
+    BUSY_MS_MAX,
+    Log,
+    check_path,
+    connect,
+    has_log,
+    hold_log,
+    keep_log,
+    log_identity,
+    set_level,
+)
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, iterate, pragma, run
 from persistence.sqlite.rows import read_definition, read_head, read_keys, read_rows
@@ -121,6 +131,8 @@ class SQLiteStore:
         self._mark = uuid.uuid4().hex
         self._is_open = False
         self._in_doubt: str | None = None
+        self._has_vfs = vfs is not None  # then names need not be those of files
+        self._log_identity: tuple[int, int] | None = None
         check_path(self.path, read_only=read_only)
         if level is not None and level not in LEVELS:
             raise WrongLevel(f"{self.path}: {level!r} is no durability level; choose one of {', '.join(LEVELS)}")
@@ -263,6 +275,8 @@ class SQLiteStore:
             self._refresh()
             transaction = SQLiteTransaction(self._writer, self._memory, user=self._user, generation=self._generation)
             yield transaction
+            if transaction.is_ended:
+                self._check_log()
         except InDoubt as error:
             self._in_doubt = str(error)
             raise
@@ -278,6 +292,23 @@ class SQLiteStore:
         warning = self._log.fold()
         if warning is not None:
             logger.warning("%s: %s", self.path, warning)
+
+    def _check_log(self) -> None:
+        """Raise InDoubt if the log that was just written is not the file of that name any more.
+
+        Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
+        connection deletes the log under us. What is written from then on would be gone with this process.
+        """
+        if self._has_vfs:
+            return
+        found = log_identity(self._writer.filename_wal)
+        if self._log_identity is None:
+            self._log_identity = found
+        if found is None or found != self._log_identity:
+            raise InDoubt(
+                f"{self.path}: its log was deleted by another SQLite library in this process, such as sqlite3; close "
+                "the engine, open the file with recovery.open, and read your tables through engine.sql()"
+            )
 
     def _refresh(self) -> None:
         """Drop what is remembered if another connection wrote, and read the end of the lane anew."""
