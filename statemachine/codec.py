@@ -23,6 +23,7 @@ from statemachine._codec.kinds import DEPTH_MAX, CustomType, Plain, describe_kin
 from statemachine._codec.misfits import misfits_in, misfits_out
 from statemachine._codec.reading import reader
 from statemachine._codec.resolving import resolve
+from statemachine._codec.schema import schema_of
 from statemachine._codec.writing import DIGEST, JSON, canonical, orjson_loads, orjson_writing, writer
 from statemachine.errors import DataError
 
@@ -103,6 +104,10 @@ class Codec(typing.Generic[T]):
             return cast("T", self._in(plain))
         except Exception as error:
             raise DataError(self._why_not_in(plain, error)) from error
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema (draft 2020-12) of what is accepted, docstrings as descriptions. Pure."""
+        return schema_of(self._kind)
 
     def digest(self, name: str, value: T) -> bytes:
         """Return sha256 over a stored name and the fields that differ from their defaults.

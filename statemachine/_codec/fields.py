@@ -28,6 +28,11 @@ class Default:
     factory: Callable[[], object] | None = None
     factory_of_self: Callable[[object], object] | None = None
 
+    @property
+    def is_value(self) -> bool:
+        """Whether it is one value, for all."""
+        return self.factory is None and self.factory_of_self is None
+
     def for_owner(self, owner: object) -> object:
         """Return the default of a field of `owner`."""
         if self.factory_of_self is not None:
