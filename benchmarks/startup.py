@@ -13,7 +13,7 @@ import time
 
 COMMANDS = {
     "python -c pass": "pass",
-    "import attrs, cattrs, apsw, transitions": "import attrs, cattrs, apsw, transitions.extensions.nesting",
+    "import attrs, apsw, transitions": "import attrs, apsw, transitions.extensions.nesting",
     "import statemachine": "import statemachine",
     "import recovery": "import recovery",
     "perdure --help": "import sys; sys.argv = ['perdure', '--help']; from perdure.cli import main; main()",

@@ -10,9 +10,9 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from attrs import define, field
 
+from statemachine._codec.fields import is_frozen, is_record
 from statemachine.chart import ALWAYS, Chart, Configuration, compile_chart, done_event
 from statemachine.codec import Codec
 from statemachine.errors import DataError, DefinitionError
@@ -355,7 +355,7 @@ class Declaration:
         stored = getattr(event, "event_name", event.__name__)
         if type(stored) is not str or not stored.isidentifier():
             raise DefinitionError("PD118", f"{event.__name__}: event_name {stored!r} is no name. Use letters and _.")
-        if not attrs.has(event) or not _is_frozen(event):
+        if not is_record(event) or not is_frozen(event):
             raise DefinitionError("PD109", f"{self.label}: event {stored} is no frozen attrs class. Write @frozen.")
         known = self.events.get(stored)
         if known is not None and known.kind is not event:
@@ -370,18 +370,13 @@ class Declaration:
         kind = _data_type(self.workflow)
         if kind is None or kind is type(None):
             return None
-        if not isinstance(kind, type) or not attrs.has(kind):
+        if not is_record(kind):
             raise DefinitionError("PD102", f"{self.label}: data type {kind!r} is no attrs class. Write @define.")
         return Codec(kind, path=kind.__name__)
 
 
 def _is_initial(state: Ref) -> bool:
     return state.initial if isinstance(state, State) else state.is_initial
-
-
-def _is_frozen(kind: type[Any]) -> bool:
-    """Say whether assigning to an attribute raises: attrs puts its own __setattr__ on frozen classes."""
-    return "frozen" in getattr(kind.__setattr__, "__name__", "")
 
 
 def _arity(function: Callable[..., object]) -> int:

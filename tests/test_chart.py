@@ -309,8 +309,8 @@ def test_the_canonical_text_of_a_workflow() -> None:
         '"roles":["guest"]},'
         '{"event":"Ring","source":"ajar","action":"push","target":"ajar.wide","reenter":true},'
         '{"event":"done:ajar","source":"ajar","action":"steal","target":"gone"}],'
-        '"invariants":["in_its_hinges"],"events":{"Ring":{"Ring":[["times","int",true]]}},'
-        '"data":{"Bell":[["rung","int",true]]}}'
+        '"invariants":["in_its_hinges"],"events":{"Ring":{"fields":[["times","int",true]]}},'
+        '"data":{"fields":[["rung","int",true]]}}'
     )
 
 

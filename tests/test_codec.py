@@ -4,121 +4,15 @@ import datetime as dt
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import IO, Annotated, Any, List, Optional, TypeVar, cast  # noqa: UP035  # old spellings must be judged too
+from collections.abc import Mapping
+from typing import IO, Annotated, Any, List, NamedTuple, Optional, Tuple, TypedDict, TypeVar, cast  # noqa: UP035  # old spellings must be judged too
 
 import attrs
 import pytest
 from attrs import define, field, frozen
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from statemachine.codec import DEPTH_MAX, Codec, describe, dumps, loads
 from statemachine.errors import DataError, DefinitionError
-
-# -- any class of the accepted types -----------------------------------------------------------------------------------
-
-SCALARS: dict[Any, st.SearchStrategy[Any]] = {
-    bool: st.booleans(),
-    int: st.integers(-(2**63), 2**63 - 1),
-    float: st.floats(allow_nan=False, allow_infinity=False),
-    str: st.text(st.characters(exclude_categories=["Cs"])),
-    type(None): st.none(),
-}
-Typed = tuple[Any, st.SearchStrategy[Any]]  # a type, and its values
-
-
-def lists(inner: Typed) -> Typed:
-    return list[inner[0]], st.lists(inner[1], max_size=3)  # type: ignore[valid-type]  # a type made at run time
-
-
-def dicts(inner: Typed) -> Typed:
-    return dict[str, inner[0]], st.dictionaries(SCALARS[str], inner[1], max_size=3)  # type: ignore[valid-type]  # as above
-
-
-def optionals(inner: Typed) -> Typed:
-    return Optional[inner[0]], st.none() | inner[1]  # noqa: UP045  # `None | None` is no type
-
-
-def classes(members: list[Typed]) -> Typed:
-    names = [f"_f{place}" if place == 1 else f"f{place}" for place in range(len(members))]
-    kind = attrs.make_class(
-        "Made", {name: attrs.field(type=one) for name, (one, _) in zip(names, members, strict=True)}
-    )
-    return kind, st.builds(kind, *(values for _, values in members))
-
-
-def typed() -> st.SearchStrategy[Typed]:
-    leaves = st.sampled_from([*SCALARS.items()])
-    return st.recursive(
-        leaves,
-        lambda inner: st.one_of(
-            inner.map(lists), inner.map(dicts), inner.map(optionals), st.lists(inner, max_size=3).map(classes)
-        ),
-        max_leaves=6,
-    )
-
-
-@st.composite
-def valued(draw: Callable[..., Any]) -> tuple[type[Any], Any]:
-    """A class of accepted types, and an object of it."""
-    kind, values = classes(draw(st.lists(typed(), min_size=1, max_size=4)))
-    return kind, draw(values)
-
-
-def deep_types(value: Any) -> object:
-    """The types of a value and of all that it holds."""
-    if isinstance(value, list):
-        return [deep_types(one) for one in cast("list[Any]", value)]  # type: ignore[redundant-cast]  # pyright needs it
-    if isinstance(value, dict):
-        return {name: deep_types(one) for name, one in cast("dict[str, Any]", value).items()}
-    if attrs.has(type(value)):
-        return type(value), [deep_types(getattr(value, one.name)) for one in attrs.fields(type(value))]
-    return type(value)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(case=valued())
-def test_what_is_encoded_comes_back_as_it_was(case: tuple[type[Any], Any]) -> None:
-    kind, value = case
-    codec = Codec(kind, path="value")
-
-    written = codec.encode(value)
-    back = codec.decode(written)
-
-    assert back == value
-    assert deep_types(back) == deep_types(value)
-    assert codec.encode(back) == written
-    assert codec.digest("Made", back) == codec.digest("Made", value)
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    case=valued(),
-    plain=st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["f0", "_f1", "f2", "g"]), inner),
-        max_leaves=8,
-    ),
-)
-def test_anything_else_is_refused_or_comes_back_as_it_was(case: tuple[type[Any], Any], plain: object) -> None:
-    codec = Codec(case[0], path="value")
-
-    value = structured(codec, plain)
-
-    if isinstance(value, DataError):
-        assert str(value).startswith("value")
-    else:
-        assert codec.decode(codec.encode(value)) == value
-
-
-def structured(codec: Codec[Any], plain: object) -> object:
-    """The value, or the error that says why there is none."""
-    try:
-        return codec.structure(plain)
-    except DataError as error:
-        return error
-
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
@@ -364,9 +258,9 @@ def test_as_deep_as_the_limit_comes_back() -> None:
 def test_deeper_than_the_limit_is_refused_both_ways() -> None:
     codec = Codec(Chain, path="Chain")
 
-    with pytest.raises(DataError, match=r"^Chain: nested deeper than 100 levels$"):
+    with pytest.raises(DataError, match=r"^Chain: nested deeper than 100 levels, "):
         codec.encode(chained(DEPTH_MAX))
-    with pytest.raises(DataError, match=r"^Chain: nested deeper than 100 levels$"):
+    with pytest.raises(DataError, match=r"^Chain: nested deeper than 100 levels, "):
         codec.decode(b'{"inner":' * DEPTH_MAX + b"{}" + b"}" * DEPTH_MAX)
 
 
@@ -392,8 +286,9 @@ def test_absurd_depth_is_refused_and_no_crash() -> None:
 # -- types that are refused --------------------------------------------------------------------------------------------
 
 LISTED = (
-    "which cannot be stored without loss. Use bool, int, float, str, None, list[…], dict[str, …], X | None, "
-    "or attrs classes of these."
+    "which cannot be stored without loss. Use bool, int, float, str, bytes, None, datetime, date, time, timedelta, "
+    "UUID, Decimal, Enum, Literal, list[…], tuple[…], set[…], frozenset[…], dict[…, …], unions, attrs classes and "
+    "dataclasses of these, or Annotated[…, CustomType(…)]."
 )
 T = TypeVar("T")
 
@@ -403,33 +298,48 @@ class Box(typing.Generic[T]):
     x: T
 
 
+class Plainly:
+    """Neither attrs class nor dataclass."""
+
+
+class Pair(NamedTuple):
+    a: int
+
+
+class Typed(TypedDict):
+    a: int
+
+
 UNLISTED: list[tuple[Any, str]] = [
-    (set[int], "D.x has type set[int]"),
-    (frozenset[str], "D.x has type frozenset[str]"),
-    (tuple[int, ...], "D.x has type tuple[int, ...]"),
-    (dt.datetime, "D.x has type <class 'datetime.datetime'>"),
-    (bytes, "D.x has type <class 'bytes'>"),
     (complex, "D.x has type <class 'complex'>"),
     (Any, "D.x has type typing.Any"),
     (object, "D.x has type <class 'object'>"),
     (list, "D.x has type <class 'list'>"),
     (List, "D.x has type typing.List"),  # noqa: UP006  # the old spelling is the point
+    (tuple, "D.x has type <class 'tuple'>"),
+    (Tuple, "D.x has type typing.Tuple"),  # noqa: UP006  # the old spelling is the point
+    (set, "D.x has type <class 'set'>"),
     (dict, "D.x has type <class 'dict'>"),
     (typing.Dict, "D.x has type typing.Dict"),  # noqa: UP006  # the old spelling is the point
-    (dict[int, str], "D.x has type dict[int, str]"),
-    (list[set[int]], "D.x[] has type set[int]"),
-    (dict[str, set[int]], "D.x{} has type set[int]"),
-    (set[int] | None, "D.x has type set[int]"),
-    (int | str, "D.x has type int | str"),
-    (int | str | None, "D.x has type int | str | None"),
+    (list[set[complex]], "D.x[][] has type <class 'complex'>"),
+    (dict[complex, str], "D.x key has type <class 'complex'>"),
+    (dict[str, set[complex]], "D.x{}[] has type <class 'complex'>"),
+    (tuple[int, complex], "D.x[1] has type <class 'complex'>"),
+    (complex | None, "D.x has type <class 'complex'>"),
     (IO[str], "D.x has type typing.IO[str]"),
     (Mapping[str, int], "D.x has type collections.abc.Mapping[str, int]"),
-    (typing.Literal["a"], "D.x has type typing.Literal['a']"),
+    (bytearray, "D.x has type <class 'bytearray'>"),
+    (dt.tzinfo, "D.x has type <class 'datetime.tzinfo'>"),
     (Annotated[int, []], "D.x has type typing.Annotated[int, []]"),
     ([int], "D.x has type [<class 'int'>]"),
     (T, "D.x has type ~T"),
-    (Box[int], "D.x has type tests.test_codec.Box[int]"),
+    (Box, "D.x.x has type ~T"),
+    (Box[complex], "D.x.x has type <class 'complex'>"),
     (types.SimpleNamespace, "D.x has type <class 'types.SimpleNamespace'>"),
+    (Plainly, "D.x has type <class 'tests.test_codec.Plainly'>"),
+    (Pair, "D.x has type <class 'tests.test_codec.Pair'>"),
+    (Typed, "D.x has type <class 'tests.test_codec.Typed'>"),
+    (dt.time.__class__, "D.x has type <class 'type'>"),
 ]
 
 
@@ -444,10 +354,10 @@ def test_a_type_that_cannot_be_stored_is_refused_with_its_path(kind: Any, messag
 
 
 def test_the_path_leads_into_nested_classes() -> None:
-    inner = attrs.make_class("Inner", {"at": attrs.field(type=dt.date)})
+    inner = attrs.make_class("Inner", {"at": attrs.field(type=complex)})
     outer = attrs.make_class("Outer", {"all": attrs.field(type=cast("Any", dict)[str, cast("Any", list)[inner]])})
 
-    with pytest.raises(DefinitionError, match=r"^PD117 Outer\.all\{\}\[\]\.at has type <class 'datetime\.date'>"):
+    with pytest.raises(DefinitionError, match=r"^PD117 Outer\.all\{\}\[\]\.at has type <class 'complex'>"):
         Codec(outer, path="Outer")
 
 
@@ -516,14 +426,14 @@ def test_old_spellings_are_as_good(kind: Any) -> None:
 
 
 def test_a_description_says_names_types_and_which_fields_have_defaults() -> None:
-    assert describe(Needy, path="Needy") == {"Needy": [["must", "int", False], ["may", "int", True]]}
+    assert describe(Needy, path="Needy") == {"fields": [["must", "int", False], ["may", "int", True]]}
     assert describe(Chain, path="Chain") == {
-        "Chain": [
-            ["inner", {"optional": {"recursive": "Chain"}}, True],
-            ["others", {"list": {"recursive": "Chain"}}, True],
+        "fields": [
+            ["inner", {"optional": {"recursive": 1}}, True],
+            ["others", {"list": {"recursive": 1}}, True],
         ]
     }
-    assert describe(dict[str, float | None] | None, path="x") == {"optional": {"dict": {"optional": "float"}}}
+    assert describe(dict[str, float | None] | None, path="x") == {"optional": {"dict": ["str", {"optional": "float"}]}}
 
 
 def event(**fields: Any) -> Any:

@@ -1,0 +1,216 @@
+"""Values to plain JSON data: what `json` or orjson then turns into the canonical bytes.
+
+orjson writes some floats otherwise than Python (1e-5 for 1e-05), so those are handed to it as finished text. Between
+1e-4 and 1e16 both write the same characters; the tests hold it over random floats.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from attrs import define, field, frozen
+
+from statemachine._codec.codegen import CHECKS, Body, MisfitError, Program, is_checked_only
+from statemachine._codec.kinds import (
+    TAG,
+    Choice,
+    Custom,
+    Entries,
+    Items,
+    Kind,
+    Member,
+    Record,
+    Row,
+    Scalar,
+    Union,
+    keyed,
+    python_types,
+    shapes,
+)
+from statemachine._codec.scalars import Stored, check_number
+from statemachine.errors import DataError
+
+__all__ = ["DIGEST", "JSON", "Write", "canonical", "orjson_loads", "orjson_writing", "writer"]
+
+FLOAT_MIN, FLOAT_MAX = 1e-4, 1e16  # between them orjson writes a float as Python does
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def canonical(plain: object) -> bytes:
+    """Return the canonical bytes of plain data. Raises ValueError, RecursionError. Pure."""
+    return _ENCODER.encode(plain).encode()
+
+
+@frozen(eq=False)
+class Write:
+    """What is written: how floats become plain, and whether what equals its default is left out."""
+
+    number: Callable[[Any], object]  # of a float that `floats` does not hold for, or of an int in a float's place
+    floats: str  # a condition on a float that is plain as it is
+    to_bytes: Callable[[Any], bytes]
+    omits_defaults: bool = False
+
+
+_FINITE = f"{-sys.float_info.max!r} <= {{x}} <= {sys.float_info.max!r}"
+JSON = Write(check_number, _FINITE, canonical)
+DIGEST = Write(check_number, _FINITE, canonical, omits_defaults=True)
+
+
+@lru_cache(maxsize=1)
+def orjson_writing() -> Write | None:
+    """Return how orjson is written for; None where it is not installed. It is imported here, at the first use."""
+    try:
+        import orjson
+    except ImportError:
+        return None
+
+    def number(value: object) -> object:
+        found = check_number(value)
+        return found if FLOAT_MIN <= abs(found) < FLOAT_MAX or not found else orjson.Fragment(repr(found))
+
+    plain = f"{FLOAT_MIN!r} <= {{x}} < {FLOAT_MAX!r} or {-FLOAT_MAX!r} < {{x}} <= {-FLOAT_MIN!r} or {{x}} == 0.0"
+    return Write(number, plain, orjson.dumps)
+
+
+@lru_cache(maxsize=1)
+def orjson_loads() -> Callable[[bytes], Any] | None:
+    """Return what parses fastest; None where orjson is not installed."""
+    try:
+        import orjson
+    except ImportError:
+        return None
+    return orjson.loads
+
+
+def writer(kind: Kind, how: Write) -> Callable[[Any], Any]:
+    """Return a function from values of a kind to plain JSON data. It raises MisfitError, or what user code raises."""
+    program = _Writer(how=how)
+    program.names.update(number=how.number, to_bytes=how.to_bytes, is_other=_is_other)
+    return program.made(kind)
+
+
+@define(eq=False)
+class _Writer(Program):
+    how: Write = field(kw_only=True)
+
+    def emit_scalar(self, kind: Scalar, x: str, body: Body) -> None:
+        if kind.word != "float":
+            body.refuse(CHECKS[kind.word].format(x=x))
+            return
+        body.add(f"if type({x}) is not float or not ({self.how.floats.format(x=x)}):")
+        body.inner().add(f"{x} = number({x})")
+
+    def emit_stored(self, kind: Stored, x: str, body: Body) -> None:
+        body.add(f"{x} = {self.named(kind.write)}({x})")
+
+    def emit_custom(self, kind: Custom, x: str, body: Body) -> None:
+        body.add(f"{x} = {self.named(_custom_writer(kind, self.how))}({x})")
+
+    def emit_choice(self, kind: Choice, x: str, body: Body) -> None:
+        if kind.kind is not None:
+            body.refuse(f"type({x}) is not {self.named(kind.kind)}")
+            body.add(f"{x} = {x}._name_")
+            return
+        table = keyed((plain, value) for value, plain in kind.options)
+        body.add(f"{x} = {self.named(table)}[type({x}), {x}]")
+
+    def emit_items(self, kind: Items, x: str, body: Body) -> None:
+        body.refuse(f"type({x}) is not {kind.kind.__name__}")
+        self.emit_each(kind.item, x, body)
+        if kind.kind in {set, frozenset}:
+            key = "" if _is_ordered(kind.item) else ", key=to_bytes"
+            body.add(f"{x} = sorted({x}{key})")
+
+    def emit_row(self, kind: Row, x: str, body: Body) -> None:
+        body.refuse(f"type({x}) is not tuple")
+        body.add(f"{x} = {self.emit_parts(kind, x, body)}")
+
+    def emit_entries(self, kind: Entries, x: str, body: Body) -> None:
+        body.refuse(f"type({x}) is not dict")
+        key, value = self.fresh(), self.fresh()
+        pairs = f"for {key}, {value} in {x}.items()"
+        if kind.form == "text" and is_checked_only(kind.key) and is_checked_only(kind.value):
+            body.add(f"{pairs}:")
+            self.emit(kind.key, key, body.inner())
+            self.emit(kind.value, value, body.inner())
+            return
+        left, right = f"{self.function(kind.key)}({key})", f"{self.function(kind.value)}({value})"
+        if kind.form != "pairs":
+            left = f"str({left})" if kind.form == "digits" else left
+            body.add(f"{x} = {{{left}: {right} {pairs}}}")
+            return
+        body.add(f"{x} = [[{left}, {right}] {pairs}]")
+        if self.how.omits_defaults:  # of a digest, to which the order of a dict is no difference
+            body.add(f"{x}.sort(key=to_bytes)")
+
+    def condition(self, kind: Union, member: Kind, *, x: str, cls: str) -> str:
+        del x  # the class says it
+        wanted = sorted(python_types(member), key=lambda one: one.__qualname__)
+        if wanted == [float] and int not in python_types(kind):
+            wanted.append(int)
+        return " or ".join(f"{cls} is {self.named(one)}" for one in wanted) or "False"
+
+    def emit_member(self, member: Kind, tag: str | None, *, x: str, body: Body) -> None:
+        self.emit(member, x, body)
+        if tag is not None:
+            body.add(f"{x} = {{{TAG!r}: {tag!r}, **{x}}}")
+
+    def fill(self, kind: Kind, body: Body) -> None:
+        if not isinstance(kind, Record):
+            super().fill(kind, body)
+            return
+        body.refuse(f"type(x) is not {self.named(kind.kind)}")
+        if self.how.omits_defaults:
+            self.fill_differing(kind, body)
+            return
+        parts = [self.fresh() for _ in kind.members]
+        for part, member in zip(parts, kind.members, strict=True):
+            body.add(f"{part} = x.{member.name}")
+            self.emit(member.kind, part, body)
+        pairs = zip(kind.members, parts, strict=True)
+        body.add(f"return {{{', '.join(f'{member.name!r}: {part}' for member, part in pairs)}}}")
+
+    def fill_differing(self, kind: Record, body: Body) -> None:
+        body.add("plain = {}")
+        for member in kind.members:
+            body.add(f"part = {self.function(member.kind)}(x.{member.name})")
+            if member.default is not None:
+                body.add(f"if is_other({self.named(member)}, {self.function(member.kind)}, x, part):")
+            (body if member.default is None else body.inner()).add(f"plain[{member.name!r}] = part")
+        body.add("return plain")
+
+
+def _is_ordered(kind: Kind) -> bool:
+    """Say whether plain forms of a kind have an order of their own; all others are ordered by their bytes."""
+    return (
+        isinstance(kind, Scalar | Stored | Choice) and shapes(kind) <= {"string", "integer"} and len(shapes(kind)) == 1
+    )
+
+
+def _is_other(member: Member, write: Callable[[Any], object], *where: Any) -> bool:
+    """Say whether a field is not its default; compared as bytes, because -0.0 equals 0.0 and is another value."""
+    owner, plain = where
+    if member.default is None:
+        return True
+    try:
+        return canonical(plain) != canonical(write(member.default.for_owner(owner)))
+    except (ValueError, TypeError, AttributeError, LookupError, DataError):
+        return True  # a default that does not fit its own type is no value that could be left out
+
+
+def _custom_writer(kind: Custom, how: Write) -> Callable[[Any], object]:
+    custom, write = kind.type, writer(kind.stored, how)
+
+    def written(value: object) -> object:
+        if type(value) is not custom.kind:
+            raise MisfitError
+        stored = custom.encode(value)
+        back = custom.decode(stored)
+        if type(back) is not custom.kind or back != value:
+            raise MisfitError
+        return write(stored)
+
+    return written
