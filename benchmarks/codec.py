@@ -80,7 +80,7 @@ def without_orjson() -> Codec[Order]:
     """Return a codec that was made as if orjson were not installed."""
     found = Codec(Order, path="Order")
     resolved, _ = resolve(Order, "Order")
-    vars(found).update(_out=writing.writer(resolved, writing.JSON), _to_bytes=writing.canonical, _parse=None)
+    vars(found).update(_out=writing.writer(resolved, writing.JSON), _to_bytes=writing.JSON.to_bytes, _parse=None)
     return found
 
 

@@ -43,7 +43,7 @@ def versions() -> dict[str, str]:
     from persistence.sqlite import sqlite_version
 
     found = {"python": platform.python_version(), "SQLite": sqlite_version()}
-    for name in ("perdure", "transitions", "apsw", "attrs", "cattrs", "click", "python-statemachine"):
+    for name in ("perdure", "transitions", "apsw", "attrs", "orjson", "click", "python-statemachine"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -20,11 +20,8 @@ from typing import Any, TypeVar, cast
 
 from statemachine._codec.fields import names_of
 from statemachine._codec.kinds import DEPTH_MAX, CustomType, Plain, describe_kind
-from statemachine._codec.misfits import misfits_in, misfits_out
-from statemachine._codec.reading import reader
+from statemachine._codec.plain import canonical
 from statemachine._codec.resolving import resolve
-from statemachine._codec.schema import schema_of
-from statemachine._codec.writing import DIGEST, JSON, canonical, orjson_loads, orjson_writing, writer
 from statemachine.errors import DataError
 
 __all__ = ["DEPTH_MAX", "Codec", "CustomType", "describe", "dumps", "loads"]
@@ -77,11 +74,9 @@ class Codec(typing.Generic[T]):
     def encode(self, value: T) -> bytes:
         """Return the canonical bytes of a value. Raises DataError with the path of what does not fit. Pure."""
         try:
-            if self._is_recursive:
-                self._check_value(value)
+            self._check_bounds(value)
             plain = self._out(value)
-            if self._is_recursive:
-                self._check_plain(plain)
+            self._check_bounds(plain)
             return self._to_bytes(plain)
         except Exception as error:
             raise DataError(self._why_not_out(value, error)) from error
@@ -91,22 +86,22 @@ class Codec(typing.Generic[T]):
         if self._parse is not None:
             with suppress(Exception):  # asked again, of json, what it is
                 plain = self._parse(data)
-                if self._is_recursive:
-                    self._check_plain(plain)
+                self._check_bounds(plain)
                 return cast("T", self._in_trusted(plain))
         return self.structure(loads(data))
 
     def structure(self, plain: object) -> T:
         """Return the value of plain JSON data. Raises DataError with the path of what does not fit. Pure."""
         try:
-            if self._is_recursive:
-                self._check_plain(plain)
+            self._check_bounds(plain)
             return cast("T", self._in(plain))
         except Exception as error:
             raise DataError(self._why_not_in(plain, error)) from error
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> dict[str, object]:
         """Return the JSON Schema (draft 2020-12) of what is accepted, docstrings as descriptions. Pure."""
+        from statemachine._codec.schema import schema_of
+
         return schema_of(self._kind)
 
     def digest(self, name: str, value: T) -> bytes:
@@ -120,54 +115,67 @@ class Codec(typing.Generic[T]):
         return sha256(text.encode()).digest()
 
     # -- generated at the first use ------------------------------------------------------------------------------------
+    # by modules that are imported then: they would be half of the codec's share of `import statemachine`
 
     @cached_property
     def _out(self) -> Callable[[T], Any]:
+        from statemachine._codec.writing import JSON, orjson_writing, writer
+
         return writer(self._kind, orjson_writing() or JSON)
 
     @cached_property
     def _to_bytes(self) -> Callable[[Any], bytes]:
+        from statemachine._codec.writing import JSON, orjson_writing
+
         return (orjson_writing() or JSON).to_bytes
 
     @cached_property
     def _out_different(self) -> Callable[[T], Any]:
+        from statemachine._codec.writing import DIGEST, writer
+
         return writer(self._kind, DIGEST)
 
     @cached_property
     def _parse(self) -> Callable[[bytes], Any] | None:
+        from statemachine._codec.writing import orjson_loads
+
         return orjson_loads()
 
     @cached_property
     def _in_trusted(self) -> Callable[[Any], Any]:
+        from statemachine._codec.reading import reader
+
         return reader(self._kind, is_trusted=True)
 
     @cached_property
     def _in(self) -> Callable[[Any], Any]:
+        from statemachine._codec.reading import reader
+
         return reader(self._kind, is_trusted=False)
 
     # -- limits, and words ---------------------------------------------------------------------------------------------
 
-    def _check_value(self, value: object) -> None:
-        if not is_bounded(value):
-            raise DataError(f"{self.path}: {DEEP}")
-
-    def _check_plain(self, plain: object) -> None:
-        if not is_bounded(plain):
+    def _check_bounds(self, value: object) -> None:
+        if self._is_recursive and not _is_bounded(value):
             raise DataError(f"{self.path}: {DEEP}")
 
     def _why_not_out(self, value: object, error: Exception) -> str:
+        from statemachine._codec.misfits import misfits_out
+
         if isinstance(error, RecursionError) or DEEP in str(error):
             return f"{self.path}: {DEEP}"
         return next(misfits_out(self._kind, value, self.path), f"{self.path}: {error}")
 
     def _why_not_in(self, plain: object, error: Exception) -> str:
+        from statemachine._codec.misfits import misfits_in
+
         if isinstance(error, RecursionError) or DEEP in str(error):
             return f"{self.path}: {DEEP}"
         found = list(islice(misfits_in(self._kind, plain, self.path), MISFITS_MAX))
         return "; ".join(found) or f"{self.path}: {error}"
 
 
-def is_bounded(value: object) -> bool:
+def _is_bounded(value: object) -> bool:
     """Say whether a value is neither deeper nor larger than any store admits; one that holds itself is not. Pure."""
     level, count = [value], 0
     for _ in range(DEPTH_MAX):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +35,17 @@ def test_what_is_encoded_comes_back_as_it_was(case: tuple[type[Any], Any]) -> No
 @SLOW
 @given(case=valued())
 def test_the_bytes_are_the_same_without_orjson(case: tuple[type[Any], Any]) -> None:
-    kind, value = case
+    check_without_orjson(*case)
+
+
+@pytest.mark.long
+@settings(SLOW, max_examples=1_500)
+@given(case=valued())
+def test_the_bytes_are_the_same_without_orjson_over_many(case: tuple[type[Any], Any]) -> None:
+    check_without_orjson(*case)
+
+
+def check_without_orjson(kind: type[Any], value: Any) -> None:
     with_it, without = Codec(kind, path="value"), without_orjson(kind)
 
     written = with_it.encode(value)
@@ -114,3 +125,20 @@ def outcome(function: Callable[[Any], object], given: Any) -> object:
         return function(given)
     except DataError as error:
         return Refusal(error)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(number=st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e17, 1e17) | st.floats(-1e-3, 1e-3))
+def test_a_float_is_written_as_python_writes_it(number: float) -> None:
+    assert FLOATS.encode([number]).decode() == f"[{number!r}]"
+    assert deep(FLOATS.decode(FLOATS.encode([number]))) == deep([number])
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text())
+def test_a_text_is_written_as_json_writes_it(text: str) -> None:
+    assert TEXTS.encode([text]) == without_orjson(list[str]).encode([text])
+
+
+FLOATS: Codec[Any] = Codec(list[float], path="value")
+TEXTS: Codec[Any] = Codec(list[str], path="value")

@@ -5,6 +5,7 @@ import datetime as dt
 import decimal
 import enum
 import importlib.util
+import subprocess
 import sys
 import typing
 import uuid
@@ -319,6 +320,11 @@ def test_a_type_that_cannot_come_back_is_refused(kind: Any, message: str) -> Non
     assert str(raised.value) == f"PD117 {message}"
 
 
+def test_a_generic_class_of_what_is_no_type_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"^PD117 x has type .*Page\[.*, of which a part is no type\. Use "):
+        Codec(Page[Annotated[int, []]], path="x")
+
+
 def test_a_type_that_grows_without_end_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"is nested deeper than 100 levels\. Flatten the type\.$"):
         Codec(Growing[int], path="x")
@@ -593,3 +599,14 @@ def test_data_may_be_a_generic_class() -> None:
         only = State(initial=True)
 
     assert Cursor(Paged, Page(dt.date(2026, 1, 31))).data == Page(dt.date(2026, 1, 31))
+
+
+def test_the_import_brings_in_nothing_that_only_some_types_need() -> None:
+    late = (
+        "{'orjson', 'decimal', 'zoneinfo', 'jsonschema', 'statemachine._codec.misfits', 'statemachine._codec.schema'}"
+    )
+    program = f"import sys, statemachine; print(sorted({late} & set(sys.modules)))"
+
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert found.stdout == "[]\n"

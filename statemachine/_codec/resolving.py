@@ -123,7 +123,12 @@ class _Resolver:
         return members[0] if len(members) == 1 else Union(tuple(members), tags)
 
     def _record(self, wanted: Any, path: str, depth: int) -> Record:
-        known = self.records.get(wanted)
+        try:
+            known = self.records.get(wanted)
+        except TypeError as error:  # an argument of a generic class is not hashable: Annotated[int, []]
+            raise DefinitionError(
+                "PD117", f"{path} has type {wanted!r}, of which a part is no type. {LISTED}"
+            ) from error
         if known is not None:
             self.is_recursive |= known in self.opened
             return known

@@ -4,7 +4,6 @@ orjson writes some floats otherwise than Python (1e-5 for 1e-05), so those are h
 1e-4 and 1e16 both write the same characters; the tests hold it over random floats.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,19 +28,13 @@ from statemachine._codec.kinds import (
     python_types,
     shapes,
 )
+from statemachine._codec.plain import canonical
 from statemachine._codec.scalars import Stored, check_number
 from statemachine.errors import DataError
 
-__all__ = ["DIGEST", "JSON", "Write", "canonical", "orjson_loads", "orjson_writing", "writer"]
+__all__ = ["DIGEST", "JSON", "Write", "orjson_loads", "orjson_writing", "writer"]
 
 FLOAT_MIN, FLOAT_MAX = 1e-4, 1e16  # between them orjson writes a float as Python does
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def canonical(plain: object) -> bytes:
-    """Return the canonical bytes of plain data. Raises ValueError, RecursionError. Pure."""
-    return _ENCODER.encode(plain).encode()
 
 
 @frozen(eq=False)
