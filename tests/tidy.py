@@ -29,7 +29,6 @@ CALLED_BY_OTHERS = frozenset({"UserSql._authorize"})  # apsw's authorizer: five 
 # The module (with what lies under it) that may import a dependency; nobody else may.
 OWNERS = {
     "transitions": ("statemachine.machine",),
-    "cattrs": ("statemachine.codec",),
     "apsw": ("persistence.sqlite", "recovery.drills"),
     "hypothesis": ("recovery.drills",),
     "click": ("perdure",),
