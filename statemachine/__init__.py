@@ -9,6 +9,7 @@ from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.rules import always, done, enter, invariant, leave, on
 from statemachine.states import ANY, Compound, Final, Parallel, State
+from statemachine.tasks import Retry, after, task
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow
 
@@ -31,14 +32,17 @@ __all__ = [
     "Parallel",
     "ReentrantCall",
     "Refused",
+    "Retry",
     "State",
     "Transition",
     "Verdict",
     "Workflow",
+    "after",
     "always",
     "done",
     "enter",
     "invariant",
     "leave",
     "on",
+    "task",
 ]

@@ -172,6 +172,13 @@ class Engine:
             raise DefinitionError(
                 "PD151", f"{definition.name} is not one of this engine's workflows. Write Engine(path, …, Class)."
             )
+        if definition.tasks or definition.timers:
+            names = ", ".join([*(task.name for task in definition.tasks), *(timer.name for timer in definition.timers)])
+            raise DefinitionError(
+                "PD152",
+                f"{definition.name}: tasks and timers are declared and do not run yet: {names}. "
+                "Try them in a Cursor, which leaves them out, or drive the workflow with events.",
+            )
         return definition
 
     # -- one event -----------------------------------------------------------------------------------------------------

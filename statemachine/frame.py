@@ -56,6 +56,7 @@ class Attempt:
     roles: tuple[str, ...] = ()
     seed: bytes = b""
     sql: SqlPort | None = None
+    effect_key: str | None = None  # of the task that runs; None elsewhere
     configuration: Configuration = ()
     raised: "deque[tuple[str, object]]" = field(factory=deque[tuple[str, object]])
     may_write: bool = True  # False while a guard or an invariant runs

@@ -40,20 +40,24 @@ class Workflow(Generic[D]):
 
     if TYPE_CHECKING:
 
-        def __init_subclass__(cls, *, revision: int, name: str | None = None, abstract: bool = False) -> None:
+        def __init_subclass__(
+            cls, *, revision: int, name: str | None = None, abstract: bool = False, strict: bool = False
+        ) -> None:
             """Compile the class. Raises DefinitionError."""
 
     else:
 
-        def __init_subclass__(cls, *, revision: Any = MISSING, name: str | None = None, abstract: bool = False) -> None:
+        def __init_subclass__(
+            cls, *, revision: Any = MISSING, name: str | None = None, abstract: bool = False, strict: bool = False
+        ) -> None:
             """Compile the class. Raises DefinitionError."""
             super().__init_subclass__()
-            definition = define_workflow(cls, revision=revision, name=name, abstract=abstract)
+            definition = define_workflow(cls, root=Workflow, revision=revision, name=name, abstract=abstract)
             type.__setattr__(cls, "__definition__", definition)
 
     def __init__(self, data: D, /) -> None:
         """Make a frame for a unit test: `Order(OrderData()).submit(Submit("lamp", 1))`."""
-        object.__setattr__(self, "_attempt", Attempt(data=data))
+        object.__setattr__(self, "_attempt", Attempt(data=data, effect_key="unit-test"))
 
     def __setattr__(self, name: str, value: object) -> None:
         """Raise: what is to last belongs in `self.data`."""
@@ -103,6 +107,13 @@ class Workflow(Generic[D]):
     def sql(self) -> Sql:
         """The user's own tables in the same transaction."""
         return Sql(self._attempt)
+
+    @property
+    def effect_key(self) -> str:
+        """The idempotency key of a task: the same one at each attempt. Raises FrameError outside a task."""
+        if self._attempt.effect_key is None:
+            raise FrameError("self.effect_key belongs to tasks; elsewhere use self.new_id()")
+        return self._attempt.effect_key
 
     def is_in(self, state: Ref) -> bool:
         """Say whether a state or region is active."""

@@ -171,8 +171,8 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     ),
     (partial(rule), "PD107 @on(Go) names no source state. Name at least one, or ANY."),
     (lambda: cast("Any", always)(to=None), "PD107 @always() names no source state. Name at least one, or ANY."),
-    (enter, "PD107 @enter() names no state. Name at least one."),
-    (leave, "PD107 @leave() names no state. Name at least one."),
+    (cast("Any", enter), "PD107 @enter() names no state. Name at least one."),
+    (cast("Any", leave), "PD107 @leave() names no state. Name at least one."),
     (
         lambda: declare(box=box(Parallel)),
         "PD108 W: region 'box' has no states. Declare them in its body.",
@@ -188,7 +188,7 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
         "PD109 W: event Open is no frozen attrs class. Write @frozen.",
     ),
     (
-        lambda: one_state(go=lambda a: done(a, to=None)(act())),
+        lambda: one_state(go=lambda a: cast("Any", done)(a, to=None)(act())),
         "PD110 W.go: @done(a) names a leaf, which is never done. Name its region.",
     ),
     (

@@ -18,7 +18,7 @@ from statemachine.frame import RESERVED, Attempt
 from statemachine.workflow import definition_of
 
 # Words of the design that Workflow does not have yet, or that stand in its class line.
-PLANNED = {"effect_key", "emit", "name", "progress", "revision", "scope", "tell"}
+PLANNED = {"emit", "name", "progress", "revision", "scope", "tell"}
 
 
 @frozen

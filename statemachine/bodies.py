@@ -1,0 +1,78 @@
+"""What is made in a class body notes itself there, so that a name that was given away twice is noticed.
+
+Python keeps only the last value of a name in a class body: a state or a rule that stood there before is lost without a
+word. Every state, region, rule and task therefore calls `note` as it is made; when the class is complete, `lost` tells
+which of them the class does not hold.
+
+This is the one place that looks at stack frames. The body that is being executed is the nearest frame outside this
+package; it is a class body if its code keeps its names in a real dictionary that holds `__module__` and `__qualname__`.
+Anything else (a function, a comprehension, a module) is left alone.
+"""
+
+import inspect
+import sys
+from types import FrameType
+from typing import Any
+
+from attrs import define, field
+
+__all__ = ["Made", "lost", "note"]
+
+_KEY = "__perdure_made__"
+_PACKAGE = __name__.rpartition(".")[0] + "."
+
+
+@define(eq=False)
+class Made:
+    """One thing that was made in a class body."""
+
+    value: object
+    line: int
+    name: str = field(default="")  # by which the body last knew it; empty if it was never seen under one
+
+
+def note(value: object) -> None:
+    """Note in the class body that is being executed that `value` was made in it. Elsewhere: nothing."""
+    body = _class_body()
+    if body is None:
+        return
+    namespace = body.f_locals
+    made: list[Made] = namespace.setdefault(_KEY, [])
+    _look_up_names(made, namespace)
+    if all(one.value is not value for one in made):
+        made.append(Made(value, body.f_lineno))
+
+
+def lost(owner: type) -> list[Made]:
+    """Return what was made in the body of a class and is not in the class; forget what was noted.
+
+    A function that was wrapped by another decorator is found inside the wrapper.
+    """
+    made: list[Made] = vars(owner).get(_KEY, [])
+    if not made:
+        return []
+    type.__delattr__(owner, _KEY)
+    held = {id(inner) for value in vars(owner).values() for inner in _unwrapped(value)}
+    return [one for one in made if id(one.value) not in held]
+
+
+def _class_body() -> FrameType | None:
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # who called `note`; see above
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        return None
+    return frame if {"__module__", "__qualname__"} <= frame.f_locals.keys() else None
+
+
+def _look_up_names(made: list[Made], namespace: dict[str, Any]) -> None:
+    names = {id(value): name for name, value in namespace.items()}
+    for one in made:
+        one.name = names.get(id(one.value), one.name)
+
+
+def _unwrapped(value: object) -> list[object]:
+    found = [value]
+    while (inner := getattr(found[-1], "__wrapped__", None)) is not None and len(found) < sys.getrecursionlimit():
+        found.append(inner)
+    return found
