@@ -57,7 +57,7 @@ def lost(owner: type) -> list[Made]:
 
 
 def _class_body() -> FrameType | None:
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # who called `note`; see above
+    frame = inspect.currentframe()
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
         frame = frame.f_back
     if frame is None or frame.f_code.co_flags & inspect.CO_OPTIMIZED:

@@ -5,8 +5,6 @@ state that was replaced stands for the one that replaced it. A subclass's rules 
 redefined with a decorator replaces the rule, one without keeps it. Guards and actions bind by name.
 """
 
-import re
-import typing
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +14,18 @@ from statemachine._codec.fields import is_frozen, is_record
 from statemachine.chart import ALWAYS, Chart, Configuration, compile_chart, done_event
 from statemachine.codec import Codec
 from statemachine.errors import DataError, DefinitionError
-from statemachine.frame import RESERVED, Attempt, Callback
+from statemachine.frame import Attempt, Callback
+from statemachine.inheritance import data_type, noted_in, own_bodies, stored_name
 from statemachine.rules import MISSING, Declared, Hook, TimerNote, notes
 from statemachine.signatures import Signatures, arity
 from statemachine.specs import RuleSpec, StateSpec, TaskSpec, TimerSpec
-from statemachine.states import Any_, Final, Parallel, Ref, State, check_body, children, substates
-from statemachine.tasks import Noted, Task, is_task, noted
+from statemachine.states import Any_, Final, Parallel, Ref, State, children, substates
+from statemachine.tasks import AnyTask, Noted, is_task
 
 if TYPE_CHECKING:
     from statemachine.machine import ChartMachine
 
 __all__ = ["Definition", "define_workflow"]
-
-NAME_LENGTH_MAX = 200  # it stands in every record
 
 
 class Definition:
@@ -42,6 +39,7 @@ class Definition:
         self.tags = declaration.tags
         self.events = declaration.events
         self.invariants = declaration.invariants
+        self.rules = declaration.rules
         self.tasks = declaration.tasks
         self.timers = declaration.timers
         self._names = {codec.kind: stored for stored, codec in self.events.items()}
@@ -129,42 +127,16 @@ def define_workflow(
 
     Raises DefinitionError.
     """
-    label = workflow.__name__ if name is None else name
-    if type(label) is not str or not re.fullmatch(r"[^\W\d][\w.-]*", label) or len(label) > NAME_LENGTH_MAX:
-        raise DefinitionError(
-            "PD134",
-            f"{workflow.__name__}: {label!r} cannot be stored as the name of a workflow. "
-            f"Use letters, digits, _, - and dots, at most {NAME_LENGTH_MAX}, a letter first.",
-        )
+    label = stored_name(workflow, name)
     if revision is MISSING or type(revision) is not int or revision < 1:
         raise DefinitionError(
             "PD101", f"{label}: revision={revision!r}. Write revision=1 in the class line, or higher."
         )
-    declaration = Declaration(label, workflow, _own_bodies(workflow, root, label))
+    declaration = Declaration(label, workflow, own_bodies(workflow, root, label))
     if abstract:
         return None
     declaration.compile()
     return Definition(workflow, name=label, revision=revision, declaration=declaration)
-
-
-def _own_bodies(workflow: type[Any], root: type[Any], label: str) -> list[type[Any]]:
-    """Return the class bodies that make up a workflow, a subclass's before its base's. Raises DefinitionError."""
-    mixins = [owner for owner in workflow.__mro__ if owner not in root.__mro__]
-    for owner in mixins:
-        check_body(owner, label if owner is workflow else owner.__name__)
-        for name in sorted({"__init__", "__new__", "__setattr__"} & set(vars(owner))):
-            raise DefinitionError("PD112", f"{label}: {name} cannot be defined. Give the data's fields defaults.")
-        for name in sorted((RESERVED | {"_attempt"}) & set(vars(owner))):
-            raise DefinitionError("PD114", f"{label}: {name!r} is a name of the frame. Choose another one.")
-    for owner in (owner for owner in mixins if not issubclass(owner, root)):
-        for name, value in vars(owner).items():
-            if noted(value) or name in children(owner):
-                raise DefinitionError(
-                    "PD126",
-                    f"{label}: {name!r} is a state or a rule of the mixin {owner.__name__}. "
-                    "Derive the mixin from Workflow, with abstract=True, or leave plain helpers in it.",
-                )
-    return [owner for owner in mixins if issubclass(owner, root)]
 
 
 @define(eq=False)
@@ -173,13 +145,14 @@ class Declaration:
 
     label: str
     workflow: type[Any]
-    bodies: list[type[Any]]  # the workflow's own and its bases', a subclass's first
+    bodies: list[type]  # the workflow's own and its bases', a subclass's first
     paths: dict[object, str] = field(factory=dict[object, str])  # state objects of every base -> full name
     states: dict[str, Ref] = field(factory=dict[str, Ref])  # full name -> the object that stands for it
     tree: dict[str, Ref] = field(factory=dict[str, Ref])
     tags: dict[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]])
     events: dict[str, Codec[Any]] = field(factory=dict[str, Codec[Any]])
     invariants: tuple[str, ...] = ()
+    rules: tuple[RuleSpec, ...] = ()
     tasks: tuple[TaskSpec, ...] = ()
     timers: tuple[TimerSpec, ...] = ()
     data: Codec[Any] | None = None
@@ -226,15 +199,15 @@ class Declaration:
 
         if not self.tree:
             raise DefinitionError("PD103", f"{self.label} has no states. Declare one: cart = State(initial=True).")
-        declared = self._notes()
+        declared = noted_in(self.bodies)
         self._collect_hooks(declared)
-        specs = self._rule_specs(declared)
+        self.rules = tuple(self._rule_specs(declared))
         self.timers = tuple(self._timer_spec(name, note) for name, note in declared if isinstance(note, TimerNote))
         self.tasks = tuple(self._task_spec(name, note) for name, note in declared if is_task(note))
         self.data = self._data_codec()
         initial = self._initial("", self.tree)
         states = [self._state_spec("", name, state) for name, state in self.tree.items()]
-        self.machine = build(self.label, states, specs)
+        self.machine = build(self.label, states, self.rules)
         self.machine.initial = initial
         self.chart = compile_chart(self.machine, schemas=self._schemas())
 
@@ -292,18 +265,6 @@ class Declaration:
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
-    def _notes(self) -> list[tuple[str, Noted]]:
-        """Return what decorators noted, a subclass's before its base's, each in source order."""
-        found: list[tuple[str, Noted]] = []
-        seen: set[str] = set()
-        for owner in self.bodies:
-            for name, value in vars(owner).items():
-                if name not in seen and (of_name := noted(value)):
-                    self.signatures.method(name)
-                    found.extend((name, note) for note in of_name)
-                    seen.add(name)
-        return found
-
     def _collect_hooks(self, declared: list[tuple[str, Noted]]) -> None:
         for name, note in declared:
             if isinstance(note, Hook):
@@ -319,7 +280,7 @@ class Declaration:
         self._check_not_final(sources, name)
         return TimerSpec(name, note.delay_ms, tuple(sources), self._target(note.to, name))
 
-    def _task_spec(self, name: str, task: "Task[Any, Any]") -> TaskSpec:
+    def _task_spec(self, name: str, task: AnyTask) -> TaskSpec:
         if notes(task) or notes(task.__wrapped__):
             raise DefinitionError("PD129", f"{self.label}.{name} is a task and a rule at once. Make two methods.")
         handler = None if task.handler is None else getattr(task.handler, "__name__", "")
@@ -348,7 +309,7 @@ class Declaration:
         self.signatures.rule(name, rule.events)
         sources = self._each_once([path for source in rule.sources for path in self._sources(source, name)], name)
         target = self._target(rule.to, name)
-        guard = self._guard(rule, name)
+        guard = None if rule.when is None else self.signatures.guard(rule.when, rule.events, of=name)
         self._check_sources(rule, sources, name)
         heard = self._heard(rule, sources)
         self._each_once([event for event, _ in heard], name)
@@ -405,26 +366,6 @@ class Declaration:
                 "PD106", f"{self.label}.{name} names {state!r}, which is no state of this workflow. Declare it there."
             ) from error
 
-    def _guard(self, rule: Declared, name: str) -> str | None:
-        if rule.when is None:
-            return None
-        guard: str = getattr(rule.when, "__name__", "")
-        if getattr(self.workflow, guard, None) is None:
-            raise DefinitionError(
-                "PD121",
-                f"{self.label}.{name}: guard {guard or rule.when!r} is no method of the workflow. "
-                "Guards bind by name: define it in the body.",
-            )
-        self.signatures.method(guard)
-        if all(vars(owner).get(guard) is not rule.when for owner in self.workflow.__mro__):
-            raise DefinitionError(
-                "PD121",
-                f"{self.label}.{name}: guard {guard!r} is another function than the method of that name. "
-                "Guards bind by name: define it in the body, once.",
-            )
-        self.signatures.guard(guard, rule.events)
-        return guard
-
     # -- events and data -----------------------------------------------------------------------------------------------
 
     def _event(self, event: type[Any]) -> str:
@@ -443,7 +384,7 @@ class Declaration:
         return stored
 
     def _data_codec(self) -> Codec[Any] | None:
-        kind = _data_type(self.workflow)
+        kind = data_type(self.workflow)
         if kind is None or kind is type(None):
             return None
         if not is_record(kind):
@@ -453,13 +394,3 @@ class Declaration:
 
 def _is_initial(state: Ref) -> bool:
     return state.initial if isinstance(state, State) else state.is_initial
-
-
-def _data_type(workflow: type[Any]) -> Any:  # a type expression
-    """Return the D of the nearest base Workflow[D]; None where it is not given."""
-    for owner in workflow.__mro__:
-        for base in getattr(owner, "__orig_bases__", ()):
-            arguments = typing.get_args(base)
-            if arguments and not isinstance(arguments[0], typing.TypeVar):
-                return arguments[0]
-    return None

@@ -78,8 +78,18 @@ class InvariantBroken(Exception):  # noqa: N818  # says what is the case
 
 
 class FrameError(RuntimeError):
-    """A callback did what it must not do: assign to `self`, change data in a guard, use a frame that is over."""
+    """A callback did what it must not do: assign to `self`, change data in a guard, use a frame that is over.
+
+    `code` is PF4xx; the transition did not happen.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code} {message}")
+        self.code = code
 
 
 class ReentrantCall(FrameError):  # noqa: N818  # the design's name
     """A callback called into the engine that is running it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PF408", message)

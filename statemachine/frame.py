@@ -96,7 +96,7 @@ class Sql:
         """
         attempt = self._attempt
         if attempt.is_over:
-            raise FrameError("self.sql was used after its transition was over; use engine.sql() instead")
+            raise FrameError("PF405", "self.sql was used after its transition was over; use engine.sql() instead")
         if attempt.sql is None:
             raise NoSql("there is no database here: self.sql works in an Engine on an SQLite file")
         return attempt.sql.execute(statement, parameters, writable=attempt.may_write)

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from attrs import frozen
 
@@ -11,6 +10,8 @@ from statemachine.hints import accepts, parameter_hint, return_hint
 from statemachine.tasks import is_task
 
 __all__ = ["Signatures", "arity"]
+
+ALONE, WITH_ONE = 1, 2  # arguments of a callback: self; self and the event or result
 
 
 def arity(function: Callable[..., object]) -> int:
@@ -24,7 +25,7 @@ class Signatures:
     """Checks the callbacks of one workflow, by name: what a subclass overrides is checked as overridden."""
 
     label: str
-    workflow: type[Any]
+    workflow: type
 
     def method(self, name: str) -> Callable[..., object]:
         """Return a method by its name. Raises DefinitionError (PD121)."""
@@ -40,34 +41,52 @@ class Signatures:
         """Return a plain method that takes so many arguments. Raises DefinitionError (PD111, PD121, PD122)."""
         function = self._plain(name)
         if arity(function) != takes:
-            words = "self and the event" if takes == 2 else "only self"  # noqa: PLR2004  # the two arities there are
+            words = "only self" if takes == ALONE else "self and the event"
             raise DefinitionError("PD122", f"{self.label}.{name} must take {words}.")
         return function
 
-    def rule(self, name: str, events: Sequence[type[Any]]) -> None:
+    def rule(self, name: str, events: Sequence[type]) -> None:
         """Check the method of a rule. Raises DefinitionError (PD111, PD121, PD122, PD131, PD132)."""
-        function = self.callback(name, takes=2 if events else 1)
+        function = self.callback(name, takes=WITH_ONE if events else ALONE)
         if events:
             self._takes_each(name, function, events)
 
-    def guard(self, name: str, events: Sequence[type[Any]]) -> None:
-        """Check a guard, which may leave the event out. Raises DefinitionError (PD111, PD121, PD122, PD131, PD132)."""
+    def guard(self, when: Callable[..., bool], events: Sequence[type], *, of: str) -> str:
+        """Return the name of a rule's guard, which may leave the event out.
+
+        Guards bind by name, so the name must mean the function that was given. Raises DefinitionError (PD111, PD121,
+        PD122, PD131, PD132).
+        """
+        name: str = getattr(when, "__name__", "")
+        if getattr(self.workflow, name, None) is None:
+            raise DefinitionError(
+                "PD121",
+                f"{self.label}.{of}: guard {name or when!r} is no method of the workflow. "
+                "Guards bind by name: define it in the body.",
+            )
         function = self._plain(name)
+        if all(vars(owner).get(name) is not when for owner in self.workflow.__mro__):
+            raise DefinitionError(
+                "PD121",
+                f"{self.label}.{of}: guard {name!r} is another function than the method of that name. "
+                "Guards bind by name: define it in the body, once.",
+            )
         takes = arity(function)
-        if not 1 <= takes <= (2 if events else 1):
+        if not ALONE <= takes <= (WITH_ONE if events else ALONE):
             raise DefinitionError("PD122", f"{self.label}.{name}: a guard takes self, and in @on also the event.")
-        if takes > 1:
+        if takes == WITH_ONE:
             self._takes_each(name, function, events)
+        return name
 
     def task(self, name: str, handler: str | None) -> None:
         """Check a task and the method that takes its result. Raises DefinitionError (PD111, PD121, PD122, PD131, …)."""
         function = self.method(name)
-        if arity(function) != 1:
+        if arity(function) != ALONE:
             raise DefinitionError("PD122", f"{self.label}.{name} must take only self.")
         if handler is None:
             return
         taking = self._plain(handler)
-        if arity(taking) != 2:  # noqa: PLR2004  # self and the result
+        if arity(taking) != WITH_ONE:
             raise DefinitionError("PD122", f"{self.label}.{handler} must take self and the result.")
         names = vars(self.workflow)
         given = return_hint(function, label=f"{self.label}.{name}", names=names)
@@ -90,7 +109,7 @@ class Signatures:
             "PD111", f"{self.label}.{name} is async or a generator; callbacks are plain methods. Write def, return."
         )
 
-    def _takes_each(self, name: str, function: Callable[..., object], events: Sequence[type[Any]]) -> None:
+    def _takes_each(self, name: str, function: Callable[..., object], events: Sequence[type]) -> None:
         names = {**vars(self.workflow), **{event.__name__: event for event in events}}
         wanted = parameter_hint(function, 1, label=f"{self.label}.{name}", names=names)
         for event in events:

@@ -4,9 +4,10 @@ Both are declared here and compiled into the chart's text; an engine refuses a c
 run them. A task stays a plain method of a frame, so that `await Order(OrderData()).charge()` is a unit test.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar, overload
+from types import NoneType
+from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar, cast, overload
 
 from attrs import frozen
 
@@ -14,14 +15,28 @@ from statemachine import bodies
 from statemachine.durations import milliseconds
 from statemachine.errors import DefinitionError
 from statemachine.rules import MISSING, Note, TimerNote, notes, noting, tolerant
+from statemachine.specs import TaskSpec, TimerSpec
 from statemachine.states import Ref
 
-__all__ = ["Noted", "Retry", "Task", "TaskNote", "TaskOf", "after", "is_task", "noted", "task"]
+__all__ = [
+    "AnyTask",
+    "Noted",
+    "Retry",
+    "Task",
+    "TaskNote",
+    "TaskOf",
+    "after",
+    "check_runnable",
+    "is_task",
+    "noted",
+    "task",
+]
 
 W = TypeVar("W")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 C_co = TypeVar("C_co", covariant=True)
+Running: TypeAlias = Coroutine[Any, Any, R]
 
 ATTEMPTS_MAX = 1_000  # a task that failed so often needs a person, and each attempt is a row
 
@@ -57,7 +72,7 @@ class Task(Generic[R_co, C_co]):
     decorates the method that takes what the task returned.
     """
 
-    def __init__(self, function: Callable[[Any], C_co], note: TaskNote) -> None:
+    def __init__(self, function: Callable[..., C_co], note: TaskNote) -> None:
         self.__wrapped__ = function
         self.__doc__ = function.__doc__
         self.note = note
@@ -69,7 +84,7 @@ class Task(Generic[R_co, C_co]):
     def __get__(self, frame: None, owner: type) -> Self: ...
     @overload
     def __get__(self, frame: object, owner: type | None) -> Callable[[], C_co]: ...
-    def __get__(self, frame: object, owner: type | None) -> Any:
+    def __get__(self, frame: object, owner: type | None) -> object:
         """Return the method, bound to a frame; the task itself where it is asked of the class."""
         return self if frame is None else self.__wrapped__.__get__(frame, owner)
 
@@ -82,7 +97,8 @@ class Task(Generic[R_co, C_co]):
         return function
 
 
-Noted: TypeAlias = Note | Task[Any, Any]
+AnyTask: TypeAlias = Task[Any, Any]
+Noted: TypeAlias = Note | AnyTask
 
 
 def noted(value: object) -> list[Noted]:
@@ -90,7 +106,7 @@ def noted(value: object) -> list[Noted]:
     return [value] if is_task(value) else [*notes(value)]
 
 
-def is_task(value: object) -> "TypeGuard[Task[Any, Any]]":
+def is_task(value: object) -> TypeGuard[AnyTask]:
     """Say whether a value of a class body is a task. Pure."""
     return isinstance(value, Task)
 
@@ -103,12 +119,13 @@ class TaskOf:
 
     # The coroutine comes first: it would match the other form too, and its result would be a coroutine.
     @overload
-    def __call__(self, function: Callable[[W], Coroutine[Any, Any, R]]) -> Task[R, Coroutine[Any, Any, R]]: ...
+    def __call__(self, function: Callable[[W], Running[R]]) -> Task[R, Running[R]]: ...
     @overload
     def __call__(self, function: Callable[[W], R]) -> Task[R, R]: ...
-    def __call__(self, function: Callable[[W], Any]) -> Task[Any, Any]:
+    def __call__(self, function: Callable[..., object]) -> object:
         """Make a task of the method."""
-        return Task(function, self._note)
+        made: Task[object, object] = Task(function, self._note)
+        return made
 
 
 @tolerant("done", "failed")
@@ -132,7 +149,7 @@ def task(
         raise DefinitionError("PD120", "@task has no target for its result. Write done=STATE, or done=None to stay.")
     if failed in (MISSING, None):
         raise DefinitionError("PD130", "@task has no failure route. Write failed=STATE: where to go when it fails.")
-    if retry is not None and not isinstance(retry, Retry):  # pyright: ignore[reportUnnecessaryIsInstance]  # see Retry
+    if not isinstance(cast("object", retry), (Retry, NoneType)):
         raise DefinitionError("PD128", f"@task: retry={retry!r}. Write retry=Retry(5, delay='2s').")
     limit = None if timeout is None else milliseconds(timeout, what="@task(timeout=…)")
     return TaskOf(TaskNote(state, done, failed, retry, limit))
@@ -152,3 +169,14 @@ def after(
     if to is MISSING:
         raise DefinitionError("PD120", "@after has no target. Write to=STATE, or to=None for an internal transition.")
     return noting(TimerNote(milliseconds(delay, what="@after(…)"), (source, *more), to))
+
+
+def check_runnable(workflow: str, tasks: Sequence[TaskSpec], timers: Sequence[TimerSpec]) -> None:
+    """Raise DefinitionError (PD152) for a workflow that has tasks or timers: an engine does not run them yet."""
+    names = [*(task.name for task in tasks), *(timer.name for timer in timers)]
+    if names:
+        raise DefinitionError(
+            "PD152",
+            f"{workflow}: tasks and timers are declared and do not run yet: {', '.join(names)}. "
+            "Try them in a Cursor, which leaves them out, or drive the workflow with events.",
+        )

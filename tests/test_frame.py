@@ -107,7 +107,9 @@ def test_sql_of_a_kept_frame_is_dead() -> None:
     run(Asking, asked(database))
     before = list(database.asked)
 
-    with pytest.raises(FrameError, match=r"^self\.sql was used after its transition was over; use engine\.sql\(\)"):
+    with pytest.raises(
+        FrameError, match=r"^PF405 self\.sql was used after its transition was over; use engine\.sql\(\)"
+    ):
         KEPT[0].sql.execute("late")
 
     assert database.asked == before
@@ -145,7 +147,7 @@ def test_nothing_is_assigned_to_self(name: str) -> None:
     frame = Asking(Counter())
 
     with pytest.raises(
-        FrameError, match=rf"^Asking.{name} cannot be assigned: a frame is thrown away. Use self.data.$"
+        FrameError, match=rf"^PF401 Asking.{name} cannot be assigned: a frame is thrown away. Use self.data.$"
     ):
         setattr(frame, name, 3)
 
@@ -220,13 +222,13 @@ def test_a_guard_that_changes_data_is_an_error_that_names_it(name: str, *, answe
     with pytest.raises(FrameError) as raised:
         cursor.send(Go())
 
-    assert str(raised.value) == f"{named} changed self.data; a guard or invariant only reads"
+    assert str(raised.value) == f"PF402 {named} changed self.data; a guard or invariant only reads"
     assert (cursor.state, cursor.data.count) == ("a", 0)
 
 
 @pytest.mark.parametrize("name", ["fine", "finer"])
 def test_an_invariant_that_changes_data_is_an_error_that_names_it(name: str) -> None:
-    with pytest.raises(FrameError, match=r"^Meddler\.fine or Meddler\.finer changed self\.data"):
+    with pytest.raises(FrameError, match=r"^PF402 Meddler\.fine or Meddler\.finer changed self\.data"):
         Cursor(meddler(name, answer=True), Counter())
 
 
@@ -236,7 +238,7 @@ def test_an_invariant_that_changes_data_is_reported_for_a_stored_instance() -> N
     with pytest.raises(FrameError) as raised:
         broken_invariant(definition, Attempt(Counter(), configuration=("a",)), definition.encode_data(Counter()))
 
-    assert str(raised.value) == "Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
+    assert str(raised.value) == "PF402 Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
 
 
 def test_sound_guards_and_invariants_are_no_error() -> None:
@@ -252,7 +254,7 @@ def test_a_guard_that_returns_no_bool_is_an_error(answer: object) -> None:
     with pytest.raises(FrameError) as raised:
         Cursor(Vague, Counter()).send(Go())
 
-    assert str(raised.value) == f"Vague.first returned {answer!r}; a guard or invariant returns a bool"
+    assert str(raised.value) == f"PF403 Vague.first returned {answer!r}; a guard or invariant returns a bool"
 
 
 def test_an_invariant_that_returns_no_bool_is_an_error() -> None:
@@ -260,7 +262,7 @@ def test_an_invariant_that_returns_no_bool_is_an_error() -> None:
         def fine(self) -> bool:
             return cast("bool", 1)
 
-    with pytest.raises(FrameError, match=r"^Vague\.fine returned 1; a guard or invariant returns a bool$"):
+    with pytest.raises(FrameError, match=r"^PF403 Vague\.fine returned 1; a guard or invariant returns a bool$"):
         Cursor(Vague, Counter())
 
 
@@ -274,7 +276,7 @@ def test_a_question_that_raises_an_event_is_an_error(name: str) -> None:
 
     setattr(Loud, name, shout)
 
-    with pytest.raises(FrameError, match=rf"^Loud.{name} raised an event; a guard or invariant only reads$"):
+    with pytest.raises(FrameError, match=rf"^PF404 Loud.{name} raised an event; a guard or invariant only reads$"):
         Cursor(Loud, Counter()).send(Go())
 
 
