@@ -15,9 +15,14 @@ ALONE, WITH_ONE = 1, 2  # arguments of a callback: self; self and the event or r
 
 
 def arity(function: Callable[..., object]) -> int:
-    """Return how many positional arguments a method takes, self included."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(one.kind in kinds for one in inspect.signature(function).parameters.values())
+    """Return how many arguments a method takes, self included: by position, and keywords that it cannot do without."""
+    return sum(_counts(one) for one in inspect.signature(function).parameters.values())
+
+
+def _counts(one: inspect.Parameter) -> bool:
+    if one.kind is inspect.Parameter.KEYWORD_ONLY:
+        return one.default is inspect.Parameter.empty
+    return one.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
 @frozen

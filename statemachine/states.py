@@ -105,11 +105,11 @@ class Region:
 def check_body(owner: type, label: str) -> None:
     """Raise DefinitionError (PD123) if something that was made in a class body has lost its name there."""
     for one in bodies.lost(owner):
-        kind = one.value if isinstance(one.value, State) else getattr(one.value, "__name__", repr(one.value))
-        known = one.name or getattr(one.value, "__name__", "")
+        known = one.name or getattr(one.value, "__name__", "") or getattr(one.value, "name", "")
+        kind = "state" if _is_state(one.value) else "rule"
         again = f"the name {known!r} was given again" if known else "it has no name, or its name was given again"
         raise DefinitionError(
-            "PD123", f"{label}: {kind} of line {one.line} is lost: {again}. Give each state and rule its own name."
+            "PD123", f"{label}: the {kind} of line {one.line} is lost: {again}. Give each state and rule its own name."
         )
 
 

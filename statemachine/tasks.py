@@ -80,6 +80,10 @@ class Task(Generic[R_co, C_co]):
         self.handler: Callable[..., None] | None = None
         bodies.note(self)
 
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<Task {self.name}>"
+
     @overload
     def __get__(self, frame: None, owner: type) -> Self: ...
     @overload

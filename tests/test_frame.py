@@ -30,6 +30,12 @@ class Counter:
     count: int = 0
 
 
+@define
+class Nested:
+    names: dict[str, list[str]]
+    inner: list[Counter]
+
+
 class Database:
     """A port that notes whether a statement might have written."""
 
@@ -150,6 +156,83 @@ def test_nothing_is_assigned_to_self(name: str) -> None:
         FrameError, match=rf"^PF401 Asking.{name} cannot be assigned: a frame is thrown away. Use self.data.$"
     ):
         setattr(frame, name, 3)
+
+
+class Lists(Workflow[Nested], revision=1):
+    a = State(initial=True)
+
+    @on(Go, a, to=None)
+    def act(self, event: Go) -> None:
+        self.data.names["all"].append("one")
+        self.data.inner[0].count = 7
+        if len(self.data.names["all"]) > 1:
+            raise LookupError
+
+    @invariant
+    def fine(self) -> bool:
+        KEPT.append(self.data)
+        return True
+
+
+def test_a_failed_action_leaks_nothing_of_nested_values() -> None:
+    given = Nested({"all": []}, [Counter()])
+    cursor = Cursor(Lists, given)
+    first = cursor.send(Go()).data
+
+    with pytest.raises(LookupError):
+        cursor.send(Go())
+
+    assert cursor.data == first == Nested({"all": ["one"]}, [Counter(7)])
+    assert given == Nested({"all": []}, [Counter()])
+
+
+def test_what_was_kept_of_an_attempt_is_a_copy_that_changes_nothing() -> None:
+    KEPT.clear()
+    cursor = Cursor(Lists, Nested({"all": []}, [Counter()])).send(Go())
+    KEPT[-1].names["all"].append("late")
+    cursor.data.names["all"].append("read")
+
+    assert cursor.data.names == {"all": ["one"]}
+
+
+@pytest.mark.parametrize("where", ["names", "inner"])
+def test_a_guard_that_changes_a_nested_value_is_an_error(where: str) -> None:
+    class Deep(Workflow[Nested], revision=1):
+        a = State(initial=True)
+
+        def meddles(self) -> bool:
+            if where == "names":
+                self.data.names["all"].append("x")
+            else:
+                self.data.inner[0].count += 1
+            return True
+
+        @on(Go, a, to=None, when=meddles)
+        def act(self, event: Go) -> None: ...
+
+    with pytest.raises(FrameError, match=r"^PF402 Deep\.meddles changed self\.data"):
+        Cursor(Deep, Nested({"all": []}, [Counter()])).send(Go())
+
+
+def test_a_kept_frame_raises_no_event() -> None:
+    KEPT.clear()
+    run(Asking, asked(Database()))
+
+    with pytest.raises(FrameError, match=r"^PF405 self\.raise_ was used after its transition was over"):
+        KEPT[0].raise_(Go())
+
+
+def test_the_key_of_a_task_exists_only_in_a_task() -> None:
+    class Keyed(Workflow[Counter], revision=1):
+        a = State(initial=True)
+
+        @on(Go, a, to=None)
+        def act(self, event: Go) -> None:
+            KEPT.append(self.effect_key)
+
+    with pytest.raises(FrameError, match=r"^PF407 self\.effect_key belongs to tasks"):
+        Cursor(Keyed, Counter()).send(Go())
+    assert Keyed(Counter()).effect_key == "unit-test"
 
 
 # -- only reading ------------------------------------------------------------------------------------------------------
