@@ -4,8 +4,15 @@ from statemachine.admission import HeadFacts, Judgement, Verdict
 from statemachine.chart import Chart, Configuration
 from statemachine.cursor import Cursor
 from statemachine.engine import Engine
-from statemachine.errors import DataError, DefinitionError, FrameError, InvariantBroken, ReentrantCall, Refused
-from statemachine.findings import ChartFinding
+from statemachine.errors import (
+    ChartFinding,
+    DataError,
+    DefinitionError,
+    FrameError,
+    InvariantBroken,
+    ReentrantCall,
+    Refused,
+)
 from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.rules import always, done, enter, invariant, leave, on

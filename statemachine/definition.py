@@ -17,13 +17,13 @@ from statemachine.errors import DataError, DefinitionError
 from statemachine.frame import Attempt, Callback
 from statemachine.inheritance import data_type, noted_in, own_bodies, stored_name
 from statemachine.rules import MISSING, Declared, Hook, TimerNote, notes
-from statemachine.signatures import Signatures, arity
 from statemachine.specs import RuleSpec, StateSpec, TaskSpec, TimerSpec
 from statemachine.states import Any_, Final, Parallel, Ref, State, children, substates
 from statemachine.tasks import AnyTask, Noted, is_task
 
 if TYPE_CHECKING:
     from statemachine.machine import ChartMachine
+    from statemachine.signatures import Signatures
 
 __all__ = ["Definition", "define_workflow"]
 
@@ -45,6 +45,7 @@ class Definition:
         self._names = {codec.kind: stored for stored, codec in self.events.items()}
         self._data = declaration.data
         self._callbacks: dict[str, Callback] = {}
+        self._arity = declaration.signatures.arity
         self.machine = declaration.machine
         self.chart = declaration.chart
 
@@ -58,7 +59,7 @@ class Definition:
         found = self._callbacks.get(name)
         if found is None:
             function = getattr(self.workflow, name)
-            found = self._callbacks[name] = Callback(function, arity(function) > 1)
+            found = self._callbacks[name] = Callback(function, self._arity(function) > 1)
         return found
 
     def frame(self, attempt: Attempt) -> object:
@@ -157,12 +158,14 @@ class Declaration:
     timers: tuple[TimerSpec, ...] = ()
     data: Codec[Any] | None = None
     hooks: dict[str, dict[str, list[str]]] = field(factory=lambda: {"enter": {}, "leave": {}})
-    signatures: Signatures = field(init=False)
+    signatures: "Signatures" = field(init=False)
     machine: "ChartMachine" = field(init=False)
     chart: Chart = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Collect the states of every class, bases first, so that a subclass's replace its base's."""
+        from statemachine.signatures import Signatures  # like machine: needed only where a class is defined
+
         self.signatures = Signatures(self.label, self.workflow)
         for owner in reversed(self.bodies):
             found = children(owner)

@@ -8,7 +8,7 @@ from statemachine.errors import DefinitionError
 __all__ = ["DURATION_MS_MAX", "milliseconds"]
 
 _UNITS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_TEXT = re.compile("".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS))
+_TEXT = "".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS)  # compiled when the first one is declared
 
 DURATION_MS_MAX = 100 * 365 * 86_400_000  # a century: later times do not fit every clock, and nobody will be there
 
@@ -29,7 +29,7 @@ def milliseconds(duration: object, *, what: str) -> int:
 
 
 def _of_text(text: str) -> int | None:
-    match = _TEXT.fullmatch(text)
+    match = re.fullmatch(_TEXT, text)
     if match is None:
         return None
     return sum(int(number or 0) * size for number, size in zip(match.groups(), _UNITS.values(), strict=True))

@@ -10,23 +10,11 @@ from attrs import frozen
 
 from statemachine.chart import Chart, Node
 from statemachine.definition import Definition
+from statemachine.errors import ChartFinding
 from statemachine.specs import RuleSpec
 from statemachine.tasks import noted
 
-__all__ = ["ChartFinding", "findings"]
-
-
-@frozen
-class ChartFinding:
-    """One thing that looks wrong in a workflow. `code` is PD2xx (`perdure explain`), `where` a state or a method."""
-
-    code: str
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        """Return code and message."""
-        return f"{self.code} {self.message}"
+__all__ = ["findings"]
 
 
 @frozen(eq=False)

@@ -3,34 +3,21 @@
 import inspect
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
-
 from statemachine.errors import DefinitionError
 from statemachine.hints import accepts, parameter_hint, return_hint
 from statemachine.tasks import is_task
 
-__all__ = ["Signatures", "arity"]
+__all__ = ["Signatures"]
 
 ALONE, WITH_ONE = 1, 2  # arguments of a callback: self; self and the event or result
 
 
-def arity(function: Callable[..., object]) -> int:
-    """Return how many arguments a method takes, self included: by position, and keywords that it cannot do without."""
-    return sum(_counts(one) for one in inspect.signature(function).parameters.values())
-
-
-def _counts(one: inspect.Parameter) -> bool:
-    if one.kind is inspect.Parameter.KEYWORD_ONLY:
-        return one.default is inspect.Parameter.empty
-    return one.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-
-
-@frozen
 class Signatures:
     """Checks the callbacks of one workflow, by name: what a subclass overrides is checked as overridden."""
 
-    label: str
-    workflow: type
+    def __init__(self, label: str, workflow: type) -> None:
+        self.label = label
+        self.workflow = workflow
 
     def method(self, name: str) -> Callable[..., object]:
         """Return a method by its name. Raises DefinitionError (PD121)."""
@@ -45,7 +32,7 @@ class Signatures:
     def callback(self, name: str, *, takes: int) -> Callable[..., object]:
         """Return a plain method that takes so many arguments. Raises DefinitionError (PD111, PD121, PD122)."""
         function = self._plain(name)
-        if arity(function) != takes:
+        if self.arity(function) != takes:
             words = "only self" if takes == ALONE else "self and the event"
             raise DefinitionError("PD122", f"{self.label}.{name} must take {words}.")
         return function
@@ -76,7 +63,7 @@ class Signatures:
                 f"{self.label}.{of}: guard {name!r} is another function than the method of that name. "
                 "Guards bind by name: define it in the body, once.",
             )
-        takes = arity(function)
+        takes = self.arity(function)
         if not ALONE <= takes <= (WITH_ONE if events else ALONE):
             raise DefinitionError("PD122", f"{self.label}.{name}: a guard takes self, and in @on also the event.")
         if takes == WITH_ONE:
@@ -86,12 +73,12 @@ class Signatures:
     def task(self, name: str, handler: str | None) -> None:
         """Check a task and the method that takes its result. Raises DefinitionError (PD111, PD121, PD122, PD131, …)."""
         function = self.method(name)
-        if arity(function) != ALONE:
+        if self.arity(function) != ALONE:
             raise DefinitionError("PD122", f"{self.label}.{name} must take only self.")
         if handler is None:
             return
         taking = self._plain(handler)
-        if arity(taking) != WITH_ONE:
+        if self.arity(taking) != WITH_ONE:
             raise DefinitionError("PD122", f"{self.label}.{handler} must take self and the result.")
         names = vars(self.workflow)
         given = return_hint(function, label=f"{self.label}.{name}", names=names)
@@ -102,6 +89,14 @@ class Signatures:
                 f"{self.label}.{handler} takes {_shown(wanted)}, and task {name!r} returns {_shown(given)}. "
                 "Annotate both alike.",
             )
+
+    @staticmethod
+    def arity(function: Callable[..., object]) -> int:
+        """Return how many arguments a method takes, self included.
+
+        By position, and keywords that it cannot do without.
+        """
+        return sum(_counts(one) for one in inspect.signature(function).parameters.values())
 
     def _plain(self, name: str) -> Callable[..., object]:
         function = self.method(name)
@@ -128,3 +123,9 @@ class Signatures:
 
 def _shown(kind: object) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def _counts(one: inspect.Parameter) -> bool:
+    if one.kind is inspect.Parameter.KEYWORD_ONLY:
+        return one.default is inspect.Parameter.empty
+    return one.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}

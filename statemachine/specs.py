@@ -33,7 +33,7 @@ class RuleSpec:
     roles: tuple[str, ...] = ()
 
 
-@frozen
+@frozen(eq=False)
 class TaskSpec:
     """One task, as the definition hands it over. States are full names, callbacks names of methods."""
 
@@ -47,7 +47,7 @@ class TaskSpec:
     timeout_ms: int | None
 
 
-@frozen
+@frozen(eq=False)
 class TimerSpec:
     """One timer at its states, as the definition hands it over."""
 

@@ -69,7 +69,8 @@ class Task(Generic[R_co, C_co]):
     """A task of a workflow: what `@task` makes of a method.
 
     On a frame it is that method (`Order(OrderData()).charge()`); on the class it is this object, whose `result`
-    decorates the method that takes what the task returned.
+    decorates the method that takes what the task returned. A subclass that overrides it decorates its method again: a
+    plain one keeps the task when it runs, but type checkers do not take a method for a task.
     """
 
     def __init__(self, function: Callable[..., C_co], note: TaskNote) -> None:

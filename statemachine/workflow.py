@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic
 
 from statemachine.definition import Definition, define_workflow
-from statemachine.errors import DefinitionError, FrameError
-from statemachine.findings import ChartFinding, findings
+from statemachine.errors import ChartFinding, DefinitionError, FrameError
 from statemachine.frame import Attempt, Sql
 from statemachine.rules import MISSING
 from statemachine.states import Ref
@@ -55,7 +54,7 @@ class Workflow(Generic[D]):
             super().__init_subclass__()
             definition = define_workflow(cls, root=Workflow, revision=revision, name=name, abstract=abstract)
             if strict and definition is not None:
-                _refuse(findings(definition))
+                _refuse(_findings(definition))
             type.__setattr__(cls, "__definition__", definition)
 
     def __init__(self, data: D, /) -> None:
@@ -151,7 +150,13 @@ def check(workflow: "type[Workflow[Any]]", /) -> tuple[ChartFinding, ...]:
 
     Guards are taken to say yes. `strict=True` in the class line makes the first one an error. Pure.
     """
-    return findings(definition_of(workflow))
+    return _findings(definition_of(workflow))
+
+
+def _findings(definition: Definition) -> tuple[ChartFinding, ...]:
+    from statemachine.findings import findings  # only those who ask for it pay for it
+
+    return findings(definition)
 
 
 def _refuse(found: tuple[ChartFinding, ...]) -> None:
