@@ -34,14 +34,15 @@ endif
 define HELP
 make demo      install the core into .venv and run `perdure demo`
 make test      run the tests               (ARGS="-k name", WORKERS=0)
-make lint      ruff, mypy, pyright, import-linter
+make test-all  run them under every supported Python of this machine (each in its own .venv-3.x)
+make lint      ruff, mypy, pyright, both over tests/typing, import-linter
 make format    let ruff format and repair what it can
 make ratchet   write the numbers of today into tests/ratchet.json
 make clean     remove .venv and everything that was made
 PYTHON=…       the interpreter to make .venv with (3.11 or later)
 endef
 
-.PHONY: help demo test lint format ratchet clean
+.PHONY: help demo test test-all lint format ratchet clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installs into one environment would trample each other
 
@@ -55,11 +56,21 @@ demo: $(VENV)/.core
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
+# PYTHONS_ALL: some of the lines that .ci/pythons prints; without it, all of them.
+test-all:
+	@found="$${PYTHONS_ALL-$$(.ci/pythons)}"; \
+	for one in $$found; do \
+	    version=$${one%%=*}; \
+	    echo "test-all: Python $$version ($${one#*=})"; \
+	    $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$${one#*=}" ARGS="$(ARGS)" || exit 1; \
+	done
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pyright
+	$(BIN)/python -m tests.typing
 	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.lint

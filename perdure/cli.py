@@ -26,6 +26,7 @@ def cli() -> None:
     \b
     New here?            perdure demo
     Is this file sound?  perdure verify shop.db
+    What does PD104 say? perdure explain PD104
     Something odd?       perdure doctor
 
     Exit codes: 0 fine, 1 findings, 2 usage, 3 refused, 4 conflict, 5 not found, 6 busy.
@@ -73,6 +74,32 @@ def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
     report = recovery.verify(file, *classes, progress=_bar("verify"))
     click.echo(report.to_json() if output == "json" else str(report))
     return 0 if report.is_clean else EXIT_FINDINGS
+
+
+@cli.command()
+@click.argument("code", required=False)
+def explain(*, code: str | None) -> int:
+    """Say what CODE means: the rule, an example that triggers it, and the repair. Without a code: all of them.
+
+    \b
+      perdure explain PD104             an error of a definition
+      perdure explain guard_failed      a refusal
+    """  # noqa: D301  # \b is click's word for "keep these lines"
+    from perdure.explaining import explanations, near
+
+    known = explanations()
+    if code is None:
+        for one in known.values():
+            click.echo(f"{one.code:<18}{one.rule}")
+        return 0
+    found = known.get(code.upper()) or known.get(code.lower())
+    if found is None:
+        like = near(code, list(known))
+        hint = f"Did you mean {' or '.join(like)}?" if like else "perdure explain lists them all."
+        click.echo(f"There is no code {code!r}. {hint}", err=True)
+        return EXIT_NOT_FOUND
+    click.echo(str(found))
+    return 0
 
 
 @cli.command()

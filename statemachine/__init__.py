@@ -4,17 +4,27 @@ from statemachine.admission import HeadFacts, Judgement, Verdict
 from statemachine.chart import Chart, Configuration
 from statemachine.cursor import Cursor
 from statemachine.engine import Engine
-from statemachine.errors import DataError, DefinitionError, FrameError, InvariantBroken, ReentrantCall, Refused
+from statemachine.errors import (
+    ChartFinding,
+    DataError,
+    DefinitionError,
+    FrameError,
+    InvariantBroken,
+    ReentrantCall,
+    Refused,
+)
 from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.rules import always, done, enter, invariant, leave, on
 from statemachine.states import ANY, Compound, Final, Parallel, State
+from statemachine.tasks import Retry, after, task
 from statemachine.transition import Transition
-from statemachine.workflow import Workflow
+from statemachine.workflow import Workflow, check
 
 __all__ = [
     "ANY",
     "Chart",
+    "ChartFinding",
     "Compound",
     "Configuration",
     "Cursor",
@@ -31,14 +41,18 @@ __all__ = [
     "Parallel",
     "ReentrantCall",
     "Refused",
+    "Retry",
     "State",
     "Transition",
     "Verdict",
     "Workflow",
+    "after",
     "always",
+    "check",
     "done",
     "enter",
     "invariant",
     "leave",
     "on",
+    "task",
 ]

@@ -19,7 +19,11 @@ _LIMITS = Limits()
 
 
 class Cursor(Generic[D]):
-    """One instance in memory. The same rules as in an engine; `self.sql` raises NoSql, and nothing is kept."""
+    """One instance in memory. The same rules as in an engine; `self.sql` raises NoSql, and nothing is kept.
+
+    Tasks and timers are left out: they neither start nor come due. Call a task as what it is, a method:
+    `await Order(OrderData()).charge()`.
+    """
 
     def __init__(self, workflow: "Callable[[D], Workflow[D]]", data: D, /) -> None:
         self._definition = definition_of(cast("type[Workflow[D]]", workflow))

@@ -5,24 +5,25 @@ state that was replaced stands for the one that replaced it. A subclass's rules 
 redefined with a decorator replaces the rule, one without keeps it. Guards and actions bind by name.
 """
 
-import inspect
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import asdict, define, field
 
 from statemachine._codec.fields import is_frozen, is_record
 from statemachine.chart import ALWAYS, Chart, Configuration, compile_chart, done_event
 from statemachine.codec import Codec
 from statemachine.errors import DataError, DefinitionError
-from statemachine.frame import RESERVED, Attempt, Callback
-from statemachine.rules import MISSING, Declared, Hook, notes
-from statemachine.specs import RuleSpec, StateSpec
-from statemachine.states import Any_, Final, Parallel, Ref, State, children
+from statemachine.frame import Attempt, Callback
+from statemachine.inheritance import data_type, noted_in, own_bodies, stored_name
+from statemachine.rules import MISSING, Declared, Hook, TimerNote, notes
+from statemachine.specs import RuleSpec, StateSpec, TaskSpec, TimerSpec
+from statemachine.states import Any_, Final, Parallel, Ref, State, children, substates
+from statemachine.tasks import AnyTask, Noted, is_task
 
 if TYPE_CHECKING:
     from statemachine.machine import ChartMachine
+    from statemachine.signatures import Signatures
 
 __all__ = ["Definition", "define_workflow"]
 
@@ -38,9 +39,13 @@ class Definition:
         self.tags = declaration.tags
         self.events = declaration.events
         self.invariants = declaration.invariants
+        self.rules = declaration.rules
+        self.tasks = declaration.tasks
+        self.timers = declaration.timers
         self._names = {codec.kind: stored for stored, codec in self.events.items()}
         self._data = declaration.data
         self._callbacks: dict[str, Callback] = {}
+        self._arity = declaration.signatures.arity
         self.machine = declaration.machine
         self.chart = declaration.chart
 
@@ -54,7 +59,7 @@ class Definition:
         found = self._callbacks.get(name)
         if found is None:
             function = getattr(self.workflow, name)
-            found = self._callbacks[name] = Callback(function, _arity(function) > 1)
+            found = self._callbacks[name] = Callback(function, self._arity(function) > 1)
         return found
 
     def frame(self, attempt: Attempt) -> object:
@@ -116,26 +121,23 @@ class Definition:
         return any(leaf == name or leaf.startswith(f"{name}.") for leaf in configuration)
 
 
-def define_workflow(workflow: type[Any], *, revision: Any, name: str | None, abstract: bool) -> Definition | None:
-    """Compile a workflow class; None for an abstract one. Raises DefinitionError."""
-    label = name or workflow.__name__
+def define_workflow(
+    workflow: type[Any], *, root: type[Any], revision: Any, name: str | None, abstract: bool
+) -> Definition | None:
+    """Compile a workflow class, of which `root` is the base that all have; None for an abstract one.
+
+    Raises DefinitionError.
+    """
+    label = stored_name(workflow, name)
     if revision is MISSING or type(revision) is not int or revision < 1:
         raise DefinitionError(
             "PD101", f"{label}: revision={revision!r}. Write revision=1 in the class line, or higher."
         )
-    if "__init__" in vars(workflow):
-        raise DefinitionError("PD112", f"{label}: __init__ cannot be defined. Give the data's fields defaults.")
-    _check_reserved(workflow, label)
-    declaration = Declaration(label, workflow)
+    declaration = Declaration(label, workflow, own_bodies(workflow, root, label))
     if abstract:
         return None
     declaration.compile()
     return Definition(workflow, name=label, revision=revision, declaration=declaration)
-
-
-def _check_reserved(workflow: type[Any], label: str) -> None:
-    for name in sorted(RESERVED & set(vars(workflow))):
-        raise DefinitionError("PD114", f"{label}: {name!r} is a name of the frame. Choose another one.")
 
 
 @define(eq=False)
@@ -144,41 +146,55 @@ class Declaration:
 
     label: str
     workflow: type[Any]
+    bodies: list[type]  # the workflow's own and its bases', a subclass's first
     paths: dict[object, str] = field(factory=dict[object, str])  # state objects of every base -> full name
     states: dict[str, Ref] = field(factory=dict[str, Ref])  # full name -> the object that stands for it
     tree: dict[str, Ref] = field(factory=dict[str, Ref])
     tags: dict[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]])
     events: dict[str, Codec[Any]] = field(factory=dict[str, Codec[Any]])
     invariants: tuple[str, ...] = ()
+    rules: tuple[RuleSpec, ...] = ()
+    tasks: tuple[TaskSpec, ...] = ()
+    timers: tuple[TimerSpec, ...] = ()
     data: Codec[Any] | None = None
     hooks: dict[str, dict[str, list[str]]] = field(factory=lambda: {"enter": {}, "leave": {}})
+    signatures: "Signatures" = field(init=False)
     machine: "ChartMachine" = field(init=False)
     chart: Chart = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Collect the states of every class, bases first, so that a subclass's replace its base's."""
-        for owner in reversed(self.workflow.__mro__):
+        from statemachine.signatures import Signatures  # like machine: needed only where a class is defined
+
+        self.signatures = Signatures(self.label, self.workflow)
+        for owner in reversed(self.bodies):
             found = children(owner)
             self.tree.update(found)
             for name, state in found.items():
                 self._collect(name, state)
         for name, state in self.tree.items():
+            if getattr(self.workflow, name) is not state:
+                raise DefinitionError(
+                    "PD125", f"{self.label}: {name!r} is a state of a base and something else here. Rename this one."
+                )
             self._settle(name, state)
         # What a base's region held and its replacement does not is no state of this workflow.
         self.paths = {state: path for state, path in self.paths.items() if path in self.states}
 
     def _collect(self, path: str, state: Ref) -> None:
-        self.paths[state] = path
-        if not isinstance(state, State):
-            for name, inner in children(state).items():
-                self._collect(f"{path}.{name}", inner)
+        known = self.paths.setdefault(state, path)
+        if known != path:
+            raise DefinitionError(
+                "PD124", f"{self.label}: {known!r} and {path!r} are one state under two names. Make a State for each."
+            )
+        for name, inner in substates(state).items():
+            self._collect(f"{path}.{name}", inner)
 
     def _settle(self, path: str, state: Ref) -> None:
         self.states[path] = state
         self.tags[path] = state.tags if isinstance(state, State) else state.region_tags
-        if not isinstance(state, State):
-            for name, inner in children(state).items():
-                self._settle(f"{path}.{name}", inner)
+        for name, inner in substates(state).items():
+            self._settle(f"{path}.{name}", inner)
 
     def compile(self) -> None:
         """Check everything and make machine and chart. Raises DefinitionError."""
@@ -186,19 +202,24 @@ class Declaration:
 
         if not self.tree:
             raise DefinitionError("PD103", f"{self.label} has no states. Declare one: cart = State(initial=True).")
-        declared = self._notes()
+        declared = noted_in(self.bodies)
         self._collect_hooks(declared)
-        specs = self._rule_specs(declared)
+        self.rules = tuple(self._rule_specs(declared))
+        self.timers = tuple(self._timer_spec(name, note) for name, note in declared if isinstance(note, TimerNote))
+        self.tasks = tuple(self._task_spec(name, note) for name, note in declared if is_task(note))
         self.data = self._data_codec()
         initial = self._initial("", self.tree)
         states = [self._state_spec("", name, state) for name, state in self.tree.items()]
-        self.machine = build(self.label, states, specs)
+        self.machine = build(self.label, states, self.rules)
         self.machine.initial = initial
         self.chart = compile_chart(self.machine, schemas=self._schemas())
 
     def _schemas(self) -> Mapping[str, object]:
         return {
             "invariants": list(self.invariants),
+            # Only where there are any: what has none keeps the text, and the fingerprint, that it had.
+            **({"tasks": [asdict(one) for one in self.tasks]} if self.tasks else {}),
+            **({"timers": [asdict(one) for one in self.timers]} if self.timers else {}),
             "events": {name: codec.description for name, codec in sorted(self.events.items())},
             "data": None if self.data is None else self.data.description,
         }
@@ -212,7 +233,7 @@ class Declaration:
             outcome = state.outcome if isinstance(state, Final) else None
             kind = "final" if isinstance(state, Final) else "atomic"
             return StateSpec(name, kind, outcome=outcome, tags=state.tags, enter=enter, leave=leave)
-        inner = children(state)
+        inner = substates(state)
         if not inner:
             raise DefinitionError("PD108", f"{self.label}: region {path!r} has no states. Declare them in its body.")
         is_parallel = issubclass(state, Parallel)
@@ -247,54 +268,69 @@ class Declaration:
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
-    def _notes(self) -> list[tuple[str, Declared | Hook]]:
-        """Return what decorators noted, a subclass's before its base's, each in source order."""
-        found: list[tuple[str, Declared | Hook]] = []
-        seen: set[str] = set()
-        for owner in self.workflow.__mro__:
-            for name, value in vars(owner).items():
-                if notes(value) and name not in seen:
-                    self._check_callback(name)
-                    found.extend((name, note) for note in notes(value))
-                    seen.add(name)
-        return found
-
-    def _check_callback(self, name: str) -> Callable[..., object]:
-        function: Callable[..., object] | None = getattr(self.workflow, name, None)
-        if not callable(function) or isinstance(function, type):
-            raise DefinitionError("PD121", f"{self.label}: {name!r} is no method. Define it in the workflow's body.")
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-            raise DefinitionError(
-                "PD111", f"{self.label}.{name} is async or a generator; callbacks are plain methods. Write def, return."
-            )
-        return function
-
-    def _collect_hooks(self, declared: list[tuple[str, Declared | Hook]]) -> None:
+    def _collect_hooks(self, declared: list[tuple[str, Noted]]) -> None:
         for name, note in declared:
             if isinstance(note, Hook):
-                self._check_arity(name, 1)
+                self.signatures.callback(name, takes=1)
                 if note.kind == "invariant":
                     self.invariants = (*self.invariants, name)
-                for state in note.states:
-                    self.hooks[note.kind].setdefault(self._path(state, name), []).append(name)
+                for path in self._each_once([self._path(state, name) for state in note.states], name):
+                    self.hooks[note.kind].setdefault(path, []).append(name)
 
-    def _rule_specs(self, declared: list[tuple[str, Declared | Hook]]) -> list[RuleSpec]:
+    def _timer_spec(self, name: str, note: TimerNote) -> TimerSpec:
+        self.signatures.callback(name, takes=1)
+        sources = self._each_once([self._path(source, name) for source in note.sources], name)
+        self._check_not_final(sources, name)
+        return TimerSpec(name, note.delay_ms, tuple(sources), self._target(note.to, name))
+
+    def _task_spec(self, name: str, task: AnyTask) -> TaskSpec:
+        if notes(task) or notes(task.__wrapped__):
+            raise DefinitionError("PD129", f"{self.label}.{name} is a task and a rule at once. Make two methods.")
+        handler = None if task.handler is None else getattr(task.handler, "__name__", "")
+        self.signatures.task(name, handler)
+        note = task.note
+        state = self._path(note.state, name)
+        self._check_not_final([state], name)
+        return TaskSpec(
+            name,
+            state,
+            done=self._target(note.done, name),
+            failed=self._path(note.failed, name),
+            result=handler,
+            attempts=note.retry.attempts if note.retry else 1,
+            delay_ms=note.retry.delay_ms if note.retry else 0,
+            timeout_ms=note.timeout_ms,
+        )
+
+    def _rule_specs(self, declared: list[tuple[str, Noted]]) -> list[RuleSpec]:
         rules = [(name, note) for name, note in declared if isinstance(note, Declared)]
         # Rules of ANY are asked after all others: a state's own rule is the more specific one.
         ordered = sorted(rules, key=lambda rule: any(isinstance(source, Any_) for source in rule[1].sources))
         return [spec for order, (name, rule) in enumerate(ordered) for spec in self._specs(order, name, rule)]
 
     def _specs(self, order: int, name: str, rule: Declared) -> list[RuleSpec]:
-        self._check_arity(name, 2 if rule.kind == "on" else 1)
-        sources = [path for source in rule.sources for path in self._sources(source, name)]
-        target = None if rule.to is None else self._path(rule.to, name)
-        guard = self._guard(rule, name)
+        self.signatures.rule(name, rule.events)
+        sources = self._each_once([path for source in rule.sources for path in self._sources(source, name)], name)
+        target = self._target(rule.to, name)
+        guard = None if rule.when is None else self.signatures.guard(rule.when, rule.events, of=name)
         self._check_sources(rule, sources, name)
         heard = self._heard(rule, sources)
+        self._each_once([event for event, _ in heard], name)
         return [
             RuleSpec(order, event, tuple(at), target, name, guard=guard, reenter=rule.reenter, roles=rule.roles)
             for event, at in heard
         ]
+
+    def _target(self, to: Ref | None, name: str) -> str | None:
+        return None if to is None else self._path(to, name)
+
+    def _each_once(self, names: list[str], where: str) -> list[str]:
+        """Return names of states or events of one rule. Raises DefinitionError for one that stands twice."""
+        for name in (name for name in names if names.count(name) > 1):
+            raise DefinitionError(
+                "PD133", f"{self.label}.{where} names {name!r} twice (ANY means every first-level state). Keep one."
+            )
+        return names
 
     def _heard(self, rule: Declared, sources: list[str]) -> list[tuple[str, list[str]]]:
         """Return the names of events that a rule listens to, and at which sources."""
@@ -316,7 +352,11 @@ class Declaration:
                 raise DefinitionError(
                     "PD110", f"{self.label}.{name}: @done({source}) names a leaf, which is never done. Name its region."
                 )
-            if isinstance(state, Final):
+        self._check_not_final(sources, name)
+
+    def _check_not_final(self, sources: Sequence[str], name: str) -> None:
+        for source in sources:
+            if isinstance(self.states[source], Final):
                 raise DefinitionError(
                     "PD113", f"{self.label}.{name}: {source!r} is final and cannot be left. Make it a State."
                 )
@@ -328,26 +368,6 @@ class Declaration:
             raise DefinitionError(
                 "PD106", f"{self.label}.{name} names {state!r}, which is no state of this workflow. Declare it there."
             ) from error
-
-    def _guard(self, rule: Declared, name: str) -> str | None:
-        if rule.when is None:
-            return None
-        guard = getattr(rule.when, "__name__", "")
-        if getattr(self.workflow, guard, None) is None:
-            raise DefinitionError(
-                "PD121",
-                f"{self.label}.{name}: guard {guard or rule.when!r} is no method of the workflow. "
-                "Guards bind by name: define it in the body.",
-            )
-        function = self._check_callback(guard)
-        if _arity(function) > (2 if rule.kind == "on" else 1):
-            raise DefinitionError("PD122", f"{self.label}.{guard}: a guard takes self, and in @on also the event.")
-        return guard
-
-    def _check_arity(self, name: str, wanted: int) -> None:
-        if _arity(self._check_callback(name)) != wanted:
-            takes = "self and the event" if wanted == 2 else "only self"  # noqa: PLR2004  # the two arities there are
-            raise DefinitionError("PD122", f"{self.label}.{name} must take {takes}.")
 
     # -- events and data -----------------------------------------------------------------------------------------------
 
@@ -367,7 +387,7 @@ class Declaration:
         return stored
 
     def _data_codec(self) -> Codec[Any] | None:
-        kind = _data_type(self.workflow)
+        kind = data_type(self.workflow)
         if kind is None or kind is type(None):
             return None
         if not is_record(kind):
@@ -377,19 +397,3 @@ class Declaration:
 
 def _is_initial(state: Ref) -> bool:
     return state.initial if isinstance(state, State) else state.is_initial
-
-
-def _arity(function: Callable[..., object]) -> int:
-    """Return how many positional arguments a method takes, self included."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(one.kind in kinds for one in inspect.signature(function).parameters.values())
-
-
-def _data_type(workflow: type[Any]) -> Any:  # a type expression
-    """Return the D of the nearest base Workflow[D]; None where it is not given."""
-    for owner in workflow.__mro__:
-        for base in getattr(owner, "__orig_bases__", ()):
-            arguments = typing.get_args(base)
-            if arguments and not isinstance(arguments[0], typing.TypeVar):
-                return arguments[0]
-    return None

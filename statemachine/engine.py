@@ -33,6 +33,7 @@ from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.loading import Loaded, broken_row, configuration_of, examine
+from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, definition_of
 
@@ -172,6 +173,7 @@ class Engine:
             raise DefinitionError(
                 "PD151", f"{definition.name} is not one of this engine's workflows. Write Engine(path, …, Class)."
             )
+        check_runnable(definition.name, definition.tasks, definition.timers)
         return definition
 
     # -- one event -----------------------------------------------------------------------------------------------------

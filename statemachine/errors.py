@@ -5,8 +5,11 @@ What the world does wrong is `persistence.StoreError`. Every code is stable and 
 
 from collections.abc import Sequence
 
+from attrs import frozen
+
 __all__ = [
     "REFUSALS",
+    "ChartFinding",
     "DataError",
     "DefinitionError",
     "FrameError",
@@ -25,6 +28,19 @@ class DefinitionError(TypeError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
+
+
+@frozen(eq=False)
+class ChartFinding:
+    """One thing that looks wrong in a workflow. `code` is PD2xx (`perdure explain`), `where` a state or a method."""
+
+    code: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return code and message."""
+        return f"{self.code} {self.message}"
 
 
 REFUSALS = {
@@ -78,8 +94,18 @@ class InvariantBroken(Exception):  # noqa: N818  # says what is the case
 
 
 class FrameError(RuntimeError):
-    """A callback did what it must not do: assign to `self`, change data in a guard, use a frame that is over."""
+    """A callback did what it must not do: assign to `self`, change data in a guard, use a frame that is over.
+
+    `code` is PF4xx; the transition did not happen.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code} {message}")
+        self.code = code
 
 
 class ReentrantCall(FrameError):  # noqa: N818  # the design's name
     """A callback called into the engine that is running it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PF408", message)

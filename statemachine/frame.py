@@ -56,6 +56,7 @@ class Attempt:
     roles: tuple[str, ...] = ()
     seed: bytes = b""
     sql: SqlPort | None = None
+    effect_key: str | None = None  # of the task that runs; None elsewhere
     configuration: Configuration = ()
     raised: "deque[tuple[str, object]]" = field(factory=deque[tuple[str, object]])
     may_write: bool = True  # False while a guard or an invariant runs
@@ -95,7 +96,7 @@ class Sql:
         """
         attempt = self._attempt
         if attempt.is_over:
-            raise FrameError("self.sql was used after its transition was over; use engine.sql() instead")
+            raise FrameError("PF405", "self.sql was used after its transition was over; use engine.sql() instead")
         if attempt.sql is None:
             raise NoSql("there is no database here: self.sql works in an Engine on an SQLite file")
         return attempt.sql.execute(statement, parameters, writable=attempt.may_write)

@@ -6,20 +6,40 @@ read when the class is defined (`statemachine.definition`).
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from attrs import frozen
 
+from statemachine import bodies
 from statemachine.errors import DefinitionError
-from statemachine.states import Any_, Ref, is_texts
+from statemachine.states import Any_, Compound, Parallel, Ref, is_texts
 
-__all__ = ["Declared", "Hook", "always", "done", "enter", "invariant", "leave", "notes", "on"]
+__all__ = [
+    "MISSING",
+    "Declared",
+    "Hook",
+    "Missing",
+    "Note",
+    "TimerNote",
+    "always",
+    "attach",
+    "done",
+    "enter",
+    "invariant",
+    "leave",
+    "notes",
+    "noting",
+    "on",
+    "tolerant",
+]
 
 E = TypeVar("E")
 E1 = TypeVar("E1")
 E2 = TypeVar("E2")
+E3 = TypeVar("E3")
 W = TypeVar("W")
 F = TypeVar("F", bound=Callable[..., object])
+Composite: TypeAlias = type[Compound] | type[Parallel]
 Guard = Callable[[Any], bool]
 EventGuard = Callable[[Any, E], bool]
 
@@ -54,14 +74,32 @@ class Hook:
     states: tuple[Ref, ...] = ()
 
 
-def notes(function: object) -> list[Declared | Hook]:
+@frozen(eq=False)
+class TimerNote:
+    """A timer as written: how long after which states were entered, and where it leads."""
+
+    delay_ms: int
+    sources: tuple[Ref, ...]
+    to: Ref | None
+
+
+Note: TypeAlias = Declared | Hook | TimerNote
+
+
+def notes(function: object) -> list[Note]:
     """Return what the decorators noted on a function, top one first."""
-    found: list[Declared | Hook] = getattr(function, _NOTES, [])
+    found: list[Note] = getattr(function, _NOTES, [])
     return found
 
 
-def _note(function: Callable[..., object], note: Declared | Hook) -> None:
+def attach(function: Callable[..., object], note: Note) -> None:
+    """Note on a function what it is for. Raises DefinitionError for what is no function."""
+    if not callable(cast("object", function)) or isinstance(function, type):
+        raise DefinitionError(
+            "PD121", f"{function!r} is decorated as a rule and is no method. Put the decorator on a def."
+        )
     setattr(function, _NOTES, [note, *notes(function)])
+    bodies.note(function)
 
 
 class OnEvent(Generic[E]):
@@ -72,15 +110,16 @@ class OnEvent(Generic[E]):
 
     def __call__(self, function: Callable[[W, E], None]) -> Callable[[W, E], None]:
         """Note the rule on the method and return the method."""
-        _note(function, self._declared)
+        attach(function, self._declared)
         return function
 
 
 @overload
 def on(
     event: type[E],
+    source: Ref | Any_,
     /,
-    *sources: Ref | Any_,
+    *more: Ref | Any_,
     to: Ref | None,
     when: EventGuard[E] | Guard | None = None,
     reenter: bool = False,
@@ -89,17 +128,27 @@ def on(
 @overload
 def on(
     event: tuple[type[E1], type[E2]],
+    source: Ref | Any_,
     /,
-    *sources: Ref | Any_,
+    *more: Ref | Any_,
     to: Ref | None,
     when: EventGuard[E1 | E2] | Guard | None = None,
     reenter: bool = False,
     roles: tuple[str, ...] = (),
 ) -> OnEvent[E1 | E2]: ...
+@overload
 def on(
-    event: Any,
+    event: tuple[type[E1], type[E2], type[E3]],
+    source: Ref | Any_,
     /,
-    *sources: Ref | Any_,
+    *more: Ref | Any_,
+    to: Ref | None,
+    when: EventGuard[E1 | E2 | E3] | Guard | None = None,
+    reenter: bool = False,
+    roles: tuple[str, ...] = (),
+) -> OnEvent[E1 | E2 | E3]: ...
+def on(
+    *event_and_sources: Any,
     to: Ref | None = MISSING,
     when: Callable[..., bool] | None = None,
     reenter: bool = False,
@@ -107,70 +156,85 @@ def on(
 ) -> Any:
     """Declare a rule: this event, in one of these states, leads there.
 
+    Several events are a tuple, `@on((Cancel, Expire), cart, to=…)`, and the method takes their union; type checkers
+    know up to three, and let one method carry several `@on` only for the same event.
     `to=None` is an internal transition: nothing is left or entered. `when` names a guard, a method that returns a bool
     and takes the event or not. `roles`: the sender must have one of them. `reenter=True` leaves and enters the source
     even where the target lies inside it. The first rule that holds wins, in source order.
     """
-    events = event if _is_tuple(event) else (event,)
-    return OnEvent[Any](_declared("on", events, sources, to=to, when=when, reenter=reenter, roles=roles))
+    event, *sources = event_and_sources or ((),)
+    events: tuple[type, ...] = event if _is_tuple(event) else (event,)
+    given = (*sources,) or (MISSING,)
+    return OnEvent[Any](_declared("on", events, given, to=to, when=when, reenter=reenter, roles=roles))
 
 
 def _is_tuple(value: object) -> bool:
     return isinstance(value, tuple)
 
 
-def _naming_a_missing_target(function: F) -> F:
-    """Let a missing `to` reach the check that has words for it; type checkers go on asking for it."""
+def tolerant(*keywords: str, positional: int = 1) -> Callable[[F], F]:
+    """Let what was left out reach the check that has words for it; type checkers go on asking for it.
 
-    @wraps(function)
-    def call(*sources: Ref | Any_, to: Ref | None = MISSING, when: Guard | None = None) -> object:
-        return function(*sources, to=to, when=when)
+    `keywords` and the first `positional` arguments become `MISSING` where they are not given.
+    """
 
-    return cast("F", call)
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def call(*given: object, **named: object) -> object:
+            left_out = [MISSING] * (positional - len(given))
+            return function(*given, *left_out, **dict.fromkeys(keywords, MISSING) | named)
+
+        return cast("F", call)
+
+    return decorate
 
 
-@_naming_a_missing_target
+@tolerant("to")
 def always(
-    *sources: Ref | Any_, to: Ref | None, when: Guard | None = None
+    source: Ref | Any_, /, *more: Ref | Any_, to: Ref | None, when: Guard | None = None
 ) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
     """Declare an eventless rule: taken as soon as a source is active and the guard holds, in the same macrostep."""
-    return _noting(_declared("always", (), sources, to=to, when=when))
+    return noting(_declared("always", (), (source, *more), to=to, when=when))
 
 
-@_naming_a_missing_target
+@tolerant("to")
 def done(
-    *sources: Ref, to: Ref | None, when: Guard | None = None
+    region: Composite, /, *more: Composite, to: Ref | None, when: Guard | None = None
 ) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
     """Declare what follows when a region is done: a compound reached a final state, a parallel in every region."""
-    return _noting(_declared("done", (), sources, to=to, when=when))
+    return noting(_declared("done", (), (region, *more), to=to, when=when))
 
 
-def enter(*states: Ref) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
+@tolerant()
+def enter(state: Ref, /, *more: Ref) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
     """Declare an action that runs whenever one of these states is entered."""
-    return _noting(_hook("enter", states))
+    return noting(_hook("enter", (state, *more)))
 
 
-def leave(*states: Ref) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
+@tolerant()
+def leave(state: Ref, /, *more: Ref) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
     """Declare an action that runs whenever one of these states is left."""
-    return _noting(_hook("leave", states))
+    return noting(_hook("leave", (state, *more)))
 
 
 def invariant(function: Callable[[W], bool]) -> Callable[[W], bool]:
     """Declare what must hold after every transition: checked inside each transaction and by recovery."""
-    _note(function, Hook("invariant"))
+    attach(function, Hook("invariant"))
     return function
 
 
-def _noting(note: Declared | Hook) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
+def noting(note: Note) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
+    """Return a decorator that notes on a method of self what it is for, and gives the method back."""
+
     def decorate(function: Callable[[W], None]) -> Callable[[W], None]:
-        _note(function, note)
+        attach(function, note)
         return function
 
     return decorate
 
 
 def _hook(kind: Literal["enter", "leave"], states: tuple[Ref, ...]) -> Hook:
-    if not states:
+    if MISSING in states:
         raise DefinitionError("PD107", f"@{kind}() names no state. Name at least one.")
     return Hook(kind, states)
 
@@ -185,15 +249,15 @@ def _declared(
     reenter: bool = False,
     roles: tuple[str, ...] = (),
 ) -> Declared:
+    if kind == "on" and not events:
+        raise DefinitionError("PD109", "@on() names no event. Name at least one class.")
     label = f"@{kind}({', '.join(getattr(event, '__name__', repr(event)) for event in events)})"
     if to is MISSING:
         raise DefinitionError("PD120", f"{label} has no target. Write to=STATE, or to=None for an internal transition.")
-    if not sources:
+    if MISSING in sources:
         raise DefinitionError("PD107", f"{label} names no source state. Name at least one, or ANY.")
     if not is_texts(roles):
         raise DefinitionError("PD119", f"{label}: roles={roles!r} is no tuple. Write roles=('manager',).")
-    if kind == "on" and not events:
-        raise DefinitionError("PD109", f"{label} names no event. Name at least one class.")
     for event in events:
         if not isinstance(event, type):  # pyright: ignore[reportUnnecessaryIsInstance]  # users pass an instance
             raise DefinitionError("PD109", f"{label}: {event!r} is no event class. Name the class itself.")

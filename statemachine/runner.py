@@ -44,9 +44,13 @@ class FrameRunner:
         with self._reading():
             answer = callback.call(self._frame, event)
         if answer is not True and answer is not False:
-            raise FrameError(f"{self._definition.name}.{name} returned {answer!r}; a guard or invariant returns a bool")
+            raise FrameError(
+                "PF403", f"{self._definition.name}.{name} returned {answer!r}; a guard or invariant returns a bool"
+            )
         if self.raised:
-            raise FrameError(f"{self._definition.name}.{name} raised an event; a guard or invariant only reads")
+            raise FrameError(
+                "PF404", f"{self._definition.name}.{name} raised an event; a guard or invariant only reads"
+            )
         return answer
 
     @contextmanager
@@ -67,7 +71,7 @@ class FrameRunner:
         """Raise FrameError if a guard or an invariant that was asked changed the data."""
         if self._asked and self._definition.encode_data(self._attempt.data) != self._image:
             names = " or ".join(f"{self._definition.name}.{name}" for name in dict.fromkeys(self._asked))
-            raise FrameError(f"{names} changed self.data; a guard or invariant only reads")
+            raise FrameError("PF402", f"{names} changed self.data; a guard or invariant only reads")
         self._asked.clear()
 
     def arrive(self, configuration: Configuration) -> None:

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-__all__ = ["RuleSpec", "StateSpec"]
+__all__ = ["RuleSpec", "StateSpec", "TaskSpec", "TimerSpec"]
 
 
 @frozen
@@ -31,3 +31,27 @@ class RuleSpec:
     guard: str | None = None
     reenter: bool = False
     roles: tuple[str, ...] = ()
+
+
+@frozen(eq=False)
+class TaskSpec:
+    """One task, as the definition hands it over. States are full names, callbacks names of methods."""
+
+    name: str
+    state: str
+    done: str | None  # None: the state stays as it is
+    failed: str
+    result: str | None
+    attempts: int
+    delay_ms: int
+    timeout_ms: int | None
+
+
+@frozen(eq=False)
+class TimerSpec:
+    """One timer at its states, as the definition hands it over."""
+
+    name: str
+    delay_ms: int
+    sources: tuple[str, ...]
+    target: str | None

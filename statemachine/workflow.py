@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic
 
 from statemachine.definition import Definition, define_workflow
-from statemachine.errors import FrameError
+from statemachine.errors import ChartFinding, DefinitionError, FrameError
 from statemachine.frame import Attempt, Sql
 from statemachine.rules import MISSING
 from statemachine.states import Ref
@@ -25,14 +25,14 @@ else:
 
     D = TypeVar("D")
 
-__all__ = ["Workflow", "definition_of"]
+__all__ = ["Workflow", "check", "definition_of"]
 
 
 class Workflow(Generic[D]):
     """A statechart with typed data.
 
     Class keywords: `revision` numbers the definition (required); `name` is the stored name, by default the class name;
-    `abstract=True` marks a base that is not complete by itself.
+    `abstract=True` marks a base that is not complete by itself; `strict=True` makes what `check` finds an error.
     """
 
     __slots__ = ("_attempt",)
@@ -40,24 +40,32 @@ class Workflow(Generic[D]):
 
     if TYPE_CHECKING:
 
-        def __init_subclass__(cls, *, revision: int, name: str | None = None, abstract: bool = False) -> None:
+        def __init_subclass__(
+            cls, *, revision: int, name: str | None = None, abstract: bool = False, strict: bool = False
+        ) -> None:
             """Compile the class. Raises DefinitionError."""
 
     else:
 
-        def __init_subclass__(cls, *, revision: Any = MISSING, name: str | None = None, abstract: bool = False) -> None:
+        def __init_subclass__(
+            cls, *, revision: Any = MISSING, name: str | None = None, abstract: bool = False, strict: bool = False
+        ) -> None:
             """Compile the class. Raises DefinitionError."""
             super().__init_subclass__()
-            definition = define_workflow(cls, revision=revision, name=name, abstract=abstract)
+            definition = define_workflow(cls, root=Workflow, revision=revision, name=name, abstract=abstract)
+            if strict and definition is not None:
+                _refuse(_findings(definition))
             type.__setattr__(cls, "__definition__", definition)
 
     def __init__(self, data: D, /) -> None:
         """Make a frame for a unit test: `Order(OrderData()).submit(Submit("lamp", 1))`."""
-        object.__setattr__(self, "_attempt", Attempt(data=data))
+        object.__setattr__(self, "_attempt", Attempt(data=data, effect_key="unit-test"))
 
     def __setattr__(self, name: str, value: object) -> None:
         """Raise: what is to last belongs in `self.data`."""
-        raise FrameError(f"{type(self).__name__}.{name} cannot be assigned: a frame is thrown away. Use self.data.")
+        raise FrameError(
+            "PF401", f"{type(self).__name__}.{name} cannot be assigned: a frame is thrown away. Use self.data."
+        )
 
     @property
     def data(self) -> D:
@@ -104,6 +112,13 @@ class Workflow(Generic[D]):
         """The user's own tables in the same transaction."""
         return Sql(self._attempt)
 
+    @property
+    def effect_key(self) -> str:
+        """The idempotency key of a task: the same one at each attempt. Raises FrameError outside a task."""
+        if self._attempt.effect_key is None:
+            raise FrameError("PF407", "self.effect_key belongs to tasks; elsewhere use self.new_id()")
+        return self._attempt.effect_key
+
     def is_in(self, state: Ref) -> bool:
         """Say whether a state or region is active."""
         return definition_of(type(self)).is_in(state, self._attempt.configuration)
@@ -111,10 +126,14 @@ class Workflow(Generic[D]):
     def raise_(self, event: object) -> None:
         """Raise an internal event: taken in the same macrostep, after this microstep. Unhandled it is dropped."""
         definition = definition_of(type(self))
+        if self._attempt.is_over:
+            raise FrameError("PF405", "self.raise_ was used after its transition was over; send the event instead")
         try:
             name = definition.event_name(type(event))
         except KeyError as error:
-            raise FrameError(f"{definition.name} has no event {type(event).__name__}; a rule must name it") from error
+            raise FrameError(
+                "PF406", f"{definition.name} has no event {type(event).__name__}; a rule must name it"
+            ) from error
         self._attempt.raised.append((name, event))
 
 
@@ -124,3 +143,23 @@ def definition_of(workflow: type[Any]) -> Definition:
     if definition is None:
         raise TypeError(f"{workflow!r} is no workflow class")
     return definition
+
+
+def check(workflow: "type[Workflow[Any]]", /) -> tuple[ChartFinding, ...]:
+    """Return what can run but looks wrong: states that are never reached, dead ends, rules that never run.
+
+    Guards are taken to say yes. `strict=True` in the class line makes the first one an error. Pure.
+    """
+    return _findings(definition_of(workflow))
+
+
+def _findings(definition: Definition) -> tuple[ChartFinding, ...]:
+    from statemachine.findings import findings  # only those who ask for it pay for it
+
+    return findings(definition)
+
+
+def _refuse(found: tuple[ChartFinding, ...]) -> None:
+    if found:
+        more = "" if len(found) == 1 else f" ({len(found) - 1} more: drop strict=True and print check(…))"
+        raise DefinitionError(found[0].code, f"{found[0].message}{more}")

@@ -325,6 +325,6 @@ def test_a_start_that_ends_at_once_has_its_outcome() -> None:
 
 def test_a_frame_is_not_assigned_to() -> None:
     with pytest.raises(
-        FrameError, match=r"^Order\.total cannot be assigned: a frame is thrown away\. Use self\.data\.$"
+        FrameError, match=r"^PF401 Order\.total cannot be assigned: a frame is thrown away\. Use self\.data\.$"
     ):
         cast("Any", Order(OrderData())).total = 3

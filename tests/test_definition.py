@@ -171,8 +171,8 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     ),
     (partial(rule), "PD107 @on(Go) names no source state. Name at least one, or ANY."),
     (lambda: cast("Any", always)(to=None), "PD107 @always() names no source state. Name at least one, or ANY."),
-    (enter, "PD107 @enter() names no state. Name at least one."),
-    (leave, "PD107 @leave() names no state. Name at least one."),
+    (cast("Any", enter), "PD107 @enter() names no state. Name at least one."),
+    (cast("Any", leave), "PD107 @leave() names no state. Name at least one."),
     (
         lambda: declare(box=box(Parallel)),
         "PD108 W: region 'box' has no states. Declare them in its body.",
@@ -188,7 +188,7 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
         "PD109 W: event Open is no frozen attrs class. Write @frozen.",
     ),
     (
-        lambda: one_state(go=lambda a: done(a, to=None)(act())),
+        lambda: one_state(go=lambda a: cast("Any", done)(a, to=None)(act())),
         "PD110 W.go: @done(a) names a leaf, which is never done. Name its region.",
     ),
     (
@@ -212,6 +212,10 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (
         lambda: region(Compound, is_initial=start()),
         "PD114 region 'box': 'is_initial' is a name of the region. Choose another one.",
+    ),
+    (
+        lambda: types.new_class("box", (Compound,), {"tags": "human"}),
+        "PD119 region 'box': tags='human' is no tuple of texts. Write tags=('human',).",
     ),
     (
         lambda: region(Compound, a=start(), go=act()),
@@ -415,6 +419,55 @@ def test_a_replaced_region_keeps_the_rules_of_the_base() -> None:
     assert rules_of(Longer)[1:] == rules_of(Base)
     cursor = Cursor(Longer, Trail()).send(Go()).send(Go()).send(Go())
     assert cursor.outcome == "over"
+
+
+def test_a_region_that_derives_from_the_bases_has_its_states_and_options_too() -> None:
+    class Longer(Base, revision=1):
+        class job(Base.job, tags=("long",)):  # no ignore is needed: it is a kind of the base's region
+            middle = State()
+
+        @on(Stop, job.middle, to=job.last)
+        def stop(self, event: Stop) -> None: ...
+
+    definition = definition_of(Longer)
+    assert rules_of(Longer) == [("stop", "job.middle", "job.last"), *rules_of(Base)]
+    assert [name for name in definition.chart.nodes if name.startswith("job")] == [
+        "job", "job.first", "job.last", "job.middle",
+    ]  # fmt: skip
+    assert definition.chart.nodes["job"].initial == "job.first"
+    assert (definition.tags["job"], definition_of(Base).tags["job"]) == (("long",), ())
+
+
+def test_a_derived_region_is_initial_as_its_base_is_unless_it_says_otherwise() -> None:
+    class Small(Workflow[None], revision=1):
+        class box(Compound, initial=True, tags=("a",)):
+            first = State(initial=True)
+
+    class Same(Small, revision=1):
+        class box(Small.box): ...
+
+    class Other(Small, revision=1):
+        start = State(initial=True)
+
+        class box(Small.box, initial=False, tags=()): ...
+
+    assert (definition_of(Same).chart.root.initial, definition_of(Same).tags["box"]) == ("box", ("a",))
+    assert (definition_of(Other).chart.root.initial, definition_of(Other).tags["box"]) == ("start", ())
+
+
+def test_rules_of_a_grandchild_come_before_those_of_its_base_and_of_theirs() -> None:
+    class Child(Base, revision=1):
+        @on(Stop, Base.busy, to=Base.idle)
+        def stop(self, event: Stop) -> None: ...
+
+    class Grandchild(Child, revision=1):
+        @on(Stop, Base.idle, to=Base.busy)
+        def again(self, event: Stop) -> None: ...
+
+        def go(self, event: Go) -> None:
+            super().go(event)
+
+    assert rules_of(Grandchild) == [("again", "idle", "busy"), ("stop", "busy", "idle"), *rules_of(Base)]
 
 
 def test_the_replaced_state_and_its_replacement_are_one() -> None:

@@ -10,8 +10,8 @@ PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 
 
 def codes(text: str) -> set[str]:
-    """Return the codes PDnnn and PSnnn that a text names."""
-    return set(re.findall(r"\bP[DS]\d{3}\b", text))
+    """Return the codes PDnnn, PFnnn and PSnnn that a text names."""
+    return set(re.findall(r"\bP[DFS]\d{3}\b", text))
 
 
 def test_every_code_of_the_source_is_explained_and_no_other() -> None:
@@ -28,4 +28,4 @@ def test_every_refusal_is_explained_and_no_other() -> None:
 
 
 def test_a_code_that_is_missing_would_be_seen() -> None:
-    assert codes("PD104 and PS301, not PD12 or XPD104") == {"PD104", "PS301"}
+    assert codes("PD104, PF401 and PS301, not PD12 or XPD104") == {"PD104", "PF401", "PS301"}

@@ -18,7 +18,7 @@ from statemachine.frame import RESERVED, Attempt
 from statemachine.workflow import definition_of
 
 # Words of the design that Workflow does not have yet, or that stand in its class line.
-PLANNED = {"effect_key", "emit", "name", "progress", "revision", "scope", "tell"}
+PLANNED = {"emit", "name", "progress", "revision", "scope", "tell"}
 
 
 @frozen
@@ -28,6 +28,12 @@ class Go: ...
 @define
 class Counter:
     count: int = 0
+
+
+@define
+class Nested:
+    names: dict[str, list[str]]
+    inner: list[Counter]
 
 
 class Database:
@@ -107,7 +113,9 @@ def test_sql_of_a_kept_frame_is_dead() -> None:
     run(Asking, asked(database))
     before = list(database.asked)
 
-    with pytest.raises(FrameError, match=r"^self\.sql was used after its transition was over; use engine\.sql\(\)"):
+    with pytest.raises(
+        FrameError, match=r"^PF405 self\.sql was used after its transition was over; use engine\.sql\(\)"
+    ):
         KEPT[0].sql.execute("late")
 
     assert database.asked == before
@@ -145,9 +153,86 @@ def test_nothing_is_assigned_to_self(name: str) -> None:
     frame = Asking(Counter())
 
     with pytest.raises(
-        FrameError, match=rf"^Asking.{name} cannot be assigned: a frame is thrown away. Use self.data.$"
+        FrameError, match=rf"^PF401 Asking.{name} cannot be assigned: a frame is thrown away. Use self.data.$"
     ):
         setattr(frame, name, 3)
+
+
+class Lists(Workflow[Nested], revision=1):
+    a = State(initial=True)
+
+    @on(Go, a, to=None)
+    def act(self, event: Go) -> None:
+        self.data.names["all"].append("one")
+        self.data.inner[0].count = 7
+        if len(self.data.names["all"]) > 1:
+            raise LookupError
+
+    @invariant
+    def fine(self) -> bool:
+        KEPT.append(self.data)
+        return True
+
+
+def test_a_failed_action_leaks_nothing_of_nested_values() -> None:
+    given = Nested({"all": []}, [Counter()])
+    cursor = Cursor(Lists, given)
+    first = cursor.send(Go()).data
+
+    with pytest.raises(LookupError):
+        cursor.send(Go())
+
+    assert cursor.data == first == Nested({"all": ["one"]}, [Counter(7)])
+    assert given == Nested({"all": []}, [Counter()])
+
+
+def test_what_was_kept_of_an_attempt_is_a_copy_that_changes_nothing() -> None:
+    KEPT.clear()
+    cursor = Cursor(Lists, Nested({"all": []}, [Counter()])).send(Go())
+    KEPT[-1].names["all"].append("late")
+    cursor.data.names["all"].append("read")
+
+    assert cursor.data.names == {"all": ["one"]}
+
+
+@pytest.mark.parametrize("where", ["names", "inner"])
+def test_a_guard_that_changes_a_nested_value_is_an_error(where: str) -> None:
+    class Deep(Workflow[Nested], revision=1):
+        a = State(initial=True)
+
+        def meddles(self) -> bool:
+            if where == "names":
+                self.data.names["all"].append("x")
+            else:
+                self.data.inner[0].count += 1
+            return True
+
+        @on(Go, a, to=None, when=meddles)
+        def act(self, event: Go) -> None: ...
+
+    with pytest.raises(FrameError, match=r"^PF402 Deep\.meddles changed self\.data"):
+        Cursor(Deep, Nested({"all": []}, [Counter()])).send(Go())
+
+
+def test_a_kept_frame_raises_no_event() -> None:
+    KEPT.clear()
+    run(Asking, asked(Database()))
+
+    with pytest.raises(FrameError, match=r"^PF405 self\.raise_ was used after its transition was over"):
+        KEPT[0].raise_(Go())
+
+
+def test_the_key_of_a_task_exists_only_in_a_task() -> None:
+    class Keyed(Workflow[Counter], revision=1):
+        a = State(initial=True)
+
+        @on(Go, a, to=None)
+        def act(self, event: Go) -> None:
+            KEPT.append(self.effect_key)
+
+    with pytest.raises(FrameError, match=r"^PF407 self\.effect_key belongs to tasks"):
+        Cursor(Keyed, Counter()).send(Go())
+    assert Keyed(Counter()).effect_key == "unit-test"
 
 
 # -- only reading ------------------------------------------------------------------------------------------------------
@@ -220,13 +305,13 @@ def test_a_guard_that_changes_data_is_an_error_that_names_it(name: str, *, answe
     with pytest.raises(FrameError) as raised:
         cursor.send(Go())
 
-    assert str(raised.value) == f"{named} changed self.data; a guard or invariant only reads"
+    assert str(raised.value) == f"PF402 {named} changed self.data; a guard or invariant only reads"
     assert (cursor.state, cursor.data.count) == ("a", 0)
 
 
 @pytest.mark.parametrize("name", ["fine", "finer"])
 def test_an_invariant_that_changes_data_is_an_error_that_names_it(name: str) -> None:
-    with pytest.raises(FrameError, match=r"^Meddler\.fine or Meddler\.finer changed self\.data"):
+    with pytest.raises(FrameError, match=r"^PF402 Meddler\.fine or Meddler\.finer changed self\.data"):
         Cursor(meddler(name, answer=True), Counter())
 
 
@@ -236,7 +321,7 @@ def test_an_invariant_that_changes_data_is_reported_for_a_stored_instance() -> N
     with pytest.raises(FrameError) as raised:
         broken_invariant(definition, Attempt(Counter(), configuration=("a",)), definition.encode_data(Counter()))
 
-    assert str(raised.value) == "Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
+    assert str(raised.value) == "PF402 Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
 
 
 def test_sound_guards_and_invariants_are_no_error() -> None:
@@ -252,7 +337,7 @@ def test_a_guard_that_returns_no_bool_is_an_error(answer: object) -> None:
     with pytest.raises(FrameError) as raised:
         Cursor(Vague, Counter()).send(Go())
 
-    assert str(raised.value) == f"Vague.first returned {answer!r}; a guard or invariant returns a bool"
+    assert str(raised.value) == f"PF403 Vague.first returned {answer!r}; a guard or invariant returns a bool"
 
 
 def test_an_invariant_that_returns_no_bool_is_an_error() -> None:
@@ -260,7 +345,7 @@ def test_an_invariant_that_returns_no_bool_is_an_error() -> None:
         def fine(self) -> bool:
             return cast("bool", 1)
 
-    with pytest.raises(FrameError, match=r"^Vague\.fine returned 1; a guard or invariant returns a bool$"):
+    with pytest.raises(FrameError, match=r"^PF403 Vague\.fine returned 1; a guard or invariant returns a bool$"):
         Cursor(Vague, Counter())
 
 
@@ -274,7 +359,7 @@ def test_a_question_that_raises_an_event_is_an_error(name: str) -> None:
 
     setattr(Loud, name, shout)
 
-    with pytest.raises(FrameError, match=rf"^Loud.{name} raised an event; a guard or invariant only reads$"):
+    with pytest.raises(FrameError, match=rf"^PF404 Loud.{name} raised an event; a guard or invariant only reads$"):
         Cursor(Loud, Counter()).send(Go())
 
 
