@@ -78,7 +78,7 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix
 
 ratchet: $(VENV)/.test
-	$(BIN)/python tests/test_tidy.py --rewrite
+	$(BIN)/python -m tests.test_tidy --rewrite
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

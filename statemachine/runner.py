@@ -64,7 +64,10 @@ class FrameRunner:
     def act(self, action: str, event: object) -> None:
         """Run an action; guards asked before it must have left the data as it was."""
         self.check_unchanged()
-        self._definition.callback(action).call(self._frame, event)
+        answer = self._definition.callback(action).call(self._frame, event)
+        if answer is not None:
+            shown = f"{self._definition.name}.{action} returned {type(answer).__name__}"
+            raise FrameError("PF409", f"{shown}; an action returns nothing: put what is to last into self.data")
         self._image = b""
 
     def check_unchanged(self) -> None:

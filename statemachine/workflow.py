@@ -124,7 +124,10 @@ class Workflow(Generic[D]):
         return definition_of(type(self)).is_in(state, self._attempt.configuration)
 
     def raise_(self, event: object) -> None:
-        """Raise an internal event: taken in the same macrostep, after this microstep. Unhandled it is dropped."""
+        """Raise an internal event: taken in the same macrostep, after this microstep. Unhandled it is dropped.
+
+        Raises DataError for a value that does not fit, FrameError for an event that no rule names.
+        """
         definition = definition_of(type(self))
         if self._attempt.is_over:
             raise FrameError("PF405", "self.raise_ was used after its transition was over; send the event instead")
@@ -134,6 +137,7 @@ class Workflow(Generic[D]):
             raise FrameError(
                 "PF406", f"{definition.name} has no event {type(event).__name__}; a rule must name it"
             ) from error
+        definition.events[name].encode(event)  # as strict as on an event that is sent
         self._attempt.raised.append((name, event))
 
 

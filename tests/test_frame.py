@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence.store import Value
-from statemachine import Cursor, DefinitionError, FrameError, State, Workflow, always, enter, invariant, on
+from statemachine import Cursor, DataError, DefinitionError, FrameError, State, Workflow, always, enter, invariant, on
 from statemachine.decide import broken_invariant, decide
 from statemachine.frame import RESERVED, Attempt
 from statemachine.workflow import definition_of
@@ -434,3 +434,38 @@ def test_the_reserved_names_are_those_of_workflow_and_the_planned_ones() -> None
 def test_a_reserved_name_is_not_a_users(name: str) -> None:
     with pytest.raises(DefinitionError, match=rf"^PD114 Taken: '{name}' is a name of the frame"):
         types.new_class("Taken", (Workflow,), {"revision": 1}, lambda namespace: namespace.update({name: None}))
+
+
+def test_an_action_that_returns_something_is_an_error() -> None:
+    class Answering(Workflow[Counter], revision=1):
+        a = State(initial=True)
+
+        @on(Go, a, to=None)
+        def go(self, event: Go) -> None:
+            answer: Any = self.data
+            return answer
+
+    with pytest.raises(FrameError, match=r"^PF409 Answering\.go returned Counter; an action returns nothing"):
+        Cursor(Answering, Counter()).send(Go())
+
+
+@frozen
+class Amount:
+    value: int
+
+
+def test_an_event_that_is_raised_is_checked_like_one_that_is_sent() -> None:
+    wrong: Any = "three"
+
+    class Raising(Workflow[Counter], revision=1):
+        a = State(initial=True)
+
+        @on(Go, a, to=None)
+        def go(self, event: Go) -> None:
+            self.raise_(Amount(wrong))
+
+        @on(Amount, a, to=None)
+        def amount(self, event: Amount) -> None: ...
+
+    with pytest.raises(DataError, match=r"Amount\.value: expected an integer, got 'three'"):
+        Cursor(Raising, Counter()).send(Go())

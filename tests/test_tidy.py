@@ -1,6 +1,6 @@
 """STYLE, held from the first day: every rule finds nothing in the four packages, and the ratchet agrees.
 
-`python tests/test_tidy.py --rewrite` records the numbers of today.
+`python -m tests.test_tidy --rewrite` records the numbers of today.
 Each checker has a negative control below: a planted fault that it must find, beside the sound form that it must not.
 """
 
@@ -191,7 +191,7 @@ def test_slip_in_either_direction_is_found() -> None:
 
 def test_ratchet_records_the_numbers_of_today(files: list[Source]) -> None:
     found = tidy.slips(json.loads(RATCHET.read_text(encoding="utf-8")), tidy.measures(files))
-    assert not found, "\n".join([*found, "Mend what got worse, then: python tests/test_tidy.py --rewrite"])
+    assert not found, "\n".join([*found, "Mend what got worse, then: python -m tests.test_tidy --rewrite"])
 
 
 def rewrite() -> None:
@@ -203,5 +203,5 @@ def rewrite() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--rewrite"]:
-        sys.exit("usage: python tests/test_tidy.py --rewrite")
+        sys.exit("usage: python -m tests.test_tidy --rewrite")
     rewrite()
