@@ -442,8 +442,7 @@ def test_an_action_that_returns_something_is_an_error() -> None:
 
         @on(Go, a, to=None)
         def go(self, event: Go) -> None:
-            answer: Any = self.data
-            return answer
+            return cast("None", self.data)
 
     with pytest.raises(FrameError, match=r"^PF409 Answering\.go returned Counter; an action returns nothing"):
         Cursor(Answering, Counter()).send(Go())
