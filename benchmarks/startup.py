@@ -2,7 +2,8 @@
 
     python -m benchmarks.startup [runs]
 
-With bytecode written, as an install has it. Whole processes, in turn, so that a slow moment of the machine meets all of them; medians and spread in milliseconds.
+With bytecode written, as an install has it. Whole processes, in turn, so that a slow moment of the machine meets all of
+them; medians and spread in milliseconds.
 Targets: the import at most 120 ms over bare Python, the help at most 150 ms.
 """
 
