@@ -58,7 +58,7 @@ class RecoveryReport:
         lines += [
             f"{'':<16} {finding.instance} is provably sound up to version {finding.sound_version} of {finding.version}"
             for finding in bad
-            if finding.verdict == Verdict.QUARANTINED.value
+            if finding.verdict == Verdict.QUARANTINED.value and finding.sound_version < finding.version
         ]
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts().items()) or "no instances"
         rows = f", {self.rows} transitions" if self.level == "full" else ""

@@ -407,10 +407,9 @@ class ReadingSql:
 
 
 def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
-    code = "needs_migration" if judgement.verdict is Verdict.NEEDS_MIGRATION else "instance_unsound"
-    repair = (
-        "open it with the class that wrote it, or migrate it"
-        if code == "needs_migration"
-        else "nothing was loaded or written; run: perdure verify FILE MODULE:CLASS"
-    )
+    if judgement.verdict is Verdict.NEEDS_MIGRATION:
+        code, repair = "needs_migration", "open it with a class that fits, or mend the invariant or what it reads"
+    else:
+        code = "instance_unsound"
+        repair = "nothing was loaded or written; perdure verify FILE MODULE:CLASS says what is sound (no repair yet)"
     return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)

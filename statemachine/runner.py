@@ -90,7 +90,7 @@ class FrameRunner:
             if not self._ask(name, None):
                 raise InvariantBroken(
                     f"{self._definition.name}.{name}",
-                    f"does not hold in {','.join(self._attempt.configuration)!r}; the transition did not happen",
+                    f"does not hold in {','.join(self._attempt.configuration)!r}",
                 )
         self.check_unchanged()
         return self._image
