@@ -138,6 +138,11 @@ class MemoryTransaction:
         if self._is_void:
             raise Conflict("an append of this transaction did not fit; nothing of it can be committed")
 
+    @property
+    def position(self) -> int:
+        """How far the lane reaches."""
+        return len(self._contents.lane)
+
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
         """Read heads as this transaction sees them."""
         found = {instance: self._view.head(instance) for instance in instances}

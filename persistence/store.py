@@ -42,6 +42,11 @@ class Transaction(Protocol):
         """A number that differs from the last one seen if cached heads must be dropped."""
         ...
 
+    @property
+    def position(self) -> int:
+        """How far the lane reaches: it differs from the last one seen if somebody else committed through this store."""
+        ...
+
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
         """Read heads as this transaction sees them; an instance that does not exist is left out."""
         ...

@@ -52,11 +52,10 @@ def _system_clock() -> int:
 class Engine:
     """Workflows on one store. Thread-safe; several processes may open the same file.
 
-    `path` is an SQLite file (made or adopted if need be) or a `Store`, which then belongs to this engine alone.
-    `schema` makes the user's tables. `durability` is `full` or `normal`; None is the store's own, `full` for a new one.
-    `clock` returns microseconds since 1970 UTC. It judges each instance at its first load and never repairs: use
-    `recovery.open` for that. Raises StoreError children for what is wrong with the file, DefinitionError for what is no
-    workflow.
+    `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability`
+    is `full` or `normal`; None is the store's own, `full` for a new one. `clock` returns microseconds since 1970 UTC.
+    It judges each instance at its first load and never repairs: use `recovery.open` for that. Raises StoreError
+    children for what is wrong with the file, DefinitionError for what is no workflow.
     """
 
     def __init__(  # the settings of the design, as keywords
@@ -79,7 +78,7 @@ class Engine:
         self._pid = os.getpid()
         self._inside = threading.local()  # .calls: this thread runs a callback of this engine's
         self._heads: dict[str, Loaded] = {}
-        self._generation = -1
+        self._seen = (-1, -1)  # generation and position of the store when `_heads` was true
         self._run = os.urandom(8)
         self._count = 0
         if isinstance(path, (str, os.PathLike)):
@@ -270,6 +269,7 @@ class Engine:
             )
         transaction.append([done])
         transaction.commit()
+        self._seen = (transaction.generation, transaction.position)
         if len(self._heads) >= self.limits.heads_max:
             self._heads.clear()
         configuration = configuration_of(done.record.after)
@@ -285,9 +285,6 @@ class Engine:
     # -- loading -------------------------------------------------------------------------------------------------------
 
     def _load(self, transaction: Transaction, definition: Definition, instance: str) -> Loaded:
-        if transaction.generation != self._generation:
-            self._heads.clear()
-            self._generation = transaction.generation
         loaded = self._heads.get(instance)
         if loaded is None or loaded.definition is not definition:
             head = transaction.heads([instance]).get(instance)
@@ -361,6 +358,9 @@ class Engine:
             raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
         try:
             with self._calling(), self.store.transaction() as transaction:
+                if self._seen != (transaction.generation, transaction.position):
+                    self._heads.clear()
+                    self._seen = (transaction.generation, transaction.position)
                 yield transaction
         except BaseException as error:
             if not isinstance(error, Refused):

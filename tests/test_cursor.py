@@ -203,9 +203,7 @@ def test_an_action_that_raises_leaks_nothing() -> None:
 def test_a_broken_invariant_leaks_nothing() -> None:
     depot = Cursor(Depot, Stock()).send(Put("a", 1))
 
-    with pytest.raises(
-        InvariantBroken, match=r"^Depot\.nothing_is_owed: does not hold in 'opened'"
-    ):
+    with pytest.raises(InvariantBroken, match=r"^Depot\.nothing_is_owed: does not hold in 'opened'"):
         depot.send(Put("a", -1))
 
     assert depot.data == Stock({"a": [1]})

@@ -10,7 +10,7 @@ import pytest
 from attrs import define, field, frozen, validators
 
 from examples.order import Approve, Cancel, Charged, Order, OrderData, Submit
-from persistence import CannotOpen, MemoryStore, SQLiteStore, Store
+from persistence import CannotOpen, MemoryStore, Quarantine, SQLiteStore, Store
 from statemachine import (
     DataError,
     DefinitionError,
@@ -457,3 +457,24 @@ def test_engine_sql_in_a_callback_is_a_call_into_the_engine(tmp_path: Path) -> N
 def test_what_is_neither_a_path_nor_a_store_is_refused(path: Any) -> None:
     with pytest.raises(CannotOpen, match="neither a path nor a Store"):
         Engine(path, Box)
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_two_engines_on_one_store_see_each_others_transitions(kind: str, tmp_path: Path) -> None:
+    store = STORES[kind](tmp_path)
+    first, second = Engine(store, Box), Engine(store, Box)
+    mine, theirs = first.start(Box, id="b"), second.get(Box, "b")
+    theirs.send(Put("a"))
+    mine.send(Put("b"))
+    assert theirs.send(Put("c"), expect_version=3).version == 4
+    store.close()
+
+
+def test_an_instance_that_is_set_aside_through_the_engines_own_store_is_not_written_over(tmp_path: Path) -> None:
+    with Engine(tmp_path / "b.db", Box) as engine:
+        box = engine.start(Box, id="b")
+        with engine.store.transaction() as transaction:
+            transaction.quarantine(Quarantine("b", "on purpose", 1, 1))
+            transaction.commit()
+        with pytest.raises(Refused, match="instance_unsound: 'b': on purpose"):
+            box.send(Put("a"))

@@ -91,6 +91,11 @@ class FaultyTransaction:
         """The real one's."""
         return self._transaction.generation
 
+    @property
+    def position(self) -> int:
+        """The real one's."""
+        return self._transaction.position
+
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
         """Read heads."""
         return self._transaction.heads(instances)

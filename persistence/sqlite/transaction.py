@@ -78,6 +78,11 @@ class SQLiteTransaction:
         if self._is_void:
             raise Conflict("an append of this transaction did not fit; nothing of it can be committed")
 
+    @property
+    def position(self) -> int:
+        """How far the lane reaches."""
+        return self._memory.last
+
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
         """Read heads as this transaction sees them, and remember where their newest rows are."""
         found: dict[str, Head] = {}
