@@ -2,8 +2,8 @@
 
 import json
 import os
-import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -354,22 +354,26 @@ print(json.dumps(told))
 
 def as_nobody(path: Path) -> list[object]:
     """What a process without rights is told when it opens a store to write, and to read."""
-    for folder in (path.parent, *path.parent.parents):
-        if not folder.stat().st_mode & stat.S_IXOTH:  # pytest's own folders are closed to others
-            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
     code, printed = run_child(NOBODY, path)
     assert code == 0
     return list(json.loads(printed))
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
+def public() -> Iterator[Path]:
+    """A folder that everybody may read and only we may write; each start of pytest closes the folders of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def shared(public: Path) -> Path:
     """A store with one instance, in a folder that everybody may read and only we may write."""
-    with Engine(tmp_path / "a.db", Tally) as engine:
+    with Engine(public / "a.db", Tally) as engine:
         engine.start(Tally, id="t")
-    tmp_path.chmod(0o755)
-    (tmp_path / "a.db").chmod(0o644)
-    return tmp_path / "a.db"
+    (public / "a.db").chmod(0o644)
+    return public / "a.db"
 
 
 def test_read_only_folder_is_named_and_left_as_it_was(shared: Path) -> None:
@@ -402,14 +406,13 @@ def test_file_without_the_right_to_read_is_named(shared: Path) -> None:
         assert str(shared) in told[1]
 
 
-def test_folder_in_which_nothing_can_be_made_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    to_write, to_read = as_nobody(tmp_path / "new.db")
+def test_folder_in_which_nothing_can_be_made_is_named(public: Path) -> None:
+    to_write, to_read = as_nobody(public / "new.db")
     assert isinstance(to_write, list)
     assert to_write[0] == "CannotOpen"
     assert isinstance(to_read, list)
     assert to_read[0] == "NotFound"
-    assert list(tmp_path.iterdir()) == []
+    assert list(public.iterdir()) == []
 
 
 # -- others ------------------------------------------------------------------------------------------------------------
