@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from persistence import SQLiteStore
+from persistence import CannotOpen, SQLiteStore
 from persistence.sqlite import store as module
 from persistence.sqlite.connection import connect
 from persistence.sqlite.schema import TABLES, VIEWS
@@ -267,3 +267,26 @@ def test_processes_that_open_a_file_at_once_make_one_store(*, existing: bool, pa
     assert len(told) == 1
     assert told.pop().endswith(" 0\n")
     assert read(where, "SELECT count(*) FROM perdure_open_mark") == [[(0,)]]
+
+
+@pytest.mark.parametrize(
+    ("statements", "told"),
+    [
+        (("CREATE TABLE Perdure_stock (sku TEXT)",), "a table named 'Perdure_stock'"),
+        (("CREATE TABLE stock (sku TEXT)", "CREATE VIEW perdure_all AS SELECT sku FROM stock"), "a view named"),
+        (('PRAGMA encoding = "UTF-16le"', "CREATE TABLE stock (sku TEXT)"), "its texts are not UTF-8"),
+    ],
+)
+def test_file_that_cannot_be_adopted_is_refused_and_left_as_it_was(
+    tmp_path: Path, statements: tuple[str, ...], told: str
+) -> None:
+    path = tmp_path / "theirs.db"
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(CannotOpen, match=told):
+        SQLiteStore(path)
+    assert path.read_bytes() == before

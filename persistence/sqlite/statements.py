@@ -13,7 +13,13 @@ BEGIN_READ = "BEGIN DEFERRED"
 # "Did another connection write": asked inside the transaction, because outside it the answer may be old at once.
 DATA_VERSION = "PRAGMA data_version"
 
-TAKEN_NAME = "SELECT type, name FROM sqlite_schema WHERE name LIKE 'perdure\\_%' ESCAPE '\\' LIMIT 1"
+# Names of ours in a file that is no store. One statement: between two, another process could have adopted the file.
+TAKEN_NAME = """
+SELECT type, name FROM sqlite_schema
+WHERE name LIKE 'perdure\\_%' ESCAPE '\\'
+  AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'perdure_meta')
+LIMIT 1
+"""
 HAS_META = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'perdure_meta'"
 META = "SELECT name, value FROM perdure_meta"  # 4 rows
 PUT_META = "INSERT INTO perdure_meta (name, value) VALUES (?, ?)"
