@@ -18,7 +18,18 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-__all__ = ["ALWAYS", "Chart", "Configuration", "Node", "Plan", "Rule", "compile_chart", "done_event", "remember"]
+__all__ = [
+    "ALWAYS",
+    "Chart",
+    "Configuration",
+    "Node",
+    "Plan",
+    "Rule",
+    "compile_chart",
+    "done_event",
+    "leaves",
+    "remember",
+]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -170,9 +181,10 @@ class Chart:
         found = (rule.event for rule in self.rules if rule.source.name in nodes and ":" not in rule.event)
         return tuple(dict.fromkeys(found))
 
-    def expand(self, active: "set[Node]") -> Configuration:
-        """Return the leaves of a set of active nodes, in document order. Pure."""
-        return tuple(node.name for node in sorted(active, key=lambda node: node.index) if not node.children)
+
+def leaves(active: "set[Node]") -> Configuration:
+    """Return the configuration of a set of active nodes: its leaves, in document order. Pure."""
+    return tuple(node.name for node in sorted(active, key=lambda node: node.index) if not node.children)
 
 
 def remember(cache: dict[K, V], key: K, value: V) -> None:

@@ -24,7 +24,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from statemachine.chart import ALWAYS, Chart, Configuration, Node, Plan, Rule, done_event, remember
+from statemachine.chart import ALWAYS, Chart, Configuration, Node, Plan, Rule, done_event, leaves, remember
 from statemachine.errors import InvariantBroken
 
 __all__ = ["MICROSTEPS_MAX", "Macrostep", "Runner", "Unhandled", "begin", "macrostep", "select"]
@@ -208,7 +208,7 @@ def _plan_of(
     return Plan(
         rules=rules,
         before=before,
-        after=tuple(node.name for node in sorted(active, key=lambda node: node.index) if not node.children),
+        after=leaves(active),
         leave=tuple(action for node in left for action in node.leave),
         enter=tuple((actions, done) for actions, done in steps if actions or done),
         outcome=(ends[0].outcome or ends[0].name) if ends else None,

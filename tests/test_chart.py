@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from statemachine import Compound, Final, State, Workflow, done, enter, invariant, leave, on
-from statemachine.chart import ALWAYS, PLANS_MAX, Chart, done_event, remember
+from statemachine.chart import ALWAYS, PLANS_MAX, Chart, done_event, leaves, remember
 from statemachine.rules import always
 from statemachine.workflow import definition_of
 from tests.charts import conversation, written
@@ -96,7 +96,7 @@ def test_events_of_a_configuration_are_the_external_ones_in_source_order() -> No
 def test_leaves_of_active_nodes_are_put_in_order() -> None:
     chart = written(TREE)
 
-    assert chart.expand({chart.nodes[name] for name in ("p", "p.f", "p.y", "p.x", "p.x.b")}) == ("p.x.b", "p.y", "p.f")
+    assert leaves({chart.nodes[name] for name in ("p", "p.f", "p.y", "p.x", "p.x.b")}) == ("p.x.b", "p.y", "p.f")
 
 
 def test_a_chart_made_of_its_text_is_the_same() -> None:
