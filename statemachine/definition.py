@@ -6,7 +6,7 @@ redefined with a decorator replaces the rule, one without keeps it. Guards and a
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import asdict, define, field
 
@@ -14,7 +14,7 @@ from statemachine._codec.fields import is_frozen, is_record
 from statemachine.chart import ALWAYS, Chart, Configuration, compile_chart, done_event
 from statemachine.codec import Codec
 from statemachine.errors import DataError, DefinitionError
-from statemachine.frame import Attempt, Callback
+from statemachine.frame import ATTEMPT, Attempt, Callback
 from statemachine.inheritance import data_type, noted_in, own_bodies, stored_name
 from statemachine.rules import MISSING, Declared, Hook, TimerNote, notes
 from statemachine.specs import RuleSpec, StateSpec, TaskSpec, TimerSpec
@@ -41,6 +41,7 @@ class Definition:
         self.invariants = declaration.invariants
         self.rules = declaration.rules
         self.tasks = declaration.tasks
+        self.results = declaration.results
         self.timers = declaration.timers
         self._names = {codec.kind: stored for stored, codec in self.events.items()}
         self._data = declaration.data
@@ -65,7 +66,7 @@ class Definition:
     def frame(self, attempt: Attempt) -> object:
         """Return a frame: an object of the workflow's class, bound to an attempt."""
         frame = object.__new__(self.workflow)
-        object.__setattr__(frame, "_attempt", attempt)
+        object.__setattr__(frame, ATTEMPT, attempt)
         return frame
 
     def event_name(self, kind: type) -> str:
@@ -155,6 +156,7 @@ class Declaration:
     invariants: tuple[str, ...] = ()
     rules: tuple[RuleSpec, ...] = ()
     tasks: tuple[TaskSpec, ...] = ()
+    results: dict[str, Codec[Any]] = field(factory=dict[str, Codec[Any]])  # of tasks, by their names
     timers: tuple[TimerSpec, ...] = ()
     data: Codec[Any] | None = None
     hooks: dict[str, dict[str, list[str]]] = field(factory=lambda: {"enter": {}, "leave": {}})
@@ -287,7 +289,8 @@ class Declaration:
         if notes(task) or notes(task.__wrapped__):
             raise DefinitionError("PD129", f"{self.label}.{name} is a task and a rule at once. Make two methods.")
         handler = None if task.handler is None else getattr(task.handler, "__name__", "")
-        self.signatures.task(name, handler)
+        returns = self.signatures.task(name, handler)
+        result = self.results[name] = Codec(cast("type[Any]", returns), path=f"{self.label}.{name}'s result")
         note = task.note
         state = self._path(note.state, name)
         self._check_not_final([state], name)
@@ -297,6 +300,7 @@ class Declaration:
             done=self._target(note.done, name),
             failed=self._path(note.failed, name),
             result=handler,
+            returns=result.description,
             attempts=note.retry.attempts if note.retry else 1,
             delay_ms=note.retry.delay_ms if note.retry else 0,
             timeout_ms=note.timeout_ms,

@@ -22,7 +22,7 @@ from statemachine.ids import RANDOM_BITS, uuid7
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["RESERVED", "Attempt", "Callback", "Sql", "SqlPort"]
+__all__ = ["ATTEMPT", "RESERVED", "Attempt", "Callback", "Sql", "SqlPort"]
 
 RESERVED = frozenset(
     {
@@ -31,6 +31,9 @@ RESERVED = frozenset(
     }
 )  # fmt: skip
 """Names that belong to the frame or the class; a workflow may not use them for its own."""
+
+ATTEMPT = "_attempt"
+"""The one attribute that a frame has."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

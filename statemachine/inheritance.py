@@ -5,7 +5,7 @@ import typing
 from typing import Any
 
 from statemachine.errors import DefinitionError
-from statemachine.frame import RESERVED
+from statemachine.frame import ATTEMPT, RESERVED
 from statemachine.states import check_body, children
 from statemachine.tasks import Noted, noted
 
@@ -35,7 +35,7 @@ def own_bodies(workflow: type, root: type, label: str) -> list[type]:
         check_body(owner, label if owner is workflow else owner.__name__)
         for name in sorted(_ITS_OWN & set(vars(owner))):
             raise DefinitionError("PD112", f"{label}: {name} cannot be defined. Give the data's fields defaults.")
-        for name in sorted((RESERVED | {"_attempt"}) & set(vars(owner))):
+        for name in sorted((RESERVED | {ATTEMPT}) & set(vars(owner))):
             raise DefinitionError("PD114", f"{label}: {name!r} is a name of the frame. Choose another one.")
     for owner in (owner for owner in mixins if not issubclass(owner, root)):
         for name, value in vars(owner).items():

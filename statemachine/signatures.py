@@ -70,18 +70,21 @@ class Signatures:
             self._takes_each(name, function, events)
         return name
 
-    def task(self, name: str, handler: str | None) -> None:
-        """Check a task and the method that takes its result. Raises DefinitionError (PD111, PD121, PD122, PD131, …)."""
+    def task(self, name: str, handler: str | None) -> object:
+        """Return the type of a task's result. Raises DefinitionError (PD111, PD121, PD122, PD131, PD132).
+
+        Checks the task and the method that takes its result.
+        """
         function = self.method(name)
         if self.arity(function) != ALONE:
             raise DefinitionError("PD122", f"{self.label}.{name} must take only self.")
+        names = vars(self.workflow)
+        given = return_hint(function, label=f"{self.label}.{name}", names=names)
         if handler is None:
-            return
+            return given
         taking = self._plain(handler)
         if self.arity(taking) != WITH_ONE:
             raise DefinitionError("PD122", f"{self.label}.{handler} must take self and the result.")
-        names = vars(self.workflow)
-        given = return_hint(function, label=f"{self.label}.{name}", names=names)
         wanted = parameter_hint(taking, 1, label=f"{self.label}.{handler}", names=names)
         if not accepts(wanted, given):
             raise DefinitionError(
@@ -89,6 +92,7 @@ class Signatures:
                 f"{self.label}.{handler} takes {_shown(wanted)}, and task {name!r} returns {_shown(given)}. "
                 "Annotate both alike.",
             )
+        return given
 
     @staticmethod
     def arity(function: Callable[..., object]) -> int:

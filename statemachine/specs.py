@@ -42,6 +42,7 @@ class TaskSpec:
     done: str | None  # None: the state stays as it is
     failed: str
     result: str | None
+    returns: object  # the description of what it returns, which is stored with the result
     attempts: int
     delay_ms: int
     timeout_ms: int | None

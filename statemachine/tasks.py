@@ -1,19 +1,21 @@
 """Tasks and timers of a declaration: work that runs after the commit, and events that come due.
 
 Both are declared here and compiled into the chart's text; an engine refuses a class that has them (PD152) until it can
-run them. A task stays a plain method of a frame, so that `await Order(OrderData()).charge()` is a unit test.
+run them. A task stays a method of a frame, so that `await Order(OrderData()).charge()` is a unit test; whoever runs it,
+it only reads: what it found out is its result, and data changes in the transition that the result causes.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from types import NoneType
-from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeGuard, TypeVar, cast, overload
 
 from attrs import frozen
 
 from statemachine import bodies
 from statemachine.durations import milliseconds
-from statemachine.errors import DefinitionError
+from statemachine.errors import DefinitionError, FrameError
+from statemachine.frame import ATTEMPT, Attempt
 from statemachine.rules import MISSING, Note, TimerNote, notes, noting, tolerant
 from statemachine.specs import TaskSpec, TimerSpec
 from statemachine.states import Ref
@@ -91,7 +93,10 @@ class Task(Generic[R_co, C_co]):
     def __get__(self, frame: object, owner: type | None) -> Callable[[], C_co]: ...
     def __get__(self, frame: object, owner: type | None) -> object:
         """Return the method, bound to a frame; the task itself where it is asked of the class."""
-        return self if frame is None else self.__wrapped__.__get__(frame, owner)
+        if frame is None:
+            return self
+        name, watched = self.name, cast("_Watched", frame)
+        return lambda: _run_reading(self.__wrapped__, watched, name=name)
 
     def result(self, function: Callable[[W, R_co], None]) -> Callable[[W, R_co], None]:
         """Declare the method that takes the result: it runs inside the transition that the result causes."""
@@ -100,6 +105,47 @@ class Task(Generic[R_co, C_co]):
         self.handler = function
         bodies.note(function)
         return function
+
+
+class _Encoding(Protocol):
+    def encode_data(self, data: object) -> bytes: ...
+
+
+class _Watched(Protocol):
+    """What is asked of a frame's class to see that a task only reads."""
+
+    __definition__: ClassVar[_Encoding | None]  # None on an abstract class, which has no codec
+
+
+def _run_reading(function: Callable[..., object], frame: _Watched, *, name: str) -> object:
+    """Run a task's method. Raises FrameError (PF402, PF404) if it changed data or raised an event."""
+    before = _seen(frame)
+    result = function(frame)
+    if isinstance(result, Awaitable):
+        return _awaited(cast("Awaitable[object]", result), frame, name=name, before=before)
+    _check_only_read(frame, name=name, before=before)
+    return result
+
+
+async def _awaited(result: Awaitable[object], frame: _Watched, *, name: str, before: tuple[bytes, int]) -> object:
+    found = await result
+    _check_only_read(frame, name=name, before=before)
+    return found
+
+
+def _seen(frame: _Watched) -> tuple[bytes, int]:
+    encoding = frame.__definition__
+    attempt: Attempt = getattr(frame, ATTEMPT)
+    return b"" if encoding is None else encoding.encode_data(attempt.data), len(attempt.raised)
+
+
+def _check_only_read(frame: _Watched, *, name: str, before: tuple[bytes, int]) -> None:
+    label = f"{type(frame).__name__}.{name}"
+    image, raised = _seen(frame)
+    if image != before[0]:
+        raise FrameError("PF402", f"{label} changed self.data; a task only reads: return it, and take it in its result")
+    if raised != before[1]:
+        raise FrameError("PF404", f"{label} raised an event; a task only reads: its result leads on")
 
 
 AnyTask: TypeAlias = Task[Any, Any]

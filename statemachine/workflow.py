@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from statemachine.definition import Definition, define_workflow
 from statemachine.errors import ChartFinding, DefinitionError, FrameError
-from statemachine.frame import Attempt, Sql
+from statemachine.frame import ATTEMPT, Attempt, Sql
 from statemachine.rules import MISSING
 from statemachine.states import Ref
 
@@ -48,10 +48,22 @@ class Workflow(Generic[D]):
     else:
 
         def __init_subclass__(
-            cls, *, revision: Any = MISSING, name: str | None = None, abstract: bool = False, strict: bool = False
+            cls,
+            *,
+            revision: Any = MISSING,
+            name: str | None = None,
+            abstract: bool = False,
+            strict: bool = False,
+            **unknown: object,
         ) -> None:
             """Compile the class. Raises DefinitionError."""
             super().__init_subclass__()
+            for keyword in unknown:
+                raise DefinitionError(
+                    "PD140",
+                    f"{cls.__name__}: a workflow has no class keyword {keyword!r}. "
+                    "Use revision, name, abstract and strict.",
+                )
             definition = define_workflow(cls, root=Workflow, revision=revision, name=name, abstract=abstract)
             if strict and definition is not None:
                 _refuse(_findings(definition))
@@ -59,7 +71,7 @@ class Workflow(Generic[D]):
 
     def __init__(self, data: D, /) -> None:
         """Make a frame for a unit test: `Order(OrderData()).submit(Submit("lamp", 1))`."""
-        object.__setattr__(self, "_attempt", Attempt(data=data, effect_key="unit-test"))
+        object.__setattr__(self, ATTEMPT, Attempt(data=data, effect_key="unit-test"))
 
     def __setattr__(self, name: str, value: object) -> None:
         """Raise: what is to last belongs in `self.data`."""

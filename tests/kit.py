@@ -1,9 +1,16 @@
-"""What many tests need: a clock that is set by hand, and an order that is brought to a state."""
+"""What many tests need: a clock that is set by hand, an order that is brought to a state, a sentence."""
 
 from pathlib import Path
 
 from examples.order import SCHEMA, Approve, Charged, Labelled, Order, OrderData, Picked, Submit
 from statemachine import Engine, Instance
+
+LISTED = (
+    "which cannot be stored without loss. Use bool, int, float, str, bytes, None, datetime, date, time, timedelta, "
+    "UUID, Decimal, Enum, Literal, list[…], tuple[…], set[…], frozenset[…], dict[…, …], unions, attrs classes and "
+    "dataclasses of these, or Annotated[…, CustomType(…)]."
+)
+"""What a refusal of a type says that can be used instead."""
 
 STOCKED = f"{SCHEMA}; insert or ignore into stock values ('lamp', 5)"
 

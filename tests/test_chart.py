@@ -1,16 +1,12 @@
 """A chart says what is legal and which rules are asked in which order; its fingerprint says whether it is the same."""
 
-import types
-from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, cast
 
 import attrs
 import pytest
 
-from statemachine import Compound, Final, State, Workflow, done, enter, invariant, leave, on
+from statemachine import Compound, Final, State, Workflow, done, enter, invariant, on
 from statemachine.chart import ALWAYS, PLANS_MAX, Chart, done_event, leaves, remember
-from statemachine.rules import always
 from statemachine.workflow import definition_of
 from tests.charts import conversation, written
 
@@ -117,145 +113,7 @@ def test_a_full_cache_starts_anew() -> None:
     assert cache == {PLANS_MAX: PLANS_MAX}
 
 
-# -- the fingerprint ---------------------------------------------------------------------------------------------------
-
-
-def attrs_class(name: str, fields: dict[str, Any], *, frozen: bool = False) -> type[Any]:
-    """An attrs class; a field is a type, or a type and its default."""
-    made = {
-        member: attrs.field(type=kind[0], default=kind[1]) if isinstance(kind, tuple) else attrs.field(type=kind)
-        for member, kind in fields.items()
-    }
-    return attrs.make_class(name, made, frozen=frozen)
-
-
-def said_yes(self: object) -> bool:
-    return True
-
-
-def said_yes_too(self: object) -> bool:
-    return True
-
-
-def made(
-    *,
-    leaf: str = "b",
-    final: bool = False,
-    initial: str = "a",
-    swap: bool = False,
-    outcome: str | None = None,
-    extra: bool = False,
-    action: str = "go",
-    guard: Callable[..., bool] = said_yes,
-    roles: tuple[str, ...] = ("boss",),
-    reenter: bool = False,
-    to: bool = True,
-    eventless: bool = False,
-    order: tuple[str, str] = ("go", "stop"),
-    hook: str = "came",
-    leaving: bool = False,
-    question: str = "fine",
-    event: dict[str, Any] | None = None,
-    event_name: str = "Go",
-    data: dict[str, Any] | None = None,
-    doc: str = "one",
-    body: Callable[[Any], None] = lambda self: None,
-    module: str = "here",
-    revision: int = 1,
-    name: str = "W",
-    tags: tuple[str, ...] = (),
-) -> bytes:
-    """Declare a workflow with one thing changed, and return its fingerprint."""
-    first, second = State(initial=initial == "a", tags=tags), Final() if final else State(initial=initial != "a")
-    end = Final(outcome=outcome)
-    kind = attrs_class(event_name, {"n": int} if event is None else event, frozen=True)
-    Data = attrs_class("Data", {"x": (int, 0)} if data is None else data)  # noqa: N806  # a class
-
-    def go(self: Any, event: Any) -> None:
-        body(self)
-
-    def stop(self: Any, event: Any) -> None: ...
-
-    def came(self: Any) -> None: ...
-
-    go.__doc__ = doc
-    go.__module__ = module
-    target = end if to else None
-    rules = {
-        "go": (action, on(kind, first, to=target, when=guard, roles=roles, reenter=reenter)(go)),
-        "stop": ("stop", on(kind, first, to=first)(stop)),
-    }
-    states = {"a": first, leaf: second}
-    if swap:
-        states = dict(reversed(states.items()))
-    content: dict[str, Any] = {
-        **states,
-        "z": end,
-        **({"more": State()} if extra else {}),
-        guard.__name__: guard,
-        **dict(rules[one] for one in order),
-        hook: (leave if leaving else enter)(first)(came),
-        question: invariant(lambda self: True),
-        **({"rest": always(first, to=end, when=guard)(lambda self: None)} if eventless else {}),
-        "__module__": module,
-        "__doc__": doc,
-    }
-    keywords = {"revision": revision, "name": name}
-    workflow = types.new_class("W", (cast("Any", Workflow)[Data],), keywords, lambda space: space.update(content))
-    return definition_of(workflow).fingerprint
-
-
-COVERED: list[tuple[str, dict[str, Any]]] = [
-    ("a state's name", {"leaf": "c"}),
-    ("a state's kind", {"final": True}),
-    ("which state is initial", {"initial": "b"}),
-    ("the order of states", {"swap": True}),
-    ("one state more", {"extra": True}),
-    ("an outcome", {"outcome": "won"}),
-    ("an action's name", {"action": "move"}),
-    ("a guard", {"guard": said_yes_too}),
-    ("roles", {"roles": ("boss", "owner")}),
-    ("no roles", {"roles": ()}),
-    ("reenter", {"reenter": True}),
-    ("a target", {"to": False}),
-    ("one rule more", {"eventless": True}),
-    ("the order of rules", {"order": ("stop", "go")}),
-    ("a hook's name", {"hook": "arrived"}),
-    ("a hook's kind", {"leaving": True}),
-    ("an invariant's name", {"question": "finer"}),
-    ("an event's name", {"event_name": "Leave"}),
-    ("an event's field", {"event": {"m": int}}),
-    ("the type of an event's field", {"event": {"n": str}}),
-    ("the default of an event's field", {"event": {"n": (int, 0)}}),
-    ("one field more in an event", {"event": {"n": int, "m": (int, 0)}}),
-    ("a data field", {"data": {"y": (int, 0)}}),
-    ("the type of a data field", {"data": {"x": (int | None, 0)}}),
-    ("one field more in data", {"data": {"x": (int, 0), "y": (int, 0)}}),
-]
-LEFT_OUT: list[tuple[str, dict[str, Any]]] = [
-    ("nothing", {}),
-    ("docstrings", {"doc": "two"}),
-    ("bodies", {"body": lambda self: self.data}),
-    ("modules", {"module": "there"}),
-    ("the revision", {"revision": 2}),
-    ("the workflow's name", {"name": "V"}),
-    ("tags", {"tags": ("human",)}),
-    ("which default a field has", {"data": {"x": (int, 1)}}),
-]
-
-
-@pytest.mark.parametrize("change", [one[1] for one in COVERED], ids=[one[0] for one in COVERED])
-def test_a_fingerprint_covers(change: dict[str, Any]) -> None:
-    assert made(**change) != made()
-
-
-@pytest.mark.parametrize("change", [one[1] for one in LEFT_OUT], ids=[one[0] for one in LEFT_OUT])
-def test_a_fingerprint_leaves_out(change: dict[str, Any]) -> None:
-    assert made(**change) == made()
-
-
-def test_all_that_a_fingerprint_covers_differs_from_each_other() -> None:
-    assert len({made(**change) for _, change in COVERED}) == len(COVERED)
+# -- the canonical text ------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen

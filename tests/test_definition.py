@@ -26,6 +26,7 @@ from statemachine import (
     on,
 )
 from statemachine.workflow import definition_of
+from tests.kit import LISTED
 
 
 @frozen
@@ -118,12 +119,6 @@ def nested(inner: Callable[[Any, Any], object], base: type[Any] = Compound, /, *
 
 class Open: ...
 
-
-LISTED = (
-    "which cannot be stored without loss. Use bool, int, float, str, bytes, None, datetime, date, time, timedelta, "
-    "UUID, Decimal, Enum, Literal, list[…], tuple[…], set[…], frozenset[…], dict[…, …], unions, attrs classes and "
-    "dataclasses of these, or Annotated[…, CustomType(…)]."
-)
 
 # each mistake, and what is said about it
 MISTAKES: list[tuple[Callable[[], object], str]] = [

@@ -1,8 +1,9 @@
 """A callback sees one attempt and nothing that outlives it: what would make two runs differ is refused or repeats."""
 
+import asyncio
 import types
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -12,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence.store import Value
-from statemachine import Cursor, DataError, DefinitionError, FrameError, State, Workflow, always, enter, invariant, on
+from statemachine import (
+    Cursor,
+    DataError,
+    DefinitionError,
+    FrameError,
+    State,
+    Workflow,
+    always,
+    enter,
+    invariant,
+    on,
+    task,
+)
 from statemachine.decide import broken_invariant, decide
 from statemachine.frame import RESERVED, Attempt
 from statemachine.workflow import definition_of
@@ -233,6 +246,52 @@ def test_the_key_of_a_task_exists_only_in_a_task() -> None:
     with pytest.raises(FrameError, match=r"^PF407 self\.effect_key belongs to tasks"):
         Cursor(Keyed, Counter()).send(Go())
     assert Keyed(Counter()).effect_key == "unit-test"
+
+
+class Errands(Workflow[Nested], revision=1):
+    """Tasks that do what a task must not do, and one that does not."""
+
+    a = State(initial=True)
+
+    @on(Go, a, to=None)
+    def go(self, event: Go) -> None: ...
+
+    @task(a, done=None, failed=a)
+    def scribble(self) -> int:
+        self.data.inner[0].count += 1
+        return 1
+
+    @task(a, done=None, failed=a)
+    async def scribble_later(self) -> int:
+        await asyncio.sleep(0)
+        self.data.names["all"].append("me")
+        return 1
+
+    @task(a, done=None, failed=a)
+    def call(self) -> int:
+        self.raise_(Go())
+        return 1
+
+    @task(a, done=None, failed=a)
+    async def read(self) -> int:
+        return len(self.data.names["all"]) + self.data.inner[0].count
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda frame: frame.scribble(), r"^PF402 Errands\.scribble changed self\.data; a task only reads"),
+        (lambda frame: asyncio.run(frame.scribble_later()), r"^PF402 Errands\.scribble_later changed self\.data"),
+        (lambda frame: frame.call(), r"^PF404 Errands\.call raised an event; a task only reads"),
+    ],
+)
+def test_a_task_that_writes_is_an_error_at_every_depth(work: Callable[[Any], object], message: str) -> None:
+    with pytest.raises(FrameError, match=message):
+        work(Errands(Nested({"all": []}, [Counter()])))
+
+
+def test_a_task_that_reads_returns_its_result() -> None:
+    assert asyncio.run(Errands(Nested({"all": ["me"]}, [Counter(2)])).read()) == 3
 
 
 # -- only reading ------------------------------------------------------------------------------------------------------

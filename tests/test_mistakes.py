@@ -31,6 +31,7 @@ from statemachine.durations import DURATION_MS_MAX, milliseconds
 from statemachine.hints import accepts
 from statemachine.signatures import Signatures
 from statemachine.workflow import definition_of
+from tests.kit import LISTED
 
 
 @frozen
@@ -224,6 +225,13 @@ def work_coroutine(self: object) -> Coroutine[Any, Any, int]:
 
 
 def work_union(self: object) -> int | None: ...
+
+
+def work_complex(self: object) -> complex:
+    return 1j
+
+
+def work_unsaid(self): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # the mistake
 
 
 def work_too_much(self: object, event: Go) -> None: ...
@@ -458,6 +466,18 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
             ),
         )
         for name in ("", "my order", "1st", "a\n", "n" * 201, 3)
+    ),
+    (
+        lambda: of_task(work_complex),
+        f"PD117 W.work's result has type <class 'complex'>, {LISTED}",
+    ),
+    (
+        lambda: of_task(work_unsaid),
+        f"PD117 W.work's result has type typing.Any, {LISTED}",
+    ),
+    (
+        lambda: keyword(revison=2),
+        "PD140 W: a workflow has no class keyword 'revison'. Use revision, name, abstract and strict.",
     ),
 ]
 
@@ -695,8 +715,8 @@ def test_tasks_and_timers_become_specs() -> None:
     definition = definition_of(Working)
 
     assert [attrs.astuple(one) for one in definition.tasks] == [
-        ("work", "a", "b", "over", "worked", 3, 2_000, 60_000),
-        ("plain", "b", None, "over", None, 1, 0, None),
+        ("work", "a", "b", "over", "worked", "str", 3, 2_000, 60_000),
+        ("plain", "b", None, "over", None, "none", 1, 0, None),
     ]
     assert [attrs.astuple(one) for one in definition.timers] == [
         ("late", 3_600_000, ("a", "b"), "over"),
