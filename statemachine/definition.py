@@ -380,7 +380,9 @@ class Declaration:
         if type(stored) is not str or not stored.isidentifier():
             raise DefinitionError("PD118", f"{event.__name__}: event_name {stored!r} is no name. Use letters and _.")
         if not is_record(event) or not is_frozen(event):
-            raise DefinitionError("PD109", f"{self.label}: event {stored} is no frozen attrs class. Write @frozen.")
+            raise DefinitionError(
+                "PD109", f"{self.label}: event {stored} is no frozen attrs class or dataclass. Write @frozen."
+            )
         known = self.events.get(stored)
         if known is not None and known.kind is not event:
             raise DefinitionError(
@@ -395,7 +397,9 @@ class Declaration:
         if kind is None or kind is type(None):
             return None
         if not is_record(kind):
-            raise DefinitionError("PD102", f"{self.label}: data type {kind!r} is no attrs class. Write @define.")
+            raise DefinitionError(
+                "PD102", f"{self.label}: data type {kind!r} is neither attrs class nor dataclass. Write @define."
+            )
         return Codec(kind, path=kind.__name__)
 
 

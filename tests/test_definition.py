@@ -129,11 +129,11 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: declare(Workflow[int], a=start()),
-        "PD102 W: data type <class 'int'> is no attrs class. Write @define.",
+        "PD102 W: data type <class 'int'> is neither attrs class nor dataclass. Write @define.",
     ),
     (
         lambda: declare(Workflow[list[int]], a=start()),
-        "PD102 W: data type list[int] is no attrs class. Write @define.",
+        "PD102 W: data type list[int] is neither attrs class nor dataclass. Write @define.",
     ),
     (declare, "PD103 W has no states. Declare one: cart = State(initial=True)."),
     (
@@ -176,11 +176,11 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: rule(start(), event=()), "PD109 @on() names no event. Name at least one class."),
     (
         lambda: one_state(go=lambda a: rule(a, event=Trail)),
-        "PD109 W: event Trail is no frozen attrs class. Write @frozen.",
+        "PD109 W: event Trail is no frozen attrs class or dataclass. Write @frozen.",
     ),
     (
         lambda: one_state(go=lambda a: rule(a, event=Open)),
-        "PD109 W: event Open is no frozen attrs class. Write @frozen.",
+        "PD109 W: event Open is no frozen attrs class or dataclass. Write @frozen.",
     ),
     (
         lambda: one_state(go=lambda a: cast("Any", done)(a, to=None)(act())),
