@@ -2,6 +2,7 @@
 
 from statemachine.admission import HeadFacts, Judgement, Verdict
 from statemachine.chart import Chart, Configuration
+from statemachine.codec import CustomType
 from statemachine.cursor import Cursor
 from statemachine.engine import Engine
 from statemachine.errors import (
@@ -28,6 +29,7 @@ __all__ = [
     "Compound",
     "Configuration",
     "Cursor",
+    "CustomType",
     "DataError",
     "DefinitionError",
     "Engine",
