@@ -5,8 +5,11 @@ unknown key, no missing key without a default, no NaN or infinity, no lone surro
 thing is widened: an int in a float's place becomes that float, if it is exactly that number.
 
 The canonical encoding is JSON in UTF-8, without spaces, keys in the order of the fields (a dict's in its own), floats
-as Python's `repr`; sets in the order of their items. It is the same with and without orjson. Encoding what was decoded
-gives the same bytes. One object that is referred to twice comes back as two equal ones.
+as Python's `repr`; sets in the order of their items. It is the same with and without orjson. What an encoding gives
+back is encoded to the same bytes. One object that is referred to twice comes back as two equal ones.
+
+Bytes are taken to be an encoding: those of a store are proven by its hashes. Another order or spacing is read too, and
+of a key that stands twice the last value. JSON from elsewhere is parsed by who received it, and goes to `structure`.
 """
 
 import json
@@ -55,7 +58,7 @@ def loads(data: bytes) -> Any:  # the shape is what the caller checks
 
 def describe(kind: Any, *, path: str) -> Plain:  # a type expression
     """Return a canonical description of a listed type. Raises DefinitionError for one that is not on the list. Pure."""
-    return describe_kind(resolve(kind, path)[0], ())
+    return describe_kind(resolve(kind, path)[0])
 
 
 class Codec(typing.Generic[T]):
@@ -69,7 +72,7 @@ class Codec(typing.Generic[T]):
         self.kind = kind
         self.path = path
         self._kind, self._is_recursive = resolve(kind, path)  # what is not recursive is as deep as its type
-        self.description = describe_kind(self._kind, ())
+        self.description = describe_kind(self._kind)
 
     def encode(self, value: T) -> bytes:
         """Return the canonical bytes of a value. Raises DataError with the path of what does not fit. Pure."""
@@ -108,9 +111,12 @@ class Codec(typing.Generic[T]):
         """Return sha256 over a stored name and the fields that differ from their defaults.
 
         A field that is added with a default leaves the digest of an older value as it was, so that an honest retry
-        stays one. Keys are sorted: the order of a dict is no difference. Pure.
+        stays one. Keys are sorted: the order of a dict is no difference. Raises DataError. Pure.
         """
-        plain: object = self._out_different(value)
+        try:
+            plain: object = self._out_different(value)
+        except Exception as error:
+            raise DataError(self._why_not_out(value, error)) from error
         text = json.dumps([name, plain], ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
         return sha256(text.encode()).digest()
 
@@ -164,7 +170,7 @@ class Codec(typing.Generic[T]):
 
         if isinstance(error, RecursionError) or DEEP in str(error):
             return f"{self.path}: {DEEP}"
-        return next(misfits_out(self._kind, value, self.path), f"{self.path}: {error}")
+        return next(misfits_out(self._kind, value, self.path), "") or f"{self.path}: {error}"
 
     def _why_not_in(self, plain: object, error: Exception) -> str:
         from statemachine._codec.misfits import misfits_in

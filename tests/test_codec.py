@@ -429,8 +429,8 @@ def test_a_description_says_names_types_and_which_fields_have_defaults() -> None
     assert describe(Needy, path="Needy") == {"fields": [["must", "int", False], ["may", "int", True]]}
     assert describe(Chain, path="Chain") == {
         "fields": [
-            ["inner", {"optional": {"recursive": 1}}, True],
-            ["others", {"list": {"recursive": 1}}, True],
+            ["inner", {"optional": {"again": 0}}, True],
+            ["others", {"list": {"again": 0}}, True],
         ]
     }
     assert describe(dict[str, float | None] | None, path="x") == {"optional": {"dict": ["str", {"optional": "float"}]}}

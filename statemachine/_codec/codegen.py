@@ -16,6 +16,9 @@ from statemachine._codec.scalars import INTEGER_MAX
 __all__ = ["CHECKS", "Body", "MisfitError", "Program", "is_checked_only"]
 
 
+PAD_MAX = 4 * 50  # Python reads no block that is 100 levels deep: what stands deeper is called
+
+
 class MisfitError(ValueError):
     """A value does not fit its kind; says no more."""
 
@@ -105,6 +108,9 @@ class Program:
 
     def emit(self, kind: Kind, x: str, body: Body) -> None:
         """Add lines that turn the variable `x` into what it becomes."""
+        if len(body.pad) > PAD_MAX:
+            body.add(f"{x} = {self.function(kind)}({x})")
+            return
         getattr(self, f"emit_{type(kind).__name__.lower()}")(kind, x, body)
 
     # -- what both directions share ------------------------------------------------------------------------------------
@@ -112,6 +118,12 @@ class Program:
     def emit_record(self, kind: Kind, x: str, body: Body) -> None:
         """Call the function of a class: it may be one that calls itself."""
         body.add(f"{x} = {self.function(kind)}({x})")
+
+    def emit_looked_up(self, table: dict[tuple[type, object], Any], x: str, body: Body) -> None:
+        """Take what stands for a value in a table; a KeyError would write out a value of any length."""
+        name = self.named(table)
+        body.refuse(f"(type({x}), {x}) not in {name}")
+        body.add(f"{x} = {name}[type({x}), {x}]")
 
     def emit_each(self, kind: Kind, x: str, body: Body) -> None:
         """Turn each item of a collection; what only needs a check stays where it is."""

@@ -19,6 +19,8 @@ __all__ = ["Default", "Field", "fields_of", "is_frozen", "is_record", "names_of"
 
 Variables = Mapping[Any, Any]  # type variable -> type expression
 
+GENERATED = {"__init__", "__create_fn__.<locals>.__init__"}  # what attrs and dataclasses compile: no class body does
+
 
 @frozen(eq=False)
 class Default:
@@ -76,12 +78,13 @@ def fields_of(kind: Any, path: str) -> tuple[Field, ...]:
     origin: type[Any] = typing.get_origin(kind) or kind
     try:
         hints = typing.get_type_hints(origin, include_extras=True)
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+    except Exception as error:  # whatever the evaluation of somebody's annotation raises
         raise DefinitionError(
             "PD117", f"{origin.__name__}: a type cannot be resolved: {error}. Define it at module level."
         ) from error
     found = tuple(_attrs_fields(origin, path) if attrs.has(origin) else _dataclass_fields(origin, path))
-    _check_class(origin, {one.name for one in found}, path)
+    _check_init(origin, path)
+    _check_annotations(origin, {one.name for one in found}, path)
     for one in found:
         if one.name not in hints and one.kind is None:
             raise DefinitionError("PD117", f"{path}.{one.name} has no type. Annotate it.")
@@ -130,25 +133,38 @@ def _check_set(where: str, *, is_set: bool) -> None:
         raise DefinitionError("PD117", f"{where} is not set by __init__, so it cannot be restored. Drop init=False.")
 
 
-def _check_class(kind: type[Any], names: set[str], path: str) -> None:
-    """Refuse a class whose `__init__` does not take its fields, or which has values that are no fields."""
-    parameters: Any = vars(kind).get("__dataclass_params__")
-    if "__attrs_init__" in vars(kind) or (parameters is not None and not parameters.init):
+def _check_init(kind: type[Any], path: str) -> None:
+    """Refuse a class whose `__init__` is not the one that was generated for its fields."""
+    made = next(one for one in kind.__mro__ if {"__attrs_attrs__", "__dataclass_fields__"} & vars(one).keys())
+    code = getattr(kind.__init__, "__code__", None)
+    if kind.__init__ is not vars(made).get("__init__") or code is None or code.co_qualname not in GENERATED:
         raise DefinitionError(
             "PD117", f"{path}: {kind.__name__} has an __init__ of its own, which may not take its fields back. Drop it."
         )
-    for name, hint in inspect.get_annotations(kind).items():
-        if name not in names and not _is_class_variable(hint):
-            raise DefinitionError(
-                "PD117",
-                f"{path}.{name} is annotated in {kind.__name__} and is no field of it. "
-                "Decorate the class (@define, @frozen, @dataclass); write no InitVar.",
-            )
 
 
-def _is_class_variable(hint: object) -> bool:
+def _check_annotations(kind: type[Any], names: set[str], path: str) -> None:
+    """Refuse a class that has values which are no fields: an annotation of its own, or of a base, says so."""
+    for owner in kind.__mro__:
+        # attrs annotates the cached properties of a class with slots: its slots are these and its fields, nothing else
+        known = {*names, *(vars(owner).get("__slots__", ()) if "__attrs_attrs__" in vars(owner) else ())}
+        for name, hint in inspect.get_annotations(owner).items():
+            if name not in known and not _is_no_value(hint):
+                raise DefinitionError(
+                    "PD117",
+                    f"{path}.{name} is annotated in {owner.__name__} and is no field of it. "
+                    "Decorate the class (@define, @frozen, @dataclass); write no InitVar.",
+                )
+
+
+def _is_no_value(hint: object) -> bool:
     text = hint if isinstance(hint, str) else ""
-    return typing.get_origin(hint) is typing.ClassVar or hint is typing.ClassVar or "ClassVar" in text
+    return (
+        typing.get_origin(hint) is typing.ClassVar
+        or hint is typing.ClassVar
+        or hint is dataclasses.KW_ONLY
+        or any(word in text for word in ("ClassVar", "KW_ONLY"))
+    )
 
 
 # -- generics ----------------------------------------------------------------------------------------------------------
@@ -163,7 +179,8 @@ def _variables(origin: type[Any], kind: Any) -> dict[type, Variables]:
 
 def _bind(kind: type[Any], arguments: tuple[Any, ...], found: dict[type, Variables]) -> None:
     parameters: tuple[Any, ...] = getattr(kind, "__parameters__", ())
-    found[kind] = dict(zip(parameters, arguments, strict=False))
+    is_plain = all(isinstance(one, typing.TypeVar) for one in parameters)  # what stands for *Ts stays open: refused
+    found[kind] = dict(zip(parameters, arguments, strict=False)) if is_plain else {}
     for base in getattr(kind, "__orig_bases__", kind.__bases__):
         origin: Any = typing.get_origin(base) or base
         if isinstance(origin, type) and origin not in {object, typing.Generic, typing.Protocol}:

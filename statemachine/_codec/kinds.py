@@ -121,7 +121,6 @@ class Record:
     """An attrs class or a dataclass. `members` are known once it is resolved: its types may lead back to it."""
 
     kind: type
-    tag: str
     members: tuple[Member, ...] = ()
 
 
@@ -213,8 +212,16 @@ def keyed(options: Iterable[tuple[object, object]]) -> dict[tuple[type, object],
 # -- descriptions ------------------------------------------------------------------------------------------------------
 
 
-def describe_kind(kind: Kind, above: tuple[Kind, ...]) -> Plain:
-    """Return what a fingerprint covers of a kind that stands in the records `above`. Pure."""
+def describe_kind(kind: Kind) -> Plain:
+    """Return what a fingerprint covers of a kind. Pure.
+
+    A record is described where it is first met and has a number from there on: written out wherever it stands, classes
+    that refer to each other would not end, and a few that share parts would fill the memory.
+    """
+    return _described(kind, {})
+
+
+def _described(kind: Kind, met: dict[int, int]) -> Plain:
     match kind:
         case Scalar() | Stored():
             return kind.word
@@ -222,30 +229,29 @@ def describe_kind(kind: Kind, above: tuple[Kind, ...]) -> Plain:
             plains = [plain for _, plain in kind.options]
             return {"enum" if kind.kind else "literal": sorted(plains, key=json.dumps)}
         case Items():
-            return {kind.kind.__name__: describe_kind(kind.item, above)}
+            return {kind.kind.__name__: _described(kind.item, met)}
         case Row():
-            return {"row": [describe_kind(one, above) for one in kind.items]}
+            return {"row": [_described(one, met) for one in kind.items]}
         case Entries():
-            return {"dict": [describe_kind(kind.key, above), describe_kind(kind.value, above)]}
+            return {"dict": [_described(kind.key, met), _described(kind.value, met)]}
         case Custom():
-            return {"custom": [kind.type.name, describe_kind(kind.stored, above)]}
+            return {"custom": [kind.type.name, _described(kind.stored, met)]}
         case Union():
-            return _describe_union(kind, above)
+            return _described_union(kind, met)
         case Record():
-            if kind in above:
-                return {"recursive": len(above) - above.index(kind)}
-            inside = (*above, kind)
-            return {
-                "fields": [[one.name, describe_kind(one.kind, inside), one.default is not None] for one in kind.members]
-            }
+            if id(kind) in met:
+                return {"again": met[id(kind)]}
+            met[id(kind)] = len(met)
+            return {"fields": [[one.name, _described(one.kind, met), one.default is not None] for one in kind.members]}
 
 
-def _describe_union(kind: Union, above: tuple[Kind, ...]) -> Plain:
+def _described_union(kind: Union, met: dict[int, int]) -> Plain:
+    if kind.members[1:] == (NOTHING,):
+        return {"optional": _described(kind.members[0], met)}
     inner: list[Plain] = []
-    for one in kind.members:
-        described = describe_kind(one, above)
+    # by shape and tag, which no two share: the order in which somebody wrote the members is no difference
+    for one in sorted(kind.members, key=lambda one: (sorted(shapes(one)), kind.tag(one) or "")):
+        described = _described(one, met)
         tag = kind.tag(one)
         inner.append({"tagged": [tag, described]} if tag else described)
-    if inner[1:] == [NOTHING.word]:
-        return {"optional": inner[0]}
-    return {"union": sorted(inner, key=json.dumps)}
+    return {"union": inner}

@@ -16,6 +16,7 @@ from statemachine._codec.kinds import (
     TAG,
     Choice,
     Custom,
+    CustomType,
     Entries,
     Items,
     Kind,
@@ -71,11 +72,10 @@ class _Reader(Program):
         body.add(f"{x} = {self.named(kind.read)}({x})")
 
     def emit_custom(self, kind: Custom, x: str, body: Body) -> None:
-        read = reader(kind.stored, is_trusted=self.is_trusted)
-        body.add(f"{x} = {self.named(_custom_reader(kind, read))}({x})")
+        body.add(f"{x} = {self.named(_custom_reader(kind.type))}({self.function(kind.stored)}, {x})")
 
     def emit_choice(self, kind: Choice, x: str, body: Body) -> None:
-        body.add(f"{x} = {self.named(keyed(kind.options))}[type({x}), {x}]")
+        self.emit_looked_up(keyed(kind.options), x, body)
 
     def emit_items(self, kind: Items, x: str, body: Body) -> None:
         body.refuse(f"type({x}) is not list")
@@ -112,7 +112,7 @@ class _Reader(Program):
         words = set(shapes(member))
         if "number" in words and "integer" not in shapes(kind):
             words.add("integer")
-        return " or ".join(f"{cls} is {SHAPES[word].__name__}" for word in sorted(words - {"null"})) or "False"
+        return " or ".join(f"{cls} is {self.named(SHAPES[word])}" for word in sorted(words)) or "False"
 
     def emit_member(self, member: Kind, tag: str | None, *, x: str, body: Body) -> None:
         if tag is not None:
@@ -159,10 +159,8 @@ def _partial_reader(kind: Record, *, is_trusted: bool) -> Callable[[dict[str, An
     return read
 
 
-def _custom_reader(kind: Custom, read: Callable[[Any], Any]) -> Callable[[Any], object]:
-    custom = kind.type
-
-    def made(plain: object) -> object:
+def _custom_reader(custom: CustomType[Any]) -> Callable[[Callable[[Any], Any], Any], object]:
+    def made(read: Callable[[Any], Any], plain: object) -> object:
         stored = read(plain)
         value = custom.decode(stored)
         if type(value) is not custom.kind or custom.encode(value) != stored:

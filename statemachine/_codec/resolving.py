@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from attrs import define, field
 
-from statemachine._codec.fields import fields_of, is_record
+from statemachine._codec.fields import fields_of, is_record, names_of
 from statemachine._codec.kinds import (
     DEPTH_MAX,
     NOTHING,
@@ -33,7 +33,7 @@ from statemachine._codec.kinds import (
     python_types,
     shapes,
 )
-from statemachine._codec.scalars import Stored, stored_of
+from statemachine._codec.scalars import Stored, check_text, stored_of
 from statemachine.errors import DataError, DefinitionError
 
 __all__ = ["resolve"]
@@ -43,6 +43,9 @@ LISTED = (
     "tuple[…], set[…], frozenset[…], dict[…, …], unions, attrs classes and dataclasses of these, or "
     "Annotated[…, CustomType(…)]."
 )
+
+
+ARGUMENTS = {list: 1, set: 1, frozenset: 1, dict: 2}  # Python takes any number
 
 
 # -- type expressions ---------------------------------------------------------------------------------------------
@@ -57,11 +60,11 @@ class _Resolver:
 
     def kind(self, wanted: Any, path: str, depth: int) -> Kind:
         """Return the kind of a type expression. Raises DefinitionError."""
-        wanted = _plain_type(wanted)
+        wanted = _plain_type(wanted, path)
         if depth > DEPTH_MAX:
             raise DefinitionError("PD117", f"{path[:200]}… is nested deeper than {DEPTH_MAX} levels. Flatten the type.")
         found: Kind | None = _scalar(wanted) or stored_of(wanted) or _enum(wanted, path)
-        if found is None and typing.get_origin(wanted) is not None:
+        if found is None and typing.get_origin(wanted) is not None and not getattr(wanted, "__unpacked__", False):
             found = self._composed(wanted, path, depth + 1)
         if found is None and is_record(wanted):
             found = self._record(wanted, path, depth + 1)
@@ -79,14 +82,14 @@ class _Resolver:
             return self._custom(wanted, path, depth)
         if origin is tuple and hasattr(wanted, "__args__"):  # typing.Tuple alone has none
             return self._tuple(arguments, path, depth)
-        if origin is dict and arguments:
+        if ARGUMENTS.get(cast("Any", origin)) != len(arguments):
+            return None
+        if origin is dict:
             return self._entries(arguments, path, depth)
-        if origin in {list, set, frozenset} and arguments:
-            item = self.kind(arguments[0], f"{path}[]", depth)
-            if origin is not list:
-                self.hashed.append((item, f"{path}[]"))
-            return Items(origin, item)
-        return None
+        item = self.kind(arguments[0], f"{path}[]", depth)
+        if origin is not list:
+            self.hashed.append((item, f"{path}[]"))
+        return Items(cast("type", origin), item)
 
     def _tuple(self, arguments: tuple[Any, ...], path: str, depth: int) -> Kind:
         if arguments[1:] == (...,):
@@ -109,16 +112,17 @@ class _Resolver:
         custom = found[0]
         if custom.kind is not kind:
             raise DefinitionError("PD117", f"{path}: CustomType of {custom.kind!r} stands at {kind!r}. Name one class.")
+        _check_name(custom.name, f"{path}: the name of a CustomType")
         return Custom(custom, self.kind(custom.stored, path, depth))
 
     def _union(self, arguments: tuple[Any, ...], path: str, depth: int) -> Kind:
         members: list[Kind] = []
-        for one in arguments:
+        for one in _joined(_plain_type(argument, path) for argument in arguments):
             found = self.kind(one, path, depth)
             members.extend(found.members if isinstance(found, Union) else [found])
         members = sorted(dict.fromkeys(members), key=lambda one: one is NOTHING)
         records = [one for one in members if isinstance(one, Record)]
-        tags = {id(one): one.tag for one in records} if len(records) > 1 else {}
+        tags = {id(one): _tag(one, path) for one in records} if len(records) > 1 else {}
         _check_union(members, tags, path)
         return members[0] if len(members) == 1 else Union(tuple(members), tags)
 
@@ -133,7 +137,7 @@ class _Resolver:
             self.is_recursive |= known in self.opened
             return known
         origin = typing.get_origin(wanted) or wanted
-        made = self.records[wanted] = Record(origin, _tag(origin))
+        made = self.records[wanted] = Record(origin)
         self.opened.append(made)
         made.members = tuple(
             Member(
@@ -158,16 +162,33 @@ def resolve(wanted: Any, path: str) -> tuple[Kind, bool]:
     return kind, resolver.is_recursive
 
 
-def _plain_type(wanted: Any) -> Any:  # a type expression
-    """Return what a NewType or a type alias stands for."""
+def _plain_type(wanted: Any, path: str) -> Any:  # a type expression
+    """Return what a NewType or a type alias stands for. Raises DefinitionError."""
     for _ in range(DEPTH_MAX):
         if isinstance(wanted, typing.NewType):
             wanted = wanted.__supertype__
-        elif type(wanted).__name__ == "TypeAliasType" and hasattr(wanted, "__value__"):
-            wanted = wanted.__value__
+        elif type(wanted).__name__ == "TypeAliasType":
+            wanted = _value_of(wanted, path)
         else:
             break
     return wanted
+
+
+def _value_of(alias: Any, path: str) -> Any:  # a type expression
+    try:
+        return alias.__value__
+    except Exception as error:  # it is evaluated here: whatever somebody's expression raises
+        raise DefinitionError("PD117", f"{path} has type {alias}, which cannot be resolved: {error}.") from error
+
+
+def _joined(members: Iterable[Any]) -> list[Any]:  # type expressions
+    """Return the members of a union with their Literals made one."""
+    found = list(members)
+    literals = [one for one in found if typing.get_origin(one) is typing.Literal]
+    if not literals[1:]:
+        return found
+    values = tuple(value for one in literals for value in typing.get_args(one))
+    return [*(one for one in found if one not in literals), typing.Literal[values]]
 
 
 def _scalar(wanted: Any) -> Scalar | None:
@@ -193,7 +214,7 @@ def _literal(values: tuple[Any, ...], path: str) -> Kind:
         if value is None:
             continue
         try:
-            options.append((value, value._name_ if isinstance(value, enum.Enum) else _literal_plain(value)))
+            options.append((value, _literal_plain(value)))
         except DataError as error:
             raise DefinitionError("PD117", f"{path}: Literal[{value!r}]: {error}. Use another value.") from error
     if len(keyed(options)) < len(options):
@@ -205,15 +226,30 @@ def _literal(values: tuple[Any, ...], path: str) -> Kind:
 
 
 def _literal_plain(value: object) -> object:
-    stored = stored_of(type(value)) or SCALARS.get(type(value))
-    if stored is None:
-        raise DataError("a value of this class has no place in a Literal")
-    return stored.write(value) if isinstance(stored, Stored) else stored.check(value)
+    """Return how a value of a Literal is stored. No float or Decimal: equal ones are written with other digits."""
+    if isinstance(value, enum.Enum) and type(value).__members__.get(value._name_) is value:
+        return value._name_
+    if type(value) is bytes:
+        return cast("Stored", stored_of(bytes)).write(value)
+    if type(value) in {bool, int, str}:
+        return SCALARS[type(value)].check(value)
+    raise DataError("a value of this class has no place in a Literal")
 
 
-def _tag(kind: type) -> str:
+def _tag(record: Record, path: str) -> str:
     """Return the stored name of a class: its `stored_name`, if its own body gives one, else its name."""
-    return str(vars(kind).get("stored_name", kind.__name__))
+    if "stored_name" in names_of(record.kind):
+        return record.kind.__name__  # a field, of which the class may hold the default
+    tag: object = vars(record.kind).get("stored_name", record.kind.__name__)
+    return _check_name(tag, f"{path}: the stored_name of {record.kind.__name__}")
+
+
+def _check_name(name: object, what: str) -> str:
+    """Return a name that is stored. Raises DefinitionError for what is no text that can be."""
+    try:
+        return check_text(name)
+    except DataError as error:
+        raise DefinitionError("PD117", f"{what}: {error}. Give it a text.") from error
 
 
 # -- what must hold ----------------------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ before it is written.
 """
 
 import binascii
+import functools
 import math
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from attrs import frozen
@@ -25,8 +27,10 @@ SHOWN_MAX = 60  # characters of a wrong value in a message: enough to recognise 
 
 
 def shown(value: object) -> str:
-    """Return a value for a message, cut."""
-    text = repr(value)
+    """Return a value for a message, cut. What cannot be written out is named by its type."""
+    text = f"a value of type {type(value).__name__}"
+    with suppress(Exception):  # too deep, an integer too long, or what the user's own __repr__ raises
+        text = repr(value)
     return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
 
 
@@ -101,8 +105,14 @@ def stored_of(kind: Any) -> Stored | None:  # a type expression
     if not isinstance(kind, type):
         return None
     module = sys.modules.get(kind.__module__)
-    make = _MAKERS.get((kind.__module__, kind.__qualname__))
-    return make() if make is not None and getattr(module, kind.__qualname__, None) is kind else None
+    made = _made(kind.__module__, kind.__qualname__)
+    return made if made is not None and getattr(module, kind.__qualname__, None) is kind else None
+
+
+@functools.cache  # one object for one class: a union that names it twice has one member
+def _made(module: str, name: str) -> Stored | None:
+    make = _MAKERS.get((module, name))
+    return None if make is None else make()
 
 
 def _texts(kind: type[T], *, example: str, read: Callable[[str], T], write: Callable[[T], str]) -> Any:

@@ -6,11 +6,25 @@ texts differ, an int that no float holds, a lone surrogate, whatever validators 
 """
 
 import inspect
+from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
 
-from statemachine._codec.kinds import TAG, Choice, Custom, Entries, Items, Kind, Member, Record, Row, Scalar, Union
+from statemachine._codec.kinds import (
+    TAG,
+    Choice,
+    Custom,
+    Entries,
+    Items,
+    Kind,
+    Member,
+    Record,
+    Row,
+    Scalar,
+    Union,
+    shapes,
+)
 from statemachine._codec.scalars import INTEGER_MAX, Stored
 from statemachine._codec.writing import JSON, writer
 
@@ -27,7 +41,7 @@ def schema_of(kind: Kind) -> Schema:
     """Return the JSON Schema of a kind. Pure."""
     schemas = _Schemas()
     top = schemas.record(kind) if isinstance(kind, Record) else schemas.of(kind)
-    if isinstance(kind, Record) and id(kind) in schemas.names:  # it is referred to from inside
+    if isinstance(kind, Record) and (id(kind), None) in schemas.names:  # it is referred to from inside
         top = schemas.of(kind)
     definitions = {"$defs": schemas.definitions} if schemas.definitions else {}
     return {"$schema": DIALECT, **top, **definitions}
@@ -36,9 +50,9 @@ def schema_of(kind: Kind) -> Schema:
 @define(eq=False)
 class _Schemas:
     definitions: Schema = field(factory=Schema)
-    names: dict[int, str] = field(factory=dict[int, str])  # id of a record -> its name among the definitions
+    names: dict[tuple[int, str | None], str] = field(factory=dict[tuple[int, str | None], str])  # of the definitions
 
-    def of(self, kind: Kind) -> Schema:
+    def of(self, kind: Kind, *, tag: str | None = None) -> Schema:
         match kind:
             case Scalar():
                 return {"type": kind.shape, **(BOUNDS if kind.word == "int" else {})}
@@ -54,14 +68,16 @@ class _Schemas:
             case Entries():
                 return self.entries(kind)
             case Union():
-                return {"anyOf": [self.member(one, kind.tag(one)) for one in kind.members]}
+                return {"anyOf": [self.of(one, tag=kind.tag(one)) for one in kind.members]}
             case Custom():
                 return self.of(kind.stored)
             case Record():
-                return {"$ref": f"#/$defs/{self.named(kind)}"}
+                return {"$ref": f"#/$defs/{self.named(kind, tag)}"}
 
     def unique(self, kind: Items) -> Schema:
-        return {"uniqueItems": True} if kind.kind in {set, frozenset} else {}
+        # to a schema 1 and 1.0 are the same; to us they are, beside each other, a timedelta and a float
+        is_mixed = {"integer", "number"} <= shapes(kind.item)
+        return {"uniqueItems": True} if kind.kind in {set, frozenset} and not is_mixed else {}
 
     def entries(self, kind: Entries) -> Schema:
         if kind.form == "pairs":
@@ -70,31 +86,25 @@ class _Schemas:
         names: Schema = {"pattern": "^(0|-?[1-9][0-9]*)$"} if kind.form == "digits" else self.of(kind.key)
         return {"type": "object", "propertyNames": names, "additionalProperties": self.of(kind.value)}
 
-    def member(self, kind: Kind, tag: str | None) -> Schema:
-        if tag is None or not isinstance(kind, Record):
-            return self.of(kind)
-        plain = self.record(kind)
-        properties = {TAG: {"const": tag}, **plain["properties"]}
-        return {**plain, "properties": properties, "required": [TAG, *plain["required"]]}
-
-    def named(self, kind: Record) -> str:
-        name = self.names.get(id(kind))
+    def named(self, kind: Record, tag: str | None) -> str:
+        name = self.names.get((id(kind), tag))
         if name is None:
             same = sum(one.partition(".")[0] == kind.kind.__name__ for one in self.names.values())
-            name = self.names[id(kind)] = f"{kind.kind.__name__}.{same + 1}" if same else kind.kind.__name__
+            name = self.names[id(kind), tag] = f"{kind.kind.__name__}.{same + 1}" if same else kind.kind.__name__
             self.definitions[name] = {}  # in the order in which they are met
-            self.definitions[name] = self.record(kind)
+            self.definitions[name] = self.record(kind, tag=tag)
         return name
 
-    def record(self, kind: Record) -> Schema:
+    def record(self, kind: Record, *, tag: str | None = None) -> Schema:
+        tagged = {} if tag is None else {TAG: {"const": tag}}
         text = vars(kind.kind).get("__doc__") or ""
         made_up = text.startswith(f"{kind.kind.__name__}(")  # what a dataclass says where nobody wrote anything
         return {
             "title": kind.kind.__name__,
             **({"description": inspect.cleandoc(text)} if text and not made_up else {}),
             "type": "object",
-            "properties": {one.name: self.property(one) for one in kind.members},
-            "required": [one.name for one in kind.members if one.default is None],
+            "properties": {**tagged, **{one.name: self.property(one) for one in kind.members}},
+            "required": [*tagged, *(one.name for one in kind.members if one.default is None)],
             "additionalProperties": False,
         }
 
@@ -103,7 +113,6 @@ class _Schemas:
         schema = self.of(member.kind)
         if member.default is None or not member.default.is_value:
             return schema
-        try:
-            return {**schema, "default": writer(member.kind, JSON)(member.default.value)}
-        except (ValueError, TypeError, AttributeError, LookupError):
-            return schema
+        with suppress(Exception):  # of checks, and of functions of a CustomType
+            schema["default"] = writer(member.kind, JSON)(member.default.value)
+        return schema

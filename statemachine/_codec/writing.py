@@ -6,6 +6,7 @@ orjson writes some floats otherwise than Python (1e-5 for 1e-05), so those are h
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from statemachine._codec.kinds import (
     TAG,
     Choice,
     Custom,
+    CustomType,
     Entries,
     Items,
     Kind,
@@ -29,7 +31,7 @@ from statemachine._codec.kinds import (
     shapes,
 )
 from statemachine._codec.plain import canonical
-from statemachine._codec.scalars import Stored, check_number
+from statemachine._codec.scalars import Stored, check_number, shown
 from statemachine.errors import DataError
 
 __all__ = ["DIGEST", "JSON", "Write", "orjson_loads", "orjson_writing", "writer"]
@@ -100,15 +102,16 @@ class _Writer(Program):
         body.add(f"{x} = {self.named(kind.write)}({x})")
 
     def emit_custom(self, kind: Custom, x: str, body: Body) -> None:
-        body.add(f"{x} = {self.named(_custom_writer(kind, self.how))}({x})")
+        body.add(f"{x} = {self.named(_custom_writer(kind.type, self.how.to_bytes))}({self.function(kind.stored)}, {x})")
 
     def emit_choice(self, kind: Choice, x: str, body: Body) -> None:
         if kind.kind is not None:
             body.refuse(f"type({x}) is not {self.named(kind.kind)}")
-            body.add(f"{x} = {x}._name_")
+            member = self.fresh()
+            body.add(f"{member}, {x} = {x}, {x}._name_")
+            body.refuse(f"{self.named(dict(kind.kind.__members__))}.get({x}) is not {member}")  # made by _missing_
             return
-        table = keyed((plain, value) for value, plain in kind.options)
-        body.add(f"{x} = {self.named(table)}[type({x}), {x}]")
+        self.emit_looked_up(keyed((plain, value) for value, plain in kind.options), x, body)
 
     def emit_items(self, kind: Items, x: str, body: Body) -> None:
         body.refuse(f"type({x}) is not {kind.kind.__name__}")
@@ -188,22 +191,24 @@ def _is_other(member: Member, write: Callable[[Any], object], *where: Any) -> bo
     owner, plain = where
     if member.default is None:
         return True
-    try:
+    with suppress(Exception):  # a default that is not to be had, or does not fit its own type, could not be left out
         return canonical(plain) != canonical(write(member.default.for_owner(owner)))
-    except (ValueError, TypeError, AttributeError, LookupError, DataError):
-        return True  # a default that does not fit its own type is no value that could be left out
+    return True
 
 
-def _custom_writer(kind: Custom, how: Write) -> Callable[[Any], object]:
-    custom, write = kind.type, writer(kind.stored, how)
-
-    def written(value: object) -> object:
+def _custom_writer(
+    custom: CustomType[Any], to_bytes: Callable[[Any], bytes]
+) -> Callable[[Callable[[Any], object], Any], object]:
+    def written(write: Callable[[Any], object], value: object) -> object:
         if type(value) is not custom.kind:
             raise MisfitError
         stored = custom.encode(value)
+        plain = write(stored)
         back = custom.decode(stored)
         if type(back) is not custom.kind or back != value:
             raise MisfitError
-        return write(stored)
+        if to_bytes(write(custom.encode(back))) != to_bytes(plain):
+            raise DataError(f"{shown(value)} of {custom.name} comes back equal, but is stored differently then")
+        return plain
 
     return written
