@@ -79,7 +79,7 @@ def contenders() -> dict[str, tuple[Callable[[], object], Callable[[], object]]]
 def without_orjson() -> Codec[Order]:
     """Return a codec that was made as if orjson were not installed."""
     found = Codec(Order, path="Order")
-    resolved, _ = resolve(Order, "Order")
+    resolved = resolve(Order, "Order").kind
     vars(found).update(_out=writing.writer(resolved, writing.JSON), _to_bytes=writing.JSON.to_bytes, _parse=None)
     return found
 

@@ -58,7 +58,7 @@ def loads(data: bytes) -> Any:  # the shape is what the caller checks
 
 def describe(kind: Any, *, path: str) -> Plain:  # a type expression
     """Return a canonical description of a listed type. Raises DefinitionError for one that is not on the list. Pure."""
-    return describe_kind(resolve(kind, path)[0])
+    return describe_kind(resolve(kind, path).kind)
 
 
 class Codec(typing.Generic[T]):
@@ -71,7 +71,10 @@ class Codec(typing.Generic[T]):
     def __init__(self, kind: type[T], *, path: str) -> None:
         self.kind = kind
         self.path = path
-        self._kind, self._is_recursive = resolve(kind, path)  # what is not recursive is as deep as its type
+        resolved = resolve(kind, path)
+        self._kind = resolved.kind
+        self._is_recursive = resolved.is_recursive
+        self.runs_code = resolved.runs_code  # whether reading does, which may refuse or change what was stored
         self.description = describe_kind(self._kind)
 
     def encode(self, value: T) -> bytes:

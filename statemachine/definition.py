@@ -83,9 +83,11 @@ class Definition:
         """Return the canonical bytes of data that is to be stored, proven to come back as it is. Raises DataError.
 
         A class can accept in place what its own validators or `__attrs_post_init__` would refuse or change: stored, it
-        could not be read again.
+        could not be read again. What runs no such code comes back as it is.
         """
         image = self.encode_data(data)
+        if self._data is None or not self._data.runs_code:
+            return image
         try:
             again = self.encode_data(self.decode_data(image))
         except DataError as error:

@@ -491,3 +491,57 @@ def test_a_type_statement_is_resolved_or_refused() -> None:
     assert Codec(names["Names"], path="x").encode(["a"]) == b'["a"]'
     with pytest.raises(DefinitionError, match=r"^PD117 x has type Missing, which cannot be resolved: name 'Undefined'"):
         Codec(names["Missing"], path="x")
+
+
+# -- classes whose code runs when a value is read ----------------------------------------------------------------------
+
+
+class Doubling:
+    """A descriptor: what is assigned is not what is held."""
+
+    def __get__(self, owner: object, kind: type) -> int:
+        return 1 if owner is None else vars(owner)["_n"]
+
+    def __set__(self, owner: object, n: int) -> None:
+        vars(owner)["_n"] = n * 2
+
+
+class Counted(type):
+    def __call__(cls, *given: Any, **named: Any) -> Any:
+        return super().__call__(*given, **named)
+
+
+def with_method(name: str, **options: Any) -> Any:
+    body = {"__annotations__": {"n": "int"}, "n": 0, name: lambda *_: None}
+    return define(type("Hooked", (), body), **options)
+
+
+RUNS_CODE: dict[str, tuple[Any, bool]] = {
+    "attrs": (Open, False),
+    "attrs, frozen, with a cached property": (Cached, False),
+    "a dataclass": (Plain, False),
+    "a recursive class": (Node, False),
+    "a generic class in a list": (list[Page[Colour]], False),
+    "no class": (dict[str, set[Literal["a"]]], False),
+    "a validator, deep inside": (
+        cast("Any", list)[attrs.make_class("V", {"n": attrs.field(type=int, validator=attrs.validators.lt(1))})], True,
+    ),
+    "__attrs_pre_init__": (with_method("__attrs_pre_init__"), True),
+    "__attrs_post_init__": (with_method("__attrs_post_init__"), True),
+    "__setattr__": (with_method("__setattr__"), True),
+    "__new__": (with_method("__new__"), True),
+    "__post_init__": (dataclasses.make_dataclass("P", [("n", int)], namespace={"__post_init__": lambda _: None}), True),
+    "a descriptor in a field's place": (dataclasses.make_dataclass("D", [("n", int, Doubling())]), True),
+    "a metaclass that makes its objects": (define(Counted("M", (), {"__annotations__": {"n": int}})), True),
+    "a custom type": (Amount, True),
+    "objects in a set, which hash by their fields": (set[Number], True),
+    "objects as keys, inside a tuple": (dict[tuple[Number, int], int], True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RUNS_CODE.values(), ids=RUNS_CODE)
+def test_a_codec_knows_whose_code_runs_when_a_value_is_read(case: tuple[Any, bool]) -> None:
+    """What runs none is not read back before it is stored."""
+    kind, expected = case
+
+    assert Codec(kind, path="x").runs_code is expected

@@ -15,10 +15,11 @@ from attrs import frozen
 
 from statemachine.errors import DefinitionError
 
-__all__ = ["Default", "Field", "fields_of", "is_frozen", "is_record", "names_of"]
+__all__ = ["Default", "Field", "fields_of", "is_frozen", "is_record", "names_of", "runs_code"]
 
 Variables = Mapping[Any, Any]  # type variable -> type expression
 
+HOOKS = ("__attrs_pre_init__", "__attrs_post_init__", "__post_init__")  # __init__ calls them
 GENERATED = {"__init__", "__create_fn__.<locals>.__init__"}  # what attrs and dataclasses compile: no class body does
 
 
@@ -71,6 +72,19 @@ def is_frozen(kind: type[Any]) -> bool:
     parameters: Any = getattr(kind, "__dataclass_params__", None)
     # attrs puts a __setattr__ of its own on frozen classes, and this says so by its name
     return "frozen" in getattr(kind.__setattr__, "__name__", "") or bool(parameters and parameters.frozen)
+
+
+def runs_code(kind: Any) -> bool:
+    """Say whether making an object of an attrs class or a dataclass runs more than what was generated for it. Pure."""
+    if any(hasattr(kind, hook) for hook in HOOKS) or kind.__new__ is not object.__new__:
+        return True
+    if type(kind).__call__ is not type.__call__ or not (is_frozen(kind) or kind.__setattr__ is object.__setattr__):
+        return True
+    if attrs.has(kind) and any(one.validator for one in attrs.fields(kind)):
+        return True
+    # what stands under a field's name in the class: a slot, a default, or a descriptor, which is code
+    held: list[object] = [inspect.getattr_static(kind, name, None) for name in names_of(kind)]
+    return any(hasattr(one, "__set__") and not inspect.ismemberdescriptor(one) for one in held)
 
 
 def fields_of(kind: Any, path: str) -> tuple[Field, ...]:

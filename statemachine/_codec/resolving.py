@@ -9,9 +9,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from statemachine._codec.fields import fields_of, is_record, names_of
+from statemachine._codec.fields import fields_of, is_record, names_of, runs_code
 from statemachine._codec.kinds import (
     DEPTH_MAX,
     NOTHING,
@@ -56,6 +56,7 @@ class _Resolver:
     records: dict[Any, Record] = field(factory=dict[Any, Record])  # type expression -> its record, maybe still open
     opened: list[Record] = field(factory=list[Record])
     is_recursive: bool = False
+    runs_code: bool = False
     hashed: list[tuple[Kind, str]] = field(factory=list[tuple[Kind, str]])  # judged when every record is complete
 
     def kind(self, wanted: Any, path: str, depth: int) -> Kind:
@@ -113,6 +114,7 @@ class _Resolver:
         if custom.kind is not kind:
             raise DefinitionError("PD117", f"{path}: CustomType of {custom.kind!r} stands at {kind!r}. Name one class.")
         _check_name(custom.name, f"{path}: the name of a CustomType")
+        self.runs_code = True
         return Custom(custom, self.kind(custom.stored, path, depth))
 
     def _union(self, arguments: tuple[Any, ...], path: str, depth: int) -> Kind:
@@ -139,6 +141,7 @@ class _Resolver:
         origin = typing.get_origin(wanted) or wanted
         made = self.records[wanted] = Record(origin)
         self.opened.append(made)
+        self.runs_code |= runs_code(origin)
         made.members = tuple(
             Member(
                 one.name,
@@ -153,13 +156,23 @@ class _Resolver:
         return made
 
 
-def resolve(wanted: Any, path: str) -> tuple[Kind, bool]:
-    """Return the kind of a type expression, and whether values can nest without end. Raises DefinitionError. Pure."""
+@frozen
+class Resolved:
+    """The kind of a type expression, and what is to be known of its values."""
+
+    kind: Kind
+    is_recursive: bool  # they can nest without end; what is not recursive is as deep as its type
+    runs_code: bool  # making them runs code of their classes, which may refuse or change what was stored
+
+
+def resolve(wanted: Any, path: str) -> Resolved:
+    """Return what is known of a type expression. Raises DefinitionError. Pure."""
     resolver = _Resolver()
     kind = resolver.kind(wanted, path, 0)
+    hashed: set[int] = set()  # a set or a dict calls their __hash__ and __eq__
     for one, where in resolver.hashed:
-        _check_hashable(one, where, set())
-    return kind, resolver.is_recursive
+        _check_hashable(one, where, hashed)
+    return Resolved(kind, resolver.is_recursive, resolver.runs_code or bool(hashed))
 
 
 def _plain_type(wanted: Any, path: str) -> Any:  # a type expression
