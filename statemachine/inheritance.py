@@ -37,6 +37,11 @@ def own_bodies(workflow: type, root: type, label: str) -> list[type]:
             raise DefinitionError("PD112", f"{label}: {name} cannot be defined. Give the data's fields defaults.")
         for name in sorted((RESERVED | {ATTEMPT}) & set(vars(owner))):
             raise DefinitionError("PD114", f"{label}: {name!r} is a name of the frame. Choose another one.")
+        for name, value in vars(owner).items():
+            if type(value) in {staticmethod, classmethod} and noted(value.__wrapped__):
+                raise DefinitionError(
+                    "PD121", f"{label}: the rule {name!r} stands in a {type(value).__name__}. Make it a plain method."
+                )
     for owner in (owner for owner in mixins if not issubclass(owner, root)):
         for name, value in vars(owner).items():
             if noted(value) or name in children(owner):

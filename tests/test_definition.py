@@ -634,3 +634,17 @@ def test_a_foreign_state_in_is_in_is_named() -> None:
 def test_what_is_no_workflow_is_named() -> None:
     with pytest.raises(TypeError, match="<class 'int'> is no workflow class"):
         definition_of(int)
+
+
+@pytest.mark.parametrize("wrap", [staticmethod, classmethod])
+def test_a_rule_inside_a_static_or_class_method_is_named_and_not_lost(wrap: Callable[[Any], Any]) -> None:
+    def go(self: object, event: Go) -> None: ...
+
+    def make() -> None:
+        class W(Workflow, revision=1):
+            a = State(initial=True)
+            b = Final()
+            wrapped = wrap(on(Go, a, to=b)(go))
+
+    with pytest.raises(DefinitionError, match=rf"^PD121 W: the rule 'wrapped' stands in a {wrap.__name__}\."):
+        make()
