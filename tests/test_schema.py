@@ -80,6 +80,11 @@ class Small:
     n: int = field(default=0, validator=attrs.validators.lt(10))
 
 
+@frozen
+class Point:
+    x: float = 0.0
+
+
 def nested(depth: int) -> object:
     plain: object = {}
     for _ in range(depth):
@@ -103,6 +108,8 @@ ACCEPTED_BY_SCHEMA_ONLY: dict[str, tuple[Any, object]] = {
     "another text of a Decimal": (decimal.Decimal, "0E+0"),
     "two texts of one value in a set": (set[decimal.Decimal], ["1.0", "1.00"]),
     "two texts of one key": (dict[decimal.Decimal, int], {"1.0": 1, "1.00": 1}),
+    "one value twice among numbers of two kinds": (set[int | float], [1, 1]),
+    "one object twice": (set[Point], [{"x": 1.5}, {"x": 1.5}]),
     "one key in two pairs": (dict[float, int], [[1.5, 1], [1.5, 2]]),
     "a key beyond 64 bits": (dict[int, int], {str(2**63): 1}),
     "what a validator refuses": (Small, {"n": 11}),

@@ -2,10 +2,12 @@
 
 What the codec accepts the schema accepts. The schema also accepts a little more, because it cannot say it: 1.0 for an
 integer, days that do not exist, texts of another form for the same value (base64, Decimal), equal values in a set whose
-texts differ, an int that no float holds, a lone surrogate, whatever validators of a class refuse, and what is too deep.
+texts differ or that holds classes or numbers of two kinds, an int that no float holds, a lone surrogate, whatever
+validators of a class refuse, and what is too deep.
 """
 
 import inspect
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -23,7 +25,6 @@ from statemachine._codec.kinds import (
     Row,
     Scalar,
     Union,
-    shapes,
 )
 from statemachine._codec.scalars import INTEGER_MAX, Stored
 from statemachine._codec.writing import JSON, writer
@@ -61,7 +62,8 @@ class _Schemas:
             case Choice():
                 return {"enum": [plain for _, plain in kind.options]}
             case Items():
-                return {"type": "array", "items": self.of(kind.item), **self.unique(kind)}
+                item = self.of(kind.item)
+                return {"type": "array", "items": item, **(_unique(item) if kind.kind in {set, frozenset} else {})}
             case Row():
                 parts = {"prefixItems": [self.of(one) for one in kind.items]} if kind.items else {}
                 return {"type": "array", **parts, "items": False, "minItems": len(kind.items)}
@@ -74,15 +76,10 @@ class _Schemas:
             case Record():
                 return {"$ref": f"#/$defs/{self.named(kind, tag)}"}
 
-    def unique(self, kind: Items) -> Schema:
-        # to a schema 1 and 1.0 are the same; to us they are, beside each other, a timedelta and a float
-        is_mixed = {"integer", "number"} <= shapes(kind.item)
-        return {"uniqueItems": True} if kind.kind in {set, frozenset} and not is_mixed else {}
-
     def entries(self, kind: Entries) -> Schema:
         if kind.form == "pairs":
-            pair = Row((kind.key, kind.value))
-            return {"type": "array", "items": self.of(pair), "uniqueItems": True}
+            pair = self.of(Row((kind.key, kind.value)))
+            return {"type": "array", "items": pair, **_unique(pair)}
         names: Schema = {"pattern": "^(0|-?[1-9][0-9]*)$"} if kind.form == "digits" else self.of(kind.key)
         return {"type": "object", "propertyNames": names, "additionalProperties": self.of(kind.value)}
 
@@ -116,3 +113,12 @@ class _Schemas:
         with suppress(Exception):  # of checks, and of functions of a CustomType
             schema["default"] = writer(member.kind, JSON)(member.default.value)
         return schema
+
+
+def _unique(item: Schema) -> Schema:
+    """Return the keyword that no two items are equal, where a schema means by it what we do.
+
+    To a schema 1 equals 1.0, which can be a timedelta beside a float; what a class holds is not looked at.
+    """
+    text = json.dumps(item)
+    return {} if "$ref" in text or ('"integer"' in text and '"number"' in text) else {"uniqueItems": True}

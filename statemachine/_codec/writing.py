@@ -13,6 +13,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from statemachine._codec.codegen import CHECKS, Body, MisfitError, Program, is_checked_only
+from statemachine._codec.fields import Default
 from statemachine._codec.kinds import (
     TAG,
     Choice,
@@ -21,7 +22,6 @@ from statemachine._codec.kinds import (
     Entries,
     Items,
     Kind,
-    Member,
     Record,
     Row,
     Scalar,
@@ -174,7 +174,7 @@ class _Writer(Program):
         for member in kind.members:
             body.add(f"part = {self.function(member.kind)}(x.{member.name})")
             if member.default is not None:
-                body.add(f"if is_other({self.named(member)}, {self.function(member.kind)}, x, part):")
+                body.add(f"if is_other({self.named(member.default)}, {self.function(member.kind)}, x, part):")
             (body if member.default is None else body.inner()).add(f"plain[{member.name!r}] = part")
         body.add("return plain")
 
@@ -186,13 +186,11 @@ def _is_ordered(kind: Kind) -> bool:
     )
 
 
-def _is_other(member: Member, write: Callable[[Any], object], *where: Any) -> bool:
+def _is_other(default: Default, write: Callable[[Any], object], *where: Any) -> bool:
     """Say whether a field is not its default; compared as bytes, because -0.0 equals 0.0 and is another value."""
     owner, plain = where
-    if member.default is None:
-        return True
     with suppress(Exception):  # a default that is not to be had, or does not fit its own type, could not be left out
-        return canonical(plain) != canonical(write(member.default.for_owner(owner)))
+        return canonical(plain) != canonical(write(default.for_owner(owner)))
     return True
 
 
