@@ -105,14 +105,8 @@ def stored_of(kind: Any) -> Stored | None:  # a type expression
     if not isinstance(kind, type):
         return None
     module = sys.modules.get(kind.__module__)
-    made = _made(kind.__module__, kind.__qualname__)
-    return made if made is not None and getattr(module, kind.__qualname__, None) is kind else None
-
-
-@functools.cache  # one object for one class: a union that names it twice has one member
-def _made(module: str, name: str) -> Stored | None:
-    make = _MAKERS.get((module, name))
-    return None if make is None else make()
+    make = _MAKERS.get((kind.__module__, kind.__qualname__))
+    return make() if make is not None and getattr(module, kind.__qualname__, None) is kind else None
 
 
 def _texts(kind: type[T], *, example: str, read: Callable[[str], T], write: Callable[[T], str]) -> Any:
@@ -125,15 +119,15 @@ def _texts(kind: type[T], *, example: str, read: Callable[[str], T], write: Call
         return write(value)
 
     def restored(plain: object) -> T:
-        if type(plain) is not str:
-            raise DataError(f"{expected} as text, like {example!r}, got {shown(plain)}")
         try:
-            value = read(plain)
-            if write(value) == plain:
+            if type(plain) is str and write(value := read(plain)) == plain:
                 return value
         except (ValueError, ArithmeticError, DataError) as error:
-            raise DataError(f"{expected} as text, like {example!r}, got {shown(plain)}") from error
-        raise DataError(f"{expected} as text, like {example!r}, got {shown(plain)}")
+            raise other(plain) from error
+        raise other(plain)
+
+    def other(plain: object) -> DataError:
+        return DataError(f"{expected} as text, like {example!r}, got {shown(plain)}")
 
     return written, restored
 
@@ -234,12 +228,12 @@ def _decimal() -> Stored:
     return Stored("decimal", Decimal, "string", write, read, {"pattern": pattern})
 
 
-_MAKERS: dict[tuple[str, str], Callable[[], Stored]] = {
-    ("builtins", "bytes"): _bytes,
-    ("datetime", "datetime"): _datetime,
-    ("datetime", "date"): _date,
-    ("datetime", "time"): _time,
-    ("datetime", "timedelta"): _timedelta,
-    ("uuid", "UUID"): _uuid,
-    ("decimal", "Decimal"): _decimal,
+_MAKERS = {  # each makes one object: a union that names a class twice has one member
+    ("builtins", "bytes"): functools.cache(_bytes),
+    ("datetime", "datetime"): functools.cache(_datetime),
+    ("datetime", "date"): functools.cache(_date),
+    ("datetime", "time"): functools.cache(_time),
+    ("datetime", "timedelta"): functools.cache(_timedelta),
+    ("uuid", "UUID"): functools.cache(_uuid),
+    ("decimal", "Decimal"): functools.cache(_decimal),
 }
