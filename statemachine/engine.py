@@ -17,8 +17,9 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
 from persistence.records import genesis
@@ -33,13 +34,20 @@ from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.loading import Loaded, broken_row, configuration_of, examine
+from statemachine.offers import View
 from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, definition_of
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from statemachine.waiting import Queue
+
 __all__ = ["Engine", "ReadingSql"]
 
 D = TypeVar("D")
+T = TypeVar("T")
 W = TypeVar("W", bound=Workflow[Any])
 
 TURN_SECONDS_MAX = 10.0  # how long a sender waits for other threads of its process; longer waits hide a stuck callback
@@ -77,6 +85,9 @@ class Engine:
         self._turn_lock = threading.Lock()
         self._pid = os.getpid()
         self._inside = threading.local()  # .calls: this thread runs a callback of this engine's
+        self._queue: Queue | None = None  # made by the first call that does not wait
+        self._queue_lock = threading.Lock()
+        self._is_closed = False
         self._heads: dict[str, Loaded] = {}
         self._seen = (-1, -1)  # generation and position of the store when `_heads` was true
         self._run = os.urandom(8)
@@ -190,18 +201,8 @@ class Engine:
                 return replayed
         self._check_ready(loaded, request)
         head = loaded.head
-        attempt = Attempt(
-            data=definition.decode_data(loaded.image),
-            id=instance,
-            version=head.version + 1,
-            time=max(self._clock(), head.time),
-            actor=request.actor,
-            note=request.note,
-            roles=request.roles,
-            seed=self._seed(head.secret, head.incarnation, head.version + 1),
-            sql=self._sql_port(transaction),
-            configuration=loaded.configuration,
-        )
+        sql = self._sql_port(transaction)
+        attempt = self._attempt(loaded, sql, actor=request.actor, note=request.note, roles=request.roles)
         try:
             with transaction.member():
                 decision = decide(definition, attempt, loaded.image, name=request.name, event=request.event)
@@ -212,6 +213,30 @@ class Engine:
         done = draft(definition, attempt, decision, request=request, link=link)
         self._commit(transaction, definition, done)
         return Transition(done.record, done.hash)
+
+    def _attempt(
+        self,
+        loaded: Loaded,
+        sql: SqlPort | None,
+        *,
+        actor: str | None,
+        note: str | None = None,
+        roles: tuple[str, ...],
+    ) -> Attempt:
+        """Return an attempt at the next version of an instance, on data of its own."""
+        head = loaded.head
+        return Attempt(
+            data=loaded.definition.decode_data(loaded.image),
+            id=head.instance,
+            version=head.version + 1,
+            time=max(self._clock(), head.time),
+            actor=actor,
+            note=note,
+            roles=roles,
+            seed=self._seed(head.secret, head.incarnation, head.version + 1),
+            sql=sql,
+            configuration=loaded.configuration,
+        )
 
     def _replay(self, transaction: Transaction, loaded: Loaded, request: Request) -> Transition | None:
         """Return what a known key did; None for one that is not known. Raises Refused `key_reused`."""
@@ -309,13 +334,22 @@ class Engine:
 
     def read(self, definition: Definition, instance: str) -> Loaded:
         """Return the last committed head of an instance, judged; what the properties of a handle call."""
+        with self.viewing(definition, instance) as view:
+            return view.loaded
+
+    @contextmanager
+    def viewing(
+        self, definition: Definition, instance: str, *, actor: str | None = None, roles: tuple[str, ...] = ()
+    ) -> Generator[View]:
+        """Read the last committed head, judged, and let guards be asked on it while the block is open."""
         self.check_turn()
         with self._calling(), self.store.reader() as reader:
             head = reader.head(instance)
             known = self._heads.get(instance)
-            if known is not None and head is not None and known.head == head and known.definition is definition:
-                return known
-            return self._admit(head, definition, instance=instance, source=reader)
+            if known is None or head is None or known.head != head or known.definition is not definition:
+                known = self._admit(head, definition, instance=instance, source=reader)
+            sql = reader if self.store.capabilities.sql else None
+            yield View(known, roles, partial(self._attempt, known, sql, actor=actor, roles=roles))
 
     def rows(self, instance: str) -> Sequence[Row]:
         """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""
@@ -373,13 +407,35 @@ class Engine:
         """Return an id that nobody else makes."""
         return uuid7(self._clock() // 1000, int.from_bytes(os.urandom(10), "big"))
 
+    def enqueue(self, call: "Callable[[], T]") -> "Future[T]":
+        """Let a call run after those that were queued before it; what `submit`, `asend` and `afire` of a handle use.
+
+        Raises Busy when too many wait, Closed, ReentrantCall.
+        """
+        self.check_turn()
+        with self._queue_lock:
+            if self._is_closed:
+                raise Closed("this engine is closed; open another one")
+            if self._queue is None:
+                from statemachine.waiting import Queue  # asyncio, for those who use it
+
+                self._queue = Queue(self.limits.calls_max)
+            return self._queue.add(call)
+
     # -- closing -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the engine and its store. Closing twice is allowed; in a forked child it does nothing."""
+        """Close the engine and its store, once the calls that are queued have run.
+
+        Closing twice is allowed; in a forked child it does nothing.
+        """
         if os.getpid() != self._pid:
             return
         self.check_turn()
+        with self._queue_lock:
+            self._is_closed = True
+        if self._queue is not None:
+            self._queue.close()
         self.store.close()
 
     def __enter__(self) -> Self:
