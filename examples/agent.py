@@ -21,11 +21,11 @@ from typing import Any
 
 from attrs import define, frozen
 
-
 import recovery
 from examples.order import SCHEMA, Order, OrderData
 from statemachine import Engine, Instance, Outcome
 
+STOCKED = f"{SCHEMA}; insert or ignore into stock values ('lamp', 5)"  # noqa: S608  # constants
 CALLS_MAX = 20  # a script that gets nowhere stops
 
 
@@ -75,18 +75,18 @@ def decide(order: Instance[Order, OrderData], calls: list[Call], outcomes: list[
     """Return the next call; None when nothing is left to do."""
     if len(calls) > len(outcomes):
         return calls[-1]  # its answer was lost: the same call, under the same key
-    id = f"{order.id}-call-{len(calls) + 1}"
+    name = f"{order.id}-call-{len(calls) + 1}"
     last = outcomes[-1] if outcomes else None
     if last is not None and last["code"] == "invalid_payload":  # the hint names arguments.total: mend it
-        return Call(id, "Submit", {"sku": "lamp", "total": 1800})
+        return Call(name, "Submit", {"sku": "lamp", "total": 1800})
     if last is not None and last["code"] == "role_missing":  # the hint names the role: somebody who has it is asked
-        return Call(id, calls[-1].name, calls[-1].arguments, roles=("manager",))
+        return Call(name, calls[-1].name, calls[-1].arguments, roles=("manager",))
     enabled = {offer["event"]: offer for offer in order.offers() if offer["enabled"] != "no"}
     if not calls:
-        return Call(id, "Submit", {"sku": "lamp", "total": "1800"})  # as models do
+        return Call(name, "Submit", {"sku": "lamp", "total": "1800"})  # as models do
     if last is not None and last["state"] == "review":
-        return Call(id, "Approve", {"by": "ann"})  # not offered to it: it tries nevertheless
-    return next((Call(id, name, arguments) for name, arguments in GOAL if name in enabled), None)
+        return Call(name, "Approve", {"by": "ann"})  # not offered to it: it tries nevertheless
+    return next((Call(name, event, arguments) for event, arguments in GOAL if event in enabled), None)
 
 
 # -- the loop around it ------------------------------------------------------------------------------------------------
@@ -138,8 +138,7 @@ def say(line: str) -> None:
 
 def process(folder: Path, mode: str, dies_at: str) -> None:
     """Be one process of an agent, from opening the file to the end of the work."""
-    schema = f"{SCHEMA}; insert or ignore into stock values ('lamp', 5)"
-    with recovery.open(folder / "shop.db", Order, schema=schema) as engine:
+    with recovery.open(folder / "shop.db", Order, schema=STOCKED) as engine:
         if mode == "sync":
             order = engine.start(Order, id="sync-1")
             work(order, Transcript(folder / "sync-1.jsonl"), dies_at=dies_at)
@@ -149,7 +148,7 @@ def process(folder: Path, mode: str, dies_at: str) -> None:
 
 async def several(engine: Engine, folder: Path, dies_at: str) -> None:
     """Work on two orders at once in one event loop."""
-    orders = [engine.start(Order, id=id) for id in ("async-1", "async-2")]
+    orders = [engine.start(Order, id=name) for name in ("async-1", "async-2")]
     await asyncio.gather(*(awork(order, Transcript(folder / f"{order.id}.jsonl"), dies_at=dies_at) for order in orders))
 
 
@@ -159,7 +158,7 @@ def story(folder: Path) -> None:
         for dies_at in ("Approve", "nowhere"):
             say(f"{mode}: a new process")
             command = [sys.executable, "-m", "examples.agent", os.fspath(folder), mode, dies_at]
-            code = subprocess.run(command, check=False).returncode
+            code = subprocess.run(command, check=False).returncode  # noqa: S603  # this very module
             if code not in {0, -signal.SIGKILL}:
                 sys.exit(f"the agent's process ended with {code}")
             say("  ended by SIGKILL\n" if code else "  done\n")
@@ -167,7 +166,8 @@ def story(folder: Path) -> None:
         for order in engine.list(Order):
             events = ", ".join(one.event for one in order.history()[1:])
             say(f"{order.id}: {order.state} at version {order.version}: {events}")
-        say(f"lamps left: {engine.sql().execute('select n from stock')[0][0]} of 5")
+        ((lamps,),) = engine.sql().execute("select n from stock")
+        say(f"lamps left: {lamps!r} of 5")
 
 
 def main(arguments: list[str]) -> None:

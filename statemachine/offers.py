@@ -122,8 +122,13 @@ def plain_state(configuration: Configuration) -> PlainState:
 
 def _widened(definition: Definition, short: ShortOffer, reason: Reason | None) -> Offer:
     name = short["event"]
-    description = _known_of(definition)[name].description
-    offer = Offer(**short, description=description, schema=definition.events[name].schema())
+    offer: Offer = {
+        "event": name,
+        "enabled": short["enabled"],
+        "to": short["to"],
+        "description": _known_of(definition)[name].description,
+        "schema": definition.events[name].schema(),
+    }
     if reason is not None:
         offer["reason"] = reason
     return offer
