@@ -56,7 +56,8 @@ class Transcript:
         """Return the calls that were made, and the outcomes that were read."""
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
-        calls = [Call(**{**line["call"], "roles": tuple(line["call"]["roles"])}) for line in lines if "call" in line]
+        noted = [line["call"] for line in lines if "call" in line]
+        calls = [Call(one["id"], one["name"], one["arguments"], tuple(one["roles"])) for one in noted]
         return calls, [line["outcome"] for line in lines if "outcome" in line]
 
 

@@ -21,7 +21,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
+from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import decide, decide_start
@@ -33,18 +33,19 @@ from statemachine.frame import Attempt, SqlPort
 from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
-from statemachine.loading import Loaded, broken_row, configuration_of, examine
+from statemachine.loading import Loaded, configuration_of, examine
 from statemachine.offers import View
+from statemachine.proving import check_chain, replay
 from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
+from statemachine.usertables import ReadingSql
+from statemachine.waiting import Queue
 from statemachine.workflow import Workflow, definition_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from statemachine.waiting import Queue
-
-__all__ = ["Engine", "ReadingSql"]
+__all__ = ["Engine"]
 
 D = TypeVar("D")
 T = TypeVar("T")
@@ -85,9 +86,7 @@ class Engine:
         self._turn_lock = threading.Lock()
         self._pid = os.getpid()
         self._inside = threading.local()  # .calls: this thread runs a callback of this engine's
-        self._queue: Queue | None = None  # made by the first call that does not wait
-        self._queue_lock = threading.Lock()
-        self._is_closed = False
+        self._queue = Queue(self.limits.calls_max)
         self._heads: dict[str, Loaded] = {}
         self._seen = (-1, -1)  # generation and position of the store when `_heads` was true
         self._run = os.urandom(8)
@@ -175,7 +174,7 @@ class Engine:
         """Return a read-only door to the user's tables. Raises NoSql on a store without SQL."""
         if not self.store.capabilities.sql:
             raise NoSql("this engine's store has no SQL")
-        return ReadingSql(self)
+        return ReadingSql(self.store, self.check_turn)
 
     def _definition(self, workflow: object) -> Definition:
         definition = definition_of(cast("type[Any]", workflow))
@@ -196,7 +195,7 @@ class Engine:
     def _fire(self, transaction: Transaction, definition: Definition, request: Request, *, instance: str) -> Transition:
         loaded = self._load(transaction, definition, instance)
         if request.key is not None:
-            replayed = self._replay(transaction, loaded, request)
+            replayed = replay(transaction, loaded, request)
             if replayed is not None:
                 return replayed
         self._check_ready(loaded, request)
@@ -215,13 +214,7 @@ class Engine:
         return Transition(done.record, done.hash)
 
     def _attempt(
-        self,
-        loaded: Loaded,
-        sql: SqlPort | None,
-        *,
-        actor: str | None,
-        note: str | None = None,
-        roles: tuple[str, ...],
+        self, loaded: Loaded, sql: SqlPort | None, *, actor: str | None, roles: tuple[str, ...], note: str | None = None
     ) -> Attempt:
         """Return an attempt at the next version of an instance, on data of its own."""
         head = loaded.head
@@ -237,30 +230,6 @@ class Engine:
             sql=sql,
             configuration=loaded.configuration,
         )
-
-    def _replay(self, transaction: Transaction, loaded: Loaded, request: Request) -> Transition | None:
-        """Return what a known key did; None for one that is not known. Raises Refused `key_reused`."""
-        assert request.key is not None
-        name = (loaded.head.instance, "send", request.key)
-        known = transaction.keys([name]).get(name)
-        if known is None:
-            return None
-        state, version = loaded.configuration, loaded.head.version
-        if known.digest != request.digest:
-            reason = f"key {request.key!r} was used for another event or payload at version {known.version}"
-            raise Refused("key_reused", reason, state=state, version=version)
-        row = transaction.row(loaded.head.instance, known.version)
-        if row is None or row.hash != known.hash or not self._is_proven(transaction, loaded.head, row):
-            reason = f"key {request.key!r} names version {known.version}, which is not as it was written"
-            raise Refused("instance_unsound", reason, state=state, version=version)
-        return Transition(row.record, row.hash, replayed=True)
-
-    def _is_proven(self, transaction: Transaction, head: Head, row: Row) -> bool:
-        """Say whether a row follows from the one before it."""
-        version = row.record.version
-        before = transaction.row(head.instance, version - 1) if version > 1 else None
-        previous = genesis(head.instance, head.workflow, head.secret) if before is None else before.hash
-        return broken_row(row, version, previous=previous) is None
 
     def _check_ready(self, loaded: Loaded, request: Request) -> None:
         head = loaded.head
@@ -358,12 +327,7 @@ class Engine:
             head, rows = reader.head(instance), reader.journal(instance)
         if head is None:
             raise Refused("unknown_instance", f"there is no instance {instance!r}")
-        previous = genesis(instance, head.workflow, head.secret)
-        for place, row in enumerate(rows):
-            reason = broken_row(row, place + 1, previous=previous)
-            if reason is not None:
-                raise Refused("instance_unsound", f"{instance!r} version {place + 1}: {reason}", version=head.version)
-            previous = row.hash
+        check_chain(head, rows)
         return rows
 
     # -- taking turns --------------------------------------------------------------------------------------------------
@@ -413,14 +377,7 @@ class Engine:
         Raises Busy when too many wait, Closed, ReentrantCall.
         """
         self.check_turn()
-        with self._queue_lock:
-            if self._is_closed:
-                raise Closed("this engine is closed; open another one")
-            if self._queue is None:
-                from statemachine.waiting import Queue  # asyncio, for those who use it
-
-                self._queue = Queue(self.limits.calls_max)
-            return self._queue.add(call)
+        return self._queue.add(call)
 
     # -- closing -------------------------------------------------------------------------------------------------------
 
@@ -432,10 +389,7 @@ class Engine:
         if os.getpid() != self._pid:
             return
         self.check_turn()
-        with self._queue_lock:
-            self._is_closed = True
-        if self._queue is not None:
-            self._queue.close()
+        self._queue.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -447,19 +401,6 @@ class Engine:
     ) -> None:
         """Close the engine."""
         self.close()
-
-
-class ReadingSql:
-    """`engine.sql()`: reads the user's tables from outside, as committed."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def execute(self, statement: str, parameters: Sequence[Value] = (), /) -> list[tuple[Value, ...]]:
-        """Run one reading statement and return all its rows. Raises SqlFailed for one that writes."""
-        self._engine.check_turn()
-        with self._engine.store.reader() as reader:
-            return reader.execute(statement, parameters, writable=False)
 
 
 def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:

@@ -10,8 +10,8 @@ from statemachine.errors import DataError, Refused
 from statemachine.limits import Limits
 from statemachine.states import is_texts
 
-__all__ = ["START", "AttrsEvent", "DataclassEvent", "Extras", "Request", "checked_text", "event_of", "request"]
-__all__ += ["start_request"]
+__all__ = ["START", "AttrsEvent", "DataclassEvent", "Extras", "Request", "check_sender", "checked_text"]
+__all__ += ["event_of", "request", "start_request"]
 
 START = "perdure.start"  # the event of version 1; no class can have this name
 
@@ -87,8 +87,7 @@ def request(  # what `send` takes, as keywords
         raise Refused("invalid_payload", f"{name} has {len(payload)} bytes; at most {limits.event_bytes_max}")
     if expect_version is not None and type(expect_version) is not int:
         raise Refused("invalid_argument", f"expect_version={shown(expect_version)} is no integer")
-    if not is_texts(roles):
-        raise Refused("invalid_argument", f"roles={shown(roles)} is no tuple of texts; write roles=('manager',)")
+    check_sender(actor, roles, limits=limits)
     return Request(
         name=name,
         event=own,
@@ -96,10 +95,18 @@ def request(  # what `send` takes, as keywords
         key=None if key is None else checked_text("key", key, limits.text_bytes_max),
         digest=b"" if key is None else codec.digest(name, event),
         expect_version=expect_version,
-        actor=None if actor is None else checked_text("actor", actor, limits.text_bytes_max),
+        actor=actor,
         roles=roles,
         note=None if note is None else checked_text("note", note, limits.note_bytes_max),
     )
+
+
+def check_sender(actor: object, roles: object, *, limits: Limits) -> None:
+    """Check who sends. Raises Refused `invalid_argument`."""
+    if actor is not None:
+        checked_text("actor", actor, limits.text_bytes_max)
+    if not is_texts(roles):
+        raise Refused("invalid_argument", f"roles={shown(roles)} is no tuple of texts; write roles=('manager',)")
 
 
 def start_request(

@@ -6,16 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, Unpack, cast, overload
 
 from persistence import Row
-from statemachine._codec.scalars import shown
 from statemachine.chart import Configuration
 from statemachine.definition import Definition
 from statemachine.door import Door, Outcome, named_request
 from statemachine.errors import Refused
-from statemachine.events import AttrsEvent, DataclassEvent, Extras, Request, event_of, request
+from statemachine.events import AttrsEvent, DataclassEvent, Extras, Request, check_sender, event_of, request
 from statemachine.limits import Limits
 from statemachine.loading import Loaded
 from statemachine.offers import Answers, Offer, View, misfit_offer, offer_of
-from statemachine.states import is_texts
 from statemachine.transition import Transition
 
 if TYPE_CHECKING:
@@ -153,15 +151,7 @@ class Instance(Generic[W, D]):
         actor: str | None = None,
         roles: tuple[str, ...] = (),
     ) -> list[Offer]: ...
-    def offers(
-        self,
-        event: AttrsEvent | DataclassEvent | str | None = None,
-        arguments: Mapping[str, object] | None = None,
-        /,
-        *,
-        actor: str | None = None,
-        roles: tuple[str, ...] = (),
-    ) -> list[Offer]:
+    def offers(self, *given: object, actor: str | None = None, roles: tuple[str, ...] = ()) -> list[Offer]:
         """Return what may be sent: every event of the workflow in the order of its rules, ready for JSON.
 
         Given an event, or a name and arguments, it returns the offer of that one alone, decided with its payload, which
@@ -169,32 +159,33 @@ class Instance(Generic[W, D]):
         run, actions do not. `actor` and `roles` are those of whoever would send. Raises Refused (`unknown_event`,
         `invalid_argument`, and as the properties do) and StoreError.
         """
-        if not is_texts(roles):
-            raise Refused("invalid_argument", f"roles={shown(roles)} is no tuple of texts; write roles=('manager',)")
+        check_sender(actor, roles, limits=self._engine.limits)
+        if not given:
+            with self._engine.viewing(self._definition, self.id, actor=actor, roles=roles) as view:
+                answers = Answers(view)
+                return [offer_of(view, name, answers) for name in self._definition.events]
+        return [self._offer(given, Extras(actor=actor, roles=roles))]
+
+    def _offer(self, given: Sequence[object], extras: Extras) -> Offer:
+        """Return the offer of an event, or of a name and its arguments."""
+        definition, limits = self._definition, self._engine.limits
+        event, *arguments = given
         asked, misfit = None, ""
-        if event is not None:
-            try:
-                asked = self._asked(event, arguments, Extras(actor=actor, roles=roles))
-            except Refused as refused:
-                if refused.code != "invalid_payload":
-                    raise
-                misfit = refused.reason
-        with self._engine.viewing(self._definition, self.id, actor=actor, roles=roles) as view:
-            if asked is not None:
-                return [offer_of(view, asked.name, Answers(view, asked.event))]
-            if event is not None:
-                return [misfit_offer(view, self._name(event), misfit)]
-            answers = Answers(view)
-            return [offer_of(view, name, answers) for name in self._definition.events]
-
-    def _name(self, event: object) -> str:
-        return event if isinstance(event, str) else event_of(self._definition, event)
-
-    def _asked(self, event: object, arguments: object, extras: Extras) -> Request:
-        limits = self._engine.limits
-        if isinstance(event, str):
-            return named_request(self._definition, event, arguments, limits=limits, extras=extras)
-        return request(self._definition, event, limits=limits, **extras)
+        name = event if isinstance(event, str) else event_of(definition, event)
+        try:
+            if isinstance(event, str):
+                asked = named_request(definition, event, *arguments, limits=limits, extras=extras)
+            else:
+                asked = request(definition, event, *arguments, limits=limits, **extras)
+        except Refused as refused:
+            if refused.code != "invalid_payload":
+                raise
+            misfit = refused.reason
+        actor, roles = extras.get("actor"), extras.get("roles", ())
+        with self._engine.viewing(definition, self.id, actor=actor, roles=roles) as view:
+            if asked is None:
+                return misfit_offer(view, name, misfit)
+            return offer_of(view, name, Answers(view, asked.event))
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

@@ -147,14 +147,14 @@ def _judged(view: View, name: str, answers: "Answers") -> tuple[ShortOffer, Reas
     if not failed:
         return {"event": name, "enabled": "yes", "to": to}, None
     trial, found = failed[0]
-    reason = _why_raised(found) if isinstance(found, _Raised) else _why_not(view, name, found, trial=trial)
+    reason = _why_raised(found) if isinstance(found, _GuardError) else _why_not(view, name, found, trial=trial)
     return {"event": name, "enabled": "depends" if to else "no", "to": to}, reason
 
 
 # -- trials ------------------------------------------------------------------------------------------------------------
 
 
-class _Raised(Exception):  # noqa: N818  # what the callback did
+class _GuardError(Exception):
     """A guard raised, or did what a guard must not do; `guard` is empty where it is the chart that finds no rest."""
 
     def __init__(self, guard: str, doc: str, error: Exception) -> None:
@@ -164,7 +164,7 @@ class _Raised(Exception):  # noqa: N818  # what the callback did
 
 def _trials(
     loaded: Loaded, name: str, answers: "Answers"
-) -> "Iterator[tuple[_Trial, Macrostep | Unhandled | _Raised]]":
+) -> "Iterator[tuple[_Trial, Macrostep | Unhandled | _GuardError]]":
     waiting = deque[tuple[bool, ...]]([()])
     for _ in range(TRIALS_MAX):
         if not waiting:
@@ -173,10 +173,10 @@ def _trials(
         trial = _Trial(answers, guesses)
         try:
             found = macrostep(loaded.definition.chart, loaded.configuration, (name, None), runner=trial)
-        except _Raised as raised:
+        except _GuardError as raised:
             yield trial, raised
         except InvariantBroken as error:  # rules without guards that find no rest
-            yield trial, _Raised("", "", error)
+            yield trial, _GuardError("", "", error)
         else:
             yield trial, found
         made_up = range(trial.guessed - len(guesses))
@@ -224,7 +224,7 @@ class Answers:
     def __init__(self, view: View, *events: object) -> None:
         self.view = view
         self._events = events  # one or none
-        self._known: dict[str, bool | _Raised] = {}
+        self._known: dict[str, bool | _GuardError] = {}
 
     def of(self, rule: Rule) -> bool | None:
         """Return what a rule's guard says; None where that depends on the payload. Raises StoreError."""
@@ -233,23 +233,25 @@ class Answers:
             return None
         known = self._known.get(rule.guard)
         if known is None:
-            known = self._known[rule.guard] = self._ask(rule, rule.guard)
-        if isinstance(known, _Raised):
+            try:
+                known = self._ask(rule, rule.guard)
+            except _GuardError as error:
+                known = error
+            self._known[rule.guard] = known
+        if isinstance(known, _GuardError):
             raise known
         return known
 
-    def _ask(self, rule: Rule, guard: str) -> bool | _Raised:
+    def _ask(self, rule: Rule, guard: str) -> bool:
         loaded = self.view.loaded
         runner = FrameRunner(loaded.definition, self.view.attempt(), loaded.image)
         try:
             answer = runner.holds(rule, *self._events or (None,))
             runner.check_unchanged()
-        except (SqlFailed, NoSql) as error:  # what the guard asked for, not the store
-            return _Raised(guard, _doc(loaded.definition, guard), error)
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever the author's guard raises stands in the offer
-            return _Raised(guard, _doc(loaded.definition, guard), error)
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, SqlFailed | NoSql):
+                raise  # the store's fault; those two are what the guard asked for
+            raise _GuardError(guard, _doc(loaded.definition, guard), error) from error
         finally:
             runner.end()
         return answer
@@ -258,7 +260,7 @@ class Answers:
 # -- reasons -----------------------------------------------------------------------------------------------------------
 
 
-def _why_raised(raised: _Raised) -> Reason:
+def _why_raised(raised: _GuardError) -> Reason:
     return {"code": "would_raise", "hint": str(raised), "guards": raised.guards}
 
 

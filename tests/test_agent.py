@@ -20,7 +20,7 @@ WHOLE_WAY = ["Submit", "Approve", "Charged", "Labelled", "Picked"]
 
 
 def agent(*arguments: str | os.PathLike[str]) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-W", "error", "-m", "examples.agent", *map(os.fspath, arguments)]
+    command = [sys.executable, "-W", "error", "-m", "examples.agent", *(os.fspath(one) for one in arguments)]
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
 
 

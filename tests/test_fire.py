@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -18,7 +18,8 @@ from hypothesis.errors import NoSuchExample
 from jsonschema import Draft202012Validator
 
 from examples.order import Order, OrderData
-from persistence import Busy, Closed, MemoryStore, Reader
+from persistence import Busy, Closed, MemoryStore
+from persistence.memory import MemoryReader
 from statemachine import (
     DataError,
     Engine,
@@ -402,10 +403,12 @@ class Blind(MemoryStore):
 
     is_blind = False
 
-    def reader(self) -> AbstractContextManager[Reader]:
+    @contextmanager
+    def reader(self) -> Generator[MemoryReader]:
         if self.is_blind:
             raise Busy("nobody can read")
-        return super().reader()
+        with super().reader() as reader:
+            yield reader
 
 
 def test_a_committed_event_is_told_even_if_nothing_can_be_read_afterwards() -> None:
@@ -495,14 +498,10 @@ def bent(draw: Callable[[st.SearchStrategy[Any]], Any], name: str) -> Any:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    inner: list[tuple[Any, Any]] = []
-    if isinstance(value, dict):
-        inner = list(cast("dict[Any, Any]", value).items())
-    elif isinstance(value, list):
-        inner = list(enumerate(cast("list[Any]", value)))
-    for place, one in inner:
+    """Yield each place inside, as what holds it and where it is there."""
+    for place in [*value] if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield value, place
-        yield from _places(one)
+        yield from _places(value[place])
 
 
 def arguments_of(name: str) -> st.SearchStrategy[Any]:
@@ -550,11 +549,9 @@ def _wrongly_refused(
 def _is_plain(value: Any) -> bool:
     """Whether JSON says it as it is: no tuple, no key that is no text."""
     if isinstance(value, dict):
-        entries = cast("dict[Any, Any]", value)
+        entries: dict[Any, Any] = value
         return all(type(key) is str and _is_plain(one) for key, one in entries.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, cast("list[Any]", value)))
-    return not isinstance(value, tuple)
+    return all(_is_plain(holder[place]) for holder, place in _places(value)) and not isinstance(value, tuple)
 
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
@@ -607,7 +604,7 @@ def test_a_door_with_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatc
         try:
             return structure(codec, arguments, path=path)
         except DataError as error:
-            raise DataError("arguments") if path is None else ValueError("let out") from error  # noqa: TRY301
+            raise DataError("arguments") if path is None else ValueError("let out") from error
 
     def keeping(codec: "Codec[Any]", arguments: Any, *, path: str | None = None) -> Any:
         try:

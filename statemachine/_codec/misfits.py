@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import attrs
@@ -23,7 +24,7 @@ from statemachine._codec.kinds import (
     shapes,
 )
 from statemachine._codec.reading import SHAPES, reader
-from statemachine._codec.scalars import SHOWN_MAX, Stored, shown
+from statemachine._codec.scalars import SHOWN_MAX, Stored, cut, shown
 from statemachine.errors import DataError
 
 __all__ = ["misfits_in", "misfits_out"]
@@ -225,12 +226,11 @@ def _complaint_in(check: Any, plain: object) -> str | None:
 
 def as_json(plain: object) -> str:
     """Return plain data for a message, as JSON where it is JSON, cut."""
-    try:
+    with suppress(Exception):  # a set, a lone surrogate, what is too deep or too long: as Python says it
         text = json.dumps(plain, ensure_ascii=False)
         text.encode()
-    except Exception:  # noqa: BLE001  # a set, a lone surrogate, what is too deep or too long, …: as Python says it
-        return shown(plain)
-    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
+        return cut(text)
+    return shown(plain)
 
 
 def _name(key: object) -> str:
