@@ -14,6 +14,7 @@ events without their actions, linear in the rules of the active states. What an 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from inspect import cleandoc
 from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 from attrs import frozen
@@ -140,9 +141,9 @@ def _judged(view: View, name: str, answers: "Answers") -> tuple[ShortOffer, Reas
         reason: Reason = {"code": "instance_final", "hint": f"{loaded.head.instance!r} ended as {loaded.head.outcome}"}
         return {"event": name, "enabled": "no", "to": []}, reason
     trials = list(_trials(loaded, name, answers))
-    places = {node: place for place, node in enumerate(loaded.definition.chart.nodes)}
+    nodes = loaded.definition.chart.nodes
     taken = {found.after for _, found in trials if isinstance(found, Macrostep)}
-    to = [plain_state(one) for one in sorted(taken, key=lambda leaves: [places[leaf] for leaf in leaves])]
+    to = [plain_state(one) for one in sorted(taken, key=lambda leaves: [nodes[leaf].index for leaf in leaves])]
     failed = [(trial, found) for trial, found in trials if not isinstance(found, Macrostep)]
     if not failed:
         return {"event": name, "enabled": "yes", "to": to}, None
@@ -321,6 +322,4 @@ def _known(definition: Definition, name: str) -> _Known:
 
 def _doc(definition: Definition, name: str) -> str:
     """Return a method's docstring, without the indentation of its source."""
-    import inspect  # only those who ask for offers pay for it
-
-    return inspect.cleandoc(definition.callback(name).function.__doc__ or "")
+    return cleandoc(definition.callback(name).function.__doc__ or "")

@@ -1,4 +1,4 @@
-"""What is answered from the journal is proven first: the transition that a known key stands for, and a whole history."""
+"""What is told from the journal is proven first: the transition that a known key stands for, and a whole history."""
 
 from collections.abc import Sequence
 

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, field, frozen
@@ -131,6 +133,28 @@ def test_events_run_in_the_order_of_the_calls(box: Instance[Box, BoxData]) -> No
 
     asyncio.run(main())
     assert box.data.items == [*range(120)]
+
+
+def put_behind_a_long_one(box: Instance[Box, BoxData]) -> list[int]:
+    """Queue events while one runs, and return in which order they ran."""
+    box.submit(Hold())
+    assert ENTERED.wait(WAIT_SECONDS_MAX)
+    futures = [box.submit(Put(number)) for number in range(20)]
+    GO.set()
+    for one in futures:
+        one.result(WAIT_SECONDS_MAX)
+    return box.data.items
+
+
+def test_events_that_wait_for_a_long_one_keep_their_order(box: Instance[Box, BoxData]) -> None:
+    assert put_behind_a_long_one(box) == [*range(20)]
+
+
+def test_a_queue_that_turns_the_order_round_is_found(box: Instance[Box, BoxData]) -> None:
+    """Negative control: the last call is taken first."""
+    engine: Any = box._engine  # the fault is planted in its queue
+    engine._queue._started()._work_queue = queue.LifoQueue()
+    assert put_behind_a_long_one(box) == [*reversed(range(20))]
 
 
 def test_each_of_several_loops_keeps_its_order(box: Instance[Box, BoxData]) -> None:

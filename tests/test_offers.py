@@ -403,7 +403,7 @@ def test_every_code_of_a_reason_stands_in_the_page() -> None:
 # -- offers and `send` agree on random charts --------------------------------------------------------------------------
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
-SHORT = settings(max_examples=100, deadline=None, print_blob=True, suppress_health_check=SLOW)
+SHORT = settings(max_examples=25, deadline=None, print_blob=True, suppress_health_check=SLOW)
 CONTROL = settings(SHORT, max_examples=2000, derandomize=True, database=None, phases=[Phase.generate], print_blob=False)
 TRIALS: Counter[str] = Counter()  # of the last offer
 ORIGINAL_TRIALS = offers._trials  # counted below
@@ -471,6 +471,15 @@ def _expected(offer: Offer) -> list[tuple[str, object]]:
 @SHORT
 def test_an_offer_is_what_send_does(story: Story) -> None:
     """Enabled: it commits and the state after it stands in `to`. Not enabled: it is refused with the same code."""
+    assert disagreement(_calm(story)) is None
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("_bounds")
+@given(stories())
+@settings(SHORT, max_examples=400)
+def test_an_offer_is_what_send_does_on_many_charts(story: Story) -> None:
+    """The same on more charts."""
     assert disagreement(_calm(story)) is None
 
 
