@@ -18,6 +18,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
+from statemachine.dialect import SCXML, Dialect
+
 __all__ = [
     "ALWAYS",
     "Chart",
@@ -59,6 +61,7 @@ class Node:
     leave: tuple[str, ...]
     path: "tuple[Node, ...]" = field(repr=False)  # itself, its parent, … without the root
     children: "list[Node]" = field(repr=False)
+    regions: tuple[str, ...] = ()  # full names; of a parallel of `transitions`, which need not enter all its children
 
     def is_descendant(self, other: "Node") -> bool:
         """Say whether it lies inside another node, at any depth; a node is no descendant of itself."""
@@ -94,10 +97,12 @@ class Plan:
 class Chart:
     """A compiled workflow, made of its canonical text.
 
-    `nodes` are in document order, the root (named "") first; `fingerprint` is sha256 of the text, 32 bytes.
+    `nodes` are in document order, the root (named "") first; `fingerprint` is sha256 of the text, 32 bytes. The dialect
+    is not part of it: what is stored is SCXML's.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, dialect: Dialect = SCXML) -> None:
+        self.dialect = dialect
         description: dict[str, Any] = json.loads(text)
         self.text = text
         self.fingerprint = sha256(text.encode()).digest()
@@ -116,7 +121,9 @@ class Chart:
             name = f"{parent.name}.{state['name']}" if parent.name else state["name"]
             initial = f"{name}.{state['initial']}" if "initial" in state else None
             hooks = tuple(state.get("enter", ())), tuple(state.get("leave", ()))
-            node = Node(name, len(self.nodes), state["kind"], parent, initial, state.get("outcome"), *hooks, (), [])
+            regions = tuple(f"{name}.{region}" for region in state.get("regions", ()))
+            ends = initial, state.get("outcome")
+            node = Node(name, len(self.nodes), state["kind"], parent, *ends, *hooks, (), [], regions)
             object.__setattr__(node, "path", (node, *parent.path))  # it holds itself: made once, frozen from here on
             parent.children.append(node)
             self.nodes[name] = node
@@ -183,8 +190,12 @@ class Chart:
 
 
 def leaves(active: "set[Node]") -> Configuration:
-    """Return the configuration of a set of active nodes: its leaves, in document order. Pure."""
-    return tuple(node.name for node in sorted(active, key=lambda node: node.index) if not node.children)
+    """Return the configuration of a set of active nodes: its leaves, in document order. Pure.
+
+    A region without an active child is a leaf too; only a machine of `transitions` has such.
+    """
+    inner = {node.parent for node in active}
+    return tuple(node.name for node in sorted(active, key=lambda node: node.index) if node not in inner)
 
 
 def remember(cache: dict[K, V], key: K, value: V) -> None:

@@ -1,7 +1,8 @@
 """Selecting and running: which rules an event takes, and the loop that makes a macrostep of them. Pure of I/O.
 
 What a guard or an action does is its caller's affair: they are asked of a `Runner`. The algorithm of selection exists
-once, here; `Cursor` and the engine call it. It is the one of SCXML (W3C Recommendation, September 2015, appendix D):
+once, here; `Cursor`, the engine and `StatechartMachine` call it. It is the one of SCXML (W3C Recommendation, September
+2015, appendix D); where the habits of `transitions` differ, the chart's `Dialect` says so:
 
   1. For each active leaf, in document order, the first rule that holds is taken, inner states before outer ones, then
      in source order. Guards of all regions are evaluated before any action runs, each at most once.
@@ -25,6 +26,7 @@ from typing import Protocol
 from attrs import frozen
 
 from statemachine.chart import ALWAYS, Chart, Configuration, Node, Plan, Rule, done_event, leaves, remember
+from statemachine.dialect import SCXML, Dialect
 from statemachine.errors import InvariantBroken
 
 __all__ = ["MICROSTEPS_MAX", "Macrostep", "Runner", "Unhandled", "begin", "macrostep", "select"]
@@ -180,15 +182,23 @@ def plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...]) ->
 
 def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...]) -> Plan:
     active = {node for leaf in configuration for node in chart.nodes[leaf].path}
-    kept = remove_conflicts(rules, active)
-    left = {node for rule in kept for node in exit_set(rule, active)}
+    kept = remove_conflicts(rules, active, dialect=chart.dialect)
+    left = {node for rule in kept for node in exit_set(rule, active, dialect=chart.dialect)}
     staying = active - left
     entered: set[Node] = set()
     for rule in kept:
         if rule.target is not None:
-            _enter_target(rule.target, _domain(rule), entered)
-    order = sorted(left, key=lambda node: -node.index)
-    return _plan_of(kept, configuration, left=order, entered=entered, active=staying | entered)
+            _enter_target(rule.target, _domain(rule, active, chart.dialect), entered)
+    order = sorted(left, key=_leaving(chart.dialect))
+    return _plan_of(kept, configuration, left=order, entered=entered, active=staying | entered, dialect=chart.dialect)
+
+
+def _leaving(dialect: Dialect) -> "Callable[[Node], tuple[int, int]]":
+    return (lambda node: (-len(node.path), node.index)) if dialect.by_level else (lambda node: (0, -node.index))
+
+
+def _entering(dialect: Dialect) -> "Callable[[Node], tuple[int, int]]":
+    return (lambda node: (len(node.path), node.index)) if dialect.by_level else (lambda node: (0, node.index))
 
 
 def _plan_of(
@@ -198,8 +208,9 @@ def _plan_of(
     left: list[Node],
     entered: "set[Node]",
     active: "set[Node]",
+    dialect: Dialect = SCXML,
 ) -> Plan:
-    order = sorted(entered, key=lambda node: node.index)
+    order = sorted(entered, key=_entering(dialect))
     # A region counts as done from the moment its final state is entered: of two that end together, the later one ends
     # their parallel, once.
     later = [set(order[place + 1 :]) for place in range(len(order))]
@@ -215,30 +226,35 @@ def _plan_of(
     )
 
 
-def remove_conflicts(rules: tuple[Rule, ...], active: "set[Node]") -> tuple[Rule, ...]:
+def remove_conflicts(rules: tuple[Rule, ...], active: "set[Node]", *, dialect: Dialect = SCXML) -> tuple[Rule, ...]:
     """Keep of two rules whose exit sets meet the one with the inner source, else the earlier one. Pure."""
     kept: list[Rule] = []
     for rule in rules:
-        mine = exit_set(rule, active)
-        rivals = [other for other in kept if mine & exit_set(other, active)]
+        mine = exit_set(rule, active, dialect=dialect)
+        rivals = [other for other in kept if mine & exit_set(other, active, dialect=dialect)]
         if all(rule.source.is_descendant(other.source) for other in rivals):
             kept = [other for other in kept if other not in rivals]
             kept.append(rule)
     return tuple(kept)
 
 
-def exit_set(rule: Rule, active: "set[Node]") -> "set[Node]":
+def exit_set(rule: Rule, active: "set[Node]", *, dialect: Dialect = SCXML) -> "set[Node]":
     """Return the active nodes that a rule leaves: all inside its domain. Pure."""
     if rule.target is None:
         return set()
-    domain = _domain(rule)
+    domain = _domain(rule, active, dialect)
+    if dialect.in_the_way and sum(child in active for child in domain.children) > 1:
+        domain = next(child for child in domain.children if child is rule.target or rule.target.is_descendant(child))
+        return {node for node in active if node is domain or node.is_descendant(domain)}
     return {node for node in active if node.is_descendant(domain)}
 
 
-def _domain(rule: Rule) -> Node:
-    """Return the innermost compound node that a rule does not leave."""
+def _domain(rule: Rule, active: "set[Node]", dialect: Dialect) -> Node:
+    """Return the innermost node that a rule does not leave, which is compound but in the habits of `transitions`."""
     source, target = rule.source, rule.target
     assert target is not None
+    if dialect.in_the_way:
+        return next(node for node in _ancestors(target) if node in active or node.parent is None)
     if not rule.reenter and source.kind == "compound" and target.is_descendant(source):
         return source
     above = (node for node in _ancestors(source) if node.kind == "compound")
@@ -263,16 +279,22 @@ def _enter_target(target: Node, domain: Node, entered: "set[Node]") -> None:
 
 
 def _complete(parallel: Node, entered: "set[Node]") -> None:
-    for region in parallel.children:
-        if not any(node is region or node.is_descendant(region) for node in entered):
-            _enter_default(region, entered)
+    """Enter the regions of a parallel that are not entered yet, if what is entered is one of its regions."""
+    regions = _regions(parallel)
+    missing = [one for one in regions if not any(node is one or node.is_descendant(one) for node in entered)]
+    for region in missing if len(missing) < len(regions) else ():
+        _enter_default(region, entered)
 
 
 def _enter_default(node: Node, entered: "set[Node]") -> None:
     entered.add(node)
-    inner = node.children if node.kind == "parallel" else [one for one in node.children if one.name == node.initial]
+    inner = [one for one in node.children if one.name == node.initial] if node.kind != "parallel" else _regions(node)
     for child in inner:
         _enter_default(child, entered)
+
+
+def _regions(parallel: Node) -> "list[Node]":
+    return [one for one in parallel.children if not parallel.regions or one.name in parallel.regions]
 
 
 def _done_events(node: Node, active: "set[Node]") -> tuple[str, ...]:

@@ -7,6 +7,7 @@ functions must find it: a property that cannot fail proves nothing.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -16,6 +17,7 @@ from hypothesis.errors import NoSuchExample
 
 from statemachine import Cursor, Refused, Workflow, step
 from statemachine.chart import ALWAYS, Chart, Configuration, Node, Plan, Rule, done_event
+from statemachine.dialect import Dialect
 from statemachine.errors import InvariantBroken
 from statemachine.events import AttrsEvent
 from statemachine.step import Unhandled, exit_set, plan, select
@@ -256,7 +258,7 @@ def is_found(prop: Property) -> bool:
 
 
 def test_missing_conflict_removal_is_found_as_an_illegal_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "remove_conflicts", lambda rules, active: rules)
+    monkeypatch.setattr(step, "remove_conflicts", lambda rules, active, dialect: rules)
 
     assert is_found(every_configuration_is_legal)
 
@@ -281,10 +283,8 @@ def test_outer_rules_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch
 def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = step._plan_of
 
-    def reversed_exit(
-        rules: tuple[Rule, ...], before: Configuration, *, left: list[Node], entered: set[Node], active: set[Node]
-    ) -> Plan:
-        return straight(rules, before, left=left[::-1], entered=entered, active=active)
+    def reversed_exit(rules: tuple[Rule, ...], before: Configuration, *, left: list[Node], **how: Any) -> Plan:
+        return straight(rules, before, left=left[::-1], **how)
 
     monkeypatch.setattr(step, "_plan_of", reversed_exit)
 
@@ -294,8 +294,8 @@ def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_internal_rule_that_leaves_its_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = exit_set
 
-    def eager(rule: Rule, active: set[Node]) -> set[Node]:
-        return {rule.source} if rule.target is None else straight(rule, active)
+    def eager(rule: Rule, active: set[Node], *, dialect: Dialect) -> set[Node]:
+        return {rule.source} if rule.target is None else straight(rule, active, dialect=dialect)
 
     monkeypatch.setattr(step, "exit_set", eager)
 
