@@ -20,7 +20,10 @@ from statemachine.chart import Chart, Configuration, Rule, remember
 from statemachine.dialect import Dialect
 from statemachine.step import plan
 
-__all__ = ["LiveChart", "Move", "Path", "Way", "copied"]
+__all__ = ["FLAT", "LiveChart", "Move", "Path", "Way", "copied"]
+
+FLAT = "\0"
+"""The separator of a machine whose states hold none: it stands in no name."""
 
 Path: TypeAlias = tuple[str, ...]
 """Names of states from the first level down."""
@@ -64,7 +67,7 @@ class LiveChart:
     """The chart of a machine as it is when this is made. `machine` is in its root scope."""
 
     def __init__(self, machine: Any, separator: str, *, dialect: Dialect) -> None:
-        self._separator = separator
+        self.separator = separator
         self._top = _Place("", (), machine)
         self._places: dict[Path, _Place] = {}
         self._nodes: dict[str, _Place] = {}
@@ -90,8 +93,8 @@ class LiveChart:
             self._places[place.path] = place
             if isinstance(state.value, Enum):
                 self._members.setdefault(state.value, place)
-            children = self._add_places(place, state.states)
-            initial = _initial(place)
+            children = self._add_places(place, getattr(state, "states", {}))
+            initial = [place.inner[name].node.rpartition(".")[2] for name in self.initial(place.path)]
             described.append(
                 {
                     "name": str(number),
@@ -105,25 +108,55 @@ class LiveChart:
         return described
 
     def _ways(self, scope: Path, holder: Any) -> Iterator[Way]:
-        for name, state in holder.states.items():
+        for name, state in getattr(holder, "states", {}).items():
             yield from self._ways((*scope, name), state)
-        for event in holder.events.values():
+        for event in getattr(holder, "events", {}).values():
             for many in event.transitions.values():
                 for one in many:
-                    source = self._places.get((*scope, *self._split(one.source)))
+                    source = self._places.get((*scope, *self.split(one.source)))
                     if source is not None:
                         target = self._target(scope, one.dest)
                         yield Way(one, event, source.path, target, source.state, len(scope))
 
     def _target(self, scope: Path, dest: str | None) -> Path | None:
         """Find a target as a name counted from the scope of its transition, else from the first level."""
-        inner = self._split(dest) if dest else ()
+        inner = self.split(dest) if dest else ()
         found = (path for path in ((*scope, *inner), inner) if path in self._places)
         return next(found, None) if inner else None
 
     def _rule(self, way: Way) -> dict[str, object]:
         target = {} if way.target is None else {"target": self._places[way.target].node}
         return {"event": way.event.name, "source": self._places[way.source].node, "action": "", **target}
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where all states stand, in document order."""
+        return list(self._places)
+
+    def state(self, path: Path) -> Any:
+        """Return the machine's object that stands there."""
+        return self._places[path].state
+
+    def initial(self, path: Path) -> list[str]:
+        """Return the names of the children that a state enters by itself. Raises ValueError for one that it has not."""
+        place = self._places[path]
+        initial = getattr(place.state, "initial", None)
+        names = [str(getattr(one, "name", one)) for one in _items(initial) or ([initial] if initial else [])]
+        for name in (name for name in names if name not in place.inner):
+            raise ValueError(f"State '{place.state.name}' has no state '{name}', which it names as initial.")
+        return names
+
+    def is_parallel(self, path: Path) -> bool:
+        """Say whether a state enters several of its children; the first level does not."""
+        return bool(path) and len(self.initial(path)) > 1
+
+    def inside(self, border: Path, toward: Path) -> list[Path]:
+        """Return the states inside a state, and if `toward` lies inside it, those on that side only."""
+        depth = len(border)
+        side = toward[: depth + 1]
+        return [path for path in self.paths if len(path) > depth and path[: len(side)] == side]
 
     # -- running -------------------------------------------------------------------------------------------------------
 
@@ -145,13 +178,14 @@ class LiveChart:
         return found
 
     def _place(self, one: object) -> _Place:
-        place = self._members.get(one) if isinstance(one, Enum) else self._places.get(self._split(one))
+        place = self._members.get(one) if isinstance(one, Enum) else self._places.get(self.split(one))
         if place is None:
             raise ValueError(f"State '{one}' is not a registered state.")
         return place
 
-    def _split(self, name: object) -> Path:
-        return tuple(str(name).split(self._separator))
+    def split(self, name: object) -> Path:
+        """Return the names of which a full name is made."""
+        return tuple(str(name).split(self.separator))
 
     def move(self, value: object, source: Path, target: Path) -> Move:
         """Return what leads a model that holds this value from a source to a target; remembered."""
@@ -181,7 +215,7 @@ class LiveChart:
         )
 
     def _full_name(self, place: _Place) -> str:
-        return self._separator.join(place.path)
+        return self.separator.join(place.path)
 
     def _value(self, place: _Place) -> object:
         return place.state.value if isinstance(place.state.value, Enum) else self._full_name(place)
@@ -199,16 +233,6 @@ def _items(value: object) -> "Sequence[object] | None":
 
 def _nothing() -> None:
     return None
-
-
-def _initial(place: _Place) -> list[str]:
-    """Return the numbers of the children that a state enters by itself. Raises ValueError for one that it has not."""
-    initial = place.state.initial
-    names = [str(getattr(one, "name", one)) for one in _items(initial) or ([initial] if initial else [])]
-    missing = [name for name in names if name not in place.inner]
-    if missing:
-        raise ValueError(f"State '{place.state.name}' has no state '{missing[0]}', which it names as initial.")
-    return [place.inner[name].node.rpartition(".")[2] for name in names]
 
 
 def _key(value: object) -> object:

@@ -17,8 +17,9 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from attrs import frozen
 from transitions.core import Event, EventData
 from transitions.extensions.nesting import HierarchicalMachine, NestedEventData, NestedState, NestedTransition
 
@@ -28,7 +29,15 @@ from statemachine.dialect import TRANSITIONS, Dialect
 from statemachine.specs import RuleSpec, StateSpec
 from statemachine.step import Unhandled, select
 
-__all__ = ["ChartMachine", "ChartState", "ChartTransition", "StatechartMachine", "StatechartTransition", "build"]
+__all__ = [
+    "ChartMachine",
+    "ChartState",
+    "ChartTransition",
+    "StatechartMachine",
+    "StatechartTransition",
+    "build",
+    "features",
+]
 
 
 class ChartState(NestedState):
@@ -261,3 +270,57 @@ def _carry_out(transition: NestedTransition, data: EventData, change: Callable[[
         change(data)
     machine.callbacks(chain(transition.after, machine.after_state_change), data)
     return True
+
+
+# -- what a machine is -------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Features:
+    """What `Workflow.from_machine` must know of a machine before it reads it."""
+
+    model: type  # of its only model; object where it has none
+    refused: list[str]  # what cannot be made durable, in words, with the repair
+
+
+_FEATURES = {
+    "Timeout": "its timer is lost with the process. Declare the workflow, and use @after.",
+    "Retry": "its counts are lost with the process. Count in the data.",
+    "Volatile": "its objects are lost with the process. Keep in the data what is to last.",
+    "Error": "a dead end is what check(…) finds. Leave the feature out.",
+}
+"""Those of `transitions.extensions.states` that are not durable; Tags are."""
+
+
+def features(machine: object) -> Features:
+    """Tell what a machine is made of, and what of it cannot be made durable."""
+    from transitions.core import Machine
+    from transitions.extensions.asyncio import AsyncMachine
+
+    if not isinstance(machine, Machine):
+        return Features(object, [f"{machine!r} is no machine of transitions. Pass one."])
+    models = cast("list[object]", machine.models)
+    kinds: set[type] = {type(one) for one in models}
+    anyway = "it runs even where nothing happens. Move it into before or after."
+    table: list[tuple[object, str]] = [
+        (isinstance(machine, AsyncMachine), "it is an AsyncMachine. Write plain callbacks, and tasks for what waits."),
+        (any(one is machine for one in models), "it is its own model. Give it one of another class, or model=None."),
+        (len(kinds) > 1, "it has models of several classes. Build it with one of them."),
+        (machine.has_queue, "it is queued. Leave queued= out; to go on from a callback, use self.raise_(…)."),
+        (machine.auto_transitions, "it has auto_transitions: any state could be set. Pass auto_transitions=False."),
+        (machine.prepare_event, f"it has prepare_event: {anyway}"),
+        (machine.finalize_event, f"it has finalize_event: {anyway}"),
+        (machine.on_exception, "it has on_exception. An event that fails changes nothing: catch it in the callback."),
+        (getattr(machine, "on_final", ()), "it has on_final. Use on_enter of its final states."),
+    ]
+    for state in _every_state(machine):
+        theirs = {one.__name__ for one in type(state).__mro__ if one.__module__ == "transitions.extensions.states"}
+        table += [(True, f"state {state.name!r} has {one}: {_FEATURES[one]}") for one in theirs & _FEATURES.keys()]
+        table.append((getattr(state, "on_final", ()), f"state {state.name!r} has on_final. Use on_enter."))
+    return Features(kinds.pop() if len(kinds) == 1 else object, [words for is_so, words in table if is_so])
+
+
+def _every_state(holder: Any) -> Generator[Any]:
+    for state in getattr(holder, "states", {}).values():
+        yield state
+        yield from _every_state(state)
