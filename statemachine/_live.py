@@ -20,7 +20,7 @@ from statemachine.chart import Chart, Configuration, Rule, remember
 from statemachine.dialect import Dialect
 from statemachine.step import plan
 
-__all__ = ["FLAT", "LiveChart", "Move", "Path", "Way", "copied"]
+__all__ = ["FLAT", "LiveChart", "Move", "Path", "Way", "copied", "flat"]
 
 FLAT = "\0"
 """The separator of a machine whose states hold none: it stands in no name."""
@@ -170,7 +170,7 @@ class LiveChart:
         key = _key(value)
         found = self._configurations.get(key)
         if found is None:
-            places = [self._place(one) for one in _flat(value)]
+            places = [self._place(one) for one in flat(value)]
             around = {place.path[:depth] for place in places for depth in range(len(place.path))}
             nodes = {place.node for place in places if place.path not in around}
             found = tuple(sorted(nodes, key=lambda node: self.chart.nodes[node].index))
@@ -240,9 +240,10 @@ def _key(value: object) -> object:
     return value if items is None else tuple(map(_key, items))
 
 
-def _flat(value: object) -> list[object]:
+def flat(value: object) -> list[object]:
+    """Return the items of nested lists in one. Pure."""
     items = _items(value)
-    return [value] if items is None else [leaf for one in items for leaf in _flat(one)]
+    return [value] if items is None else [leaf for one in items for leaf in flat(one)]
 
 
 def _scoped(place: _Place) -> tuple[Any, list[str]]:

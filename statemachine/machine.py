@@ -8,22 +8,24 @@ Names: states are joined by dots, which a Python name cannot hold. Eventless rul
 of a region to `done:<region>`; a colon cannot stand in a Python name either.
 
 `StatechartMachine` is the other direction: a `HierarchicalMachine` with models and triggers, for programs that have
-one, in which `statemachine.step` selects. Three private methods of `transitions` are replaced: `_trigger_event_nested`
+one, in which `statemachine.step` selects. Private methods of `transitions` that are replaced: `_trigger_event_nested`
 (select for all regions, guards first, conflicts removed, then carry out), `NestedTransition._change_state` (apply a
-plan), and `_can_trigger` (ask the same selection). Its own test suite holds the rest: `make conformance`.
+plan), `_can_trigger` (ask the same selection), `_check_event_result` (say why nothing happened). Its own test suite
+holds the rest: `make conformance`.
 """
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from attrs import frozen
 from transitions.core import Event, EventData
 from transitions.extensions.nesting import HierarchicalMachine, NestedEventData, NestedState, NestedTransition
 
-from statemachine._live import LiveChart, Move, Path, Way, copied
+from statemachine._live import LiveChart, Move, Path, Way, copied, flat
 from statemachine.chart import Rule
 from statemachine.dialect import TRANSITIONS, Dialect
 from statemachine.specs import RuleSpec, StateSpec
@@ -208,6 +210,12 @@ class StatechartMachine(HierarchicalMachine):
             for name in scope:
                 stack.enter_context(self(name))
             yield
+
+    def _check_event_result(self, res: Any, model: object, trigger: str) -> bool:
+        """Answer for an event; that of HierarchicalMachine takes the lists of nested parallel states for names."""
+        names = flat(getattr(model, self.model_attribute))
+        shown = model if len(names) == 1 else SimpleNamespace(**{self.model_attribute: names})
+        return super()._check_event_result(res, shown, trigger)
 
     def _can_trigger(self, model: object, trigger: str, *arguments: Any, **named: Any) -> bool:
         live = self._compiled()
