@@ -1,8 +1,12 @@
 """A machine of `transitions` becomes a workflow that does the same, durably, or a coded error says why it cannot."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,6 +18,34 @@ from transitions.extensions import states as features
 from examples.from_transitions import Cups, Deeds, DurableHero, DurableMatter, DurableMorning, Environment, Melt
 from statemachine import Cursor, DefinitionError, Engine, FrameError, Refused, Workflow, events_of
 from statemachine.workflow import definition_of
+from tests.snippets import python_blocks
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_programs_of_the_page_run() -> None:
+    """Of docs/transitions.md; in a module, because annotations are looked up there."""
+    page = ModuleType("perdure_transitions_page")
+    blocks = python_blocks((ROOT / "docs" / "transitions.md").read_text(encoding="utf-8"))
+
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, vars(page))  # noqa: S102  # our own page
+
+
+def test_the_example_tells_what_happened(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "examples.from_transitions"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert shown.stdout.splitlines()[-1] == (
+        "morning: ('caffeinated.mind.focused', 'caffeinated.body.running') Cups(cups=2)"
+    )
 
 
 def test_the_lump_melts_by_its_arguments() -> None:

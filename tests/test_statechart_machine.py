@@ -304,7 +304,8 @@ def test_members_of_an_enum_are_states() -> None:
         RED = 1
         GREEN = 2
 
-    machine: Any = StatechartMachine(states=Light, initial=Light.RED, transitions=[["go", Light.RED, Light.GREEN]])
+    go: list[Any] = ["go", Light.RED, Light.GREEN]
+    machine: Any = StatechartMachine(states=Light, initial=Light.RED, transitions=[go])
     machine.go()
 
     assert machine.state is Light.GREEN
