@@ -14,10 +14,11 @@ from statemachine.errors import (
     ReentrantCall,
     Refused,
 )
+from statemachine.failing import Failed
 from statemachine.instance import Instance
 from statemachine.limits import Limits
-from statemachine.rules import always, done, enter, invariant, leave, on
-from statemachine.states import ANY, Compound, Final, Parallel, State
+from statemachine.rules import always, done, enter, invariant, leave, on, on_error
+from statemachine.states import ANY, Compound, Final, History, Parallel, State
 from statemachine.tasks import Retry, after, task
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, check
@@ -33,9 +34,11 @@ __all__ = [
     "DataError",
     "DefinitionError",
     "Engine",
+    "Failed",
     "Final",
     "FrameError",
     "HeadFacts",
+    "History",
     "Instance",
     "InvariantBroken",
     "Judgement",
@@ -56,5 +59,6 @@ __all__ = [
     "invariant",
     "leave",
     "on",
+    "on_error",
     "task",
 ]

@@ -17,13 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
-from statemachine.decide import decide, decide_start
+from statemachine.decide import decide_start, handle
 from statemachine.definition import Definition
 from statemachine.drafting import Link, draft
 from statemachine.errors import DataError, DefinitionError, ReentrantCall, Refused
@@ -190,21 +191,16 @@ class Engine:
                 return replayed
         self._check_ready(loaded, request)
         head = loaded.head
-        attempt = Attempt(
-            data=definition.decode_data(loaded.image),
-            id=instance,
-            version=head.version + 1,
+        event = (request.name, request.event)
+        begin = partial(
+            loaded.attempt,
+            request,
             time=max(self._clock(), head.time),
-            actor=request.actor,
-            note=request.note,
-            roles=request.roles,
             seed=self._seed(head.secret, head.incarnation, head.version + 1),
             sql=self._sql_port(transaction),
-            configuration=loaded.configuration,
         )
         try:
-            with transaction.member():
-                decision = decide(definition, attempt, loaded.image, name=request.name, event=request.event)
+            attempt, decision = handle(definition, begin, loaded.image, event=event, bound=transaction.member)
         except Refused as refused:
             refused.version = head.version
             raise

@@ -14,8 +14,20 @@ import pytest
 from hypothesis import Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
-from statemachine import DefinitionError, Final, State, Workflow, enter, invariant, leave, on
-from statemachine.chart import compile_chart
+from statemachine import (
+    Compound,
+    DefinitionError,
+    Final,
+    History,
+    State,
+    Workflow,
+    enter,
+    invariant,
+    leave,
+    on,
+    on_error,
+)
+from statemachine.compiling import compile_chart
 from statemachine.machine import build
 from statemachine.rules import always
 from statemachine.specs import RuleSpec, StateSpec
@@ -54,6 +66,11 @@ def made(
     reenter: bool = False,
     to: bool = True,
     eventless: bool = False,
+    handler: bool = False,
+    deep: bool = False,
+    fallback: str = "x",
+    defer: bool = False,
+    backwards: bool = False,
     order: tuple[str, str] = ("go", "stop"),
     hook: str = "came",
     leaving: bool = False,
@@ -88,18 +105,25 @@ def made(
         "go": (action, on(kind, first, to=target, when=guard, roles=roles, reenter=reenter)(go)),
         "stop": ("stop", on(kind, first, to=first)(stop)),
     }
+    inner = {"x": State(initial=True), "y": State()}
+    inside = {**inner, "back": History(to=inner[fallback], deep=deep)}
+    options = {"defer": (kind,) if defer else ()}
+    region: Any = types.new_class("r", (Compound,), options, lambda space: space.update(inside))
     states = {"a": first, leaf: second}
     if swap:
         states = dict(reversed(states.items()))
     content: dict[str, Any] = {
         **states,
+        "r": region,
         "z": end,
+        "turn": always(first, to=region.back if backwards else region, when=guard)(lambda self: None),
         **({"more": State()} if extra else {}),
         guard.__name__: guard,
         **dict(rules[one] for one in order),
         hook: (leave if leaving else enter)(first)(came),
         question: invariant(lambda self: True),
         **({"rest": always(first, to=end, when=guard)(lambda self: None)} if eventless else {}),
+        **({"mend": on_error(first, to=end)(cast("Any", lambda self, event: None))} if handler else {}),
         "__module__": module,
         "__doc__": doc,
     }
@@ -123,6 +147,11 @@ COVERED: list[tuple[str, dict[str, Any]]] = [
     ("a target", {"to": False}),
     ("one rule more", {"eventless": True}),
     ("the order of rules", {"order": ("stop", "go")}),
+    ("what handles a failure", {"handler": True}),
+    ("a history as a target", {"backwards": True}),
+    ("how deep a history is", {"deep": True}),
+    ("where a history leads at first", {"fallback": "y"}),
+    ("what is deferred", {"defer": True}),
     ("a hook's name", {"hook": "arrived"}),
     ("a hook's kind", {"leaving": True}),
     ("an invariant's name", {"question": "finer"}),
@@ -206,7 +235,7 @@ def test_each_thing_that_a_fingerprint_covers_changes_each(
 def asked(story: Story, rules: tuple[RuleSpec, ...]) -> object:
     """What a chart of these states and rules must differ by, written down without the compiler."""
     each = [
-        (rule.event, source, rule.target, rule.action, rule.guard, rule.reenter)
+        (rule.event, source, rule.targets, rule.action, rule.guard, rule.reenter)
         for rule in rules
         for source in rule.sources
     ]
@@ -225,7 +254,7 @@ def without_guards(story: Story, states: tuple[StateSpec, ...], rules: tuple[Rul
     return text(story, states, tuple(attrs.evolve(rule, guard=None) for rule in rules))
 
 
-CHANGES: list[dict[str, Any]] = [{"guard": "x"}, {"target": None}, {"action": "x"}, {"reenter": True}, {"order": -1}]
+CHANGES: list[dict[str, Any]] = [{"guard": "x"}, {"targets": ()}, {"action": "x"}, {"reenter": True}, {"order": -1}]
 
 
 def check_rules(write: Callable[[Story, tuple[StateSpec, ...], tuple[RuleSpec, ...]], str]) -> None:
