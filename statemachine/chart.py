@@ -123,8 +123,11 @@ class Chart:
         self._by_node: dict[str, list[Rule]] = {}
         for rule in self.rules:
             self._by_node.setdefault(rule.source.name, []).append(rule)
-        self._candidates: dict[tuple[Configuration, str, bool], tuple[tuple[Rule, ...], ...]] = {}
-        self.plans: dict[tuple[Configuration, tuple[Rule, ...], Memory], Plan] = {}
+        self.deferred = frozenset(event for node in self.nodes.values() for event in node.defers)
+        self._candidates: dict[tuple[Configuration, str], tuple[tuple[Rule, ...], ...]] = {}
+        self.plans: dict[
+            tuple[Configuration, tuple[Rule, ...]] | tuple[Configuration, tuple[Rule, ...], Memory], Plan
+        ] = {}
 
     def _add_nodes(self, states: Sequence[Mapping[str, Any]], parent: Node) -> None:
         for state in states:
@@ -157,24 +160,29 @@ class Chart:
             recalls=frozenset(node.name.rpartition(".")[0] for node in targets if node.kind == "history"),
         )
 
-    def candidates(
-        self, configuration: Configuration, event: str, *, internal: bool = False
-    ) -> tuple[tuple[Rule, ...], ...]:
+    def candidates(self, configuration: Configuration, event: str) -> tuple[tuple[Rule, ...], ...]:
         """Return, per active leaf that has any, the rules for an event: inner states first, then source order. Pure.
 
-        A state that defers the event hides the rules of the states around it, but not from an internal event.
+        A state that defers the event hides the rules of the states around it.
         """
-        key = (configuration, event, internal)
+        key = (configuration, event)
         found = self._candidates.get(key)
         if found is None:
-            per_leaf = (self._rules_above(self.nodes[leaf], event, internal=internal) for leaf in configuration)
+            per_leaf = (self._rules_above(self._heard_by(self.nodes[leaf], event), event) for leaf in configuration)
             found = tuple(rules for rules in per_leaf if rules)
             remember(self._candidates, key, found)
         return found
 
-    def _rules_above(self, leaf: Node, event: str, *, internal: bool) -> tuple[Rule, ...]:
+    def undeferred(self, configuration: Configuration, event: str) -> tuple[tuple[Rule, ...], ...]:
+        """Return the candidates as if no state deferred the event; not remembered, because it is seldom asked. Pure."""
+        per_leaf = (self._rules_above(self.nodes[leaf].path, event) for leaf in configuration)
+        return tuple(rules for rules in per_leaf if rules)
+
+    def _heard_by(self, leaf: Node, event: str) -> tuple[Node, ...]:
         deferring = next((place for place, node in enumerate(leaf.path) if event in node.defers), len(leaf.path))
-        nodes = leaf.path if internal else leaf.path[: deferring + 1]
+        return leaf.path[: deferring + 1]
+
+    def _rules_above(self, nodes: tuple[Node, ...], event: str) -> tuple[Rule, ...]:
         above = (rule for node in nodes for rule in self._by_node.get(node.name, ()))
         return tuple(rule for rule in above if rule.event == event)
 

@@ -22,7 +22,7 @@ def plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *,
     Plans are told apart by what they read of the memory, not by the whole of it.
     """
     recalled = tuple(one for one in memory if any(one[0] in rule.recalls for rule in rules)) if memory else ()
-    key = (configuration, rules, recalled)
+    key = (configuration, rules, recalled) if recalled else (configuration, rules)
     found = chart.plans.get(key)
     if found is None:
         found = _make_plan(chart, configuration, rules, memory=recalled)
@@ -40,8 +40,6 @@ def initial_plan(chart: Chart) -> Plan:
 
 def updated(chart: Chart, memory: Memory, recorded: Memory) -> Memory:
     """Return a memory after regions were left. Pure."""
-    if not recorded:
-        return memory
     return tuple(sorted({**dict(memory), **dict(recorded)}.items(), key=lambda one: chart.nodes[one[0]].index))
 
 

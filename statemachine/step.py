@@ -93,7 +93,8 @@ def select(
     `memory` is what the regions of the chart remember, for rules that lead to a history; `internal` says that the event
     came from within, and is not deferred.
     """
-    candidates = chart.candidates(configuration, event, internal=internal)
+    is_hidden = internal and event in chart.deferred
+    candidates = chart.undeferred(configuration, event) if is_hidden else chart.candidates(configuration, event)
     if not candidates:
         return _NOBODY
     answers: dict[Rule, bool] = {}
@@ -108,7 +109,9 @@ def select(
                 break
     if not chosen:
         return Unhandled(tuple(answers))
-    return plan(chart, configuration, tuple(chosen), memory=memory)
+    rules = tuple(chosen)
+    known = None if memory else chart.plans.get((configuration, rules))  # what `plan` asks first: it spares a call
+    return plan(chart, configuration, rules, memory=memory) if known is None else known
 
 
 def macrostep(
@@ -150,7 +153,8 @@ def _settle(chart: Chart, first: Plan, value: object, *, runner: Runner, memory:
     plans = [first]
     internal: deque[tuple[str, object]] = deque()
     _run(first, value, internal=internal, runner=runner)
-    memory = updated(chart, memory, first.recorded)
+    if first.recorded:
+        memory = updated(chart, memory, first.recorded)
     while (current := plans[-1]).outcome is None:
         following, value = _next(chart, current.after, internal, runner=runner, memory=memory)
         if following is None:
@@ -159,7 +163,8 @@ def _settle(chart: Chart, first: Plan, value: object, *, runner: Runner, memory:
             raise InvariantBroken("microsteps_max", f"no rest after {MICROSTEPS_MAX} microsteps: {_loop(plans)}")
         plans.append(following)
         _run(following, value, internal=internal, runner=runner)
-        memory = updated(chart, memory, following.recorded)
+        if following.recorded:
+            memory = updated(chart, memory, following.recorded)
     return Macrostep(first.before, plans[-1].after, tuple(plans), plans[-1].outcome, memory)
 
 

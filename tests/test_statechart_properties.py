@@ -276,8 +276,8 @@ def test_incomplete_parallels_are_found_as_illegal_configurations(monkeypatch: p
 def test_outer_rules_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     inner_first = Chart._rules_above
 
-    def outer_first(chart: Chart, leaf: Node, event: str, *, internal: bool) -> tuple[Rule, ...]:
-        return tuple(sorted(inner_first(chart, leaf, event, internal=internal), key=lambda rule: rule.source.index))
+    def outer_first(chart: Chart, nodes: tuple[Node, ...], event: str) -> tuple[Rule, ...]:
+        return tuple(sorted(inner_first(chart, nodes, event), key=lambda rule: rule.source.index))
 
     monkeypatch.setattr(Chart, "_rules_above", outer_first)
 
@@ -342,9 +342,9 @@ def test_a_history_that_is_asked_before_its_region_is_left_is_found(monkeypatch:
 
 def test_a_plan_that_is_remembered_without_its_memory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *, memory: Memory) -> Plan:
-        known = chart.plans.get((configuration, rules, ()))
+        known = chart.plans.get((configuration, rules))
         if known is None:
-            known = chart.plans[configuration, rules, ()] = plan(chart, configuration, rules, memory=memory)
+            known = chart.plans[configuration, rules] = plan(chart, configuration, rules, memory=memory)
         return known
 
     monkeypatch.setattr(step, "plan", forgetful)
