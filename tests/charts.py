@@ -309,6 +309,13 @@ def _drawn_leaves(draw: Draw, spec: StateSpec, path: str) -> Iterator[str]:
 
 
 @st.composite
+def memories(draw: Draw, states: Sequence[StateSpec]) -> Memory:
+    """Draw what regions may remember: some of those with a history, each a legal configuration of it."""
+    regions = [(path, spec) for path, spec in every(states) if histories_in(spec)]
+    return tuple((path, tuple(_drawn_leaves(draw, spec, path))) for path, spec in regions if draw(st.booleans()))
+
+
+@st.composite
 def near_configurations(draw: Draw, states: Sequence[StateSpec]) -> Configuration:
     """Draw a configuration that is legal, nearly legal, or anything."""
     names = [path for path, _ in every(states)]

@@ -32,6 +32,7 @@ from tests.charts import (
     every,
     is_legal,
     is_legal_memory,
+    memories,
     near_configurations,
     stories,
     tell,
@@ -230,15 +231,18 @@ def test_the_chart_calls_a_configuration_legal_where_the_walk_does(story: Story,
 
 @SHORT
 @given(story=stories(), data=st.data())
-def test_from_any_legal_configuration_every_event_leads_to_a_legal_one(story: Story, data: st.DataObject) -> None:
+def test_from_any_legal_configuration_and_memory_every_event_leads_to_a_legal_one(
+    story: Story, data: st.DataObject
+) -> None:
     chart = story.chart()
-    before = data.draw(configurations(story.states))
+    before, memory = data.draw(configurations(story.states)), data.draw(memories(story.states))
 
-    assert chart.legal(before) is None
+    assert chart.legal(before, memory=memory) is None
     for event in chart.events(before):
-        found = select(chart, before, event, holds=lambda _: True)
+        found = select(chart, before, event, holds=lambda _: True, memory=memory)
         assert not isinstance(found, Unhandled)
         assert is_legal(story.states, found.after)
+        assert is_legal_memory(story.states, found.recorded)
 
 
 # -- controls: each planted fault must be found ------------------------------------------------------------------------
