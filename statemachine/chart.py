@@ -194,8 +194,9 @@ class Chart:
     def legal(self, configuration: Configuration, *, memory: Memory = ()) -> str | None:
         """Return why a configuration or what it remembers is not legal, naming the node; None if it is. Pure."""
         reason = self._illegal(configuration, self.root)
-        if reason is not None:
-            return reason
+        return self._illegal_memory(memory) if reason is None and memory else reason
+
+    def _illegal_memory(self, memory: Memory) -> str | None:
         regions = [self.nodes.get(name) for name, _ in memory]
         order = [region.index for region in regions if region is not None and region.histories]
         if len(order) < len(regions) or order != sorted(set(order)):
@@ -205,18 +206,19 @@ class Chart:
 
     def _illegal(self, configuration: Configuration, top: Node) -> str | None:
         """Judge the active leaves inside a node that is active."""
-        leaves = [node for node in map(self.nodes.get, configuration) if node is not None and node.kind != "history"]
-        if len(leaves) < len(configuration) or not all(leaf.is_descendant(top) for leaf in leaves):
-            names = {leaf.name for leaf in leaves if leaf.is_descendant(top)}
-            unknown = next(name for name in configuration if name not in names)
-            return f"there is no state {unknown!r}" + (f" in {top.name!r}" if top.name else "")
+        leaves: list[Node] = []
+        for name in configuration:
+            leaf = self.nodes.get(name)
+            if leaf is None or leaf.kind == "history" or not leaf.is_descendant(top):
+                return f"there is no state {name!r}" + (f" in {top.name!r}" if top.name else "")
+            leaves.append(leaf)
         inner = [leaf.name for leaf in leaves if leaf.children]
         if inner:
             return f"{inner[0]!r} is a region and is active without any of its states"
         order = [leaf.index for leaf in leaves]
         if order != sorted(set(order)):
             return "its states are not in document order, or one stands twice"
-        active = {node for leaf in leaves for node in leaf.path if node.is_descendant(top)} | {top}
+        active = {node for leaf in leaves for node in leaf.path}.difference(top.path) | {top}
         for node in sorted(active, key=lambda node: node.index):
             count = sum(child in active for child in node.children)
             wanted = len(node.children) if node.kind == "parallel" else min(1, len(node.children))

@@ -4,7 +4,8 @@ The path of one event, in order (`_fire`):
   1. The event is checked and encoded; nothing is locked yet.
   2. The store's transaction begins: nobody else writes. Heads that were remembered are dropped if anybody else wrote.
   3. A known key answers with what it did. A stale `expect_version` and an ended instance are refused.
-  4. `decide` runs guards, actions and invariants on thawed data; the user's SQL runs in the same transaction.
+  4. `handle` runs guards, actions and invariants on thawed data; the user's SQL runs in the same transaction. A failure
+     that an `@on_error` rule handles is undone first, SQL included.
   5. The record is hashed onto the chain; row, head, key and seal are written; COMMIT.
   6. Only then is anything remembered, and the sender answered.                                            INV-9
 
