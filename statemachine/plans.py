@@ -7,6 +7,9 @@ that leaves a region for its own history comes back to where it was.
 
 Conflicts are removed with the aims of before, entry uses those of after: they differ only for a region that the rule
 itself leaves, and then its domain lies outside of that region with either.
+
+One thing differs from appendix D: there a history adds the ancestors of its states up to its own region, also where the
+domain lies inside of that region, and so enters states that are active and were not left. Here they end at the domain.
 """
 
 from collections.abc import Iterable, Mapping

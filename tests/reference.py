@@ -5,6 +5,9 @@ docstring:
 
   - a rule whose targets lie inside its own compound source is internal, unless it says `reenter`;
   - a parallel that becomes done makes a parallel that holds it directly done too, however deep the nesting;
+  - a history adds no ancestors of its own: those of its states, up to the transition's domain, are added with the
+    effective targets. Appendix D adds them up to the history's parent, which enters states that were never left where
+    the domain lies inside of that;
   - exit and rule actions see the configuration before, entry actions the one after;
   - the number of microsteps of one macrostep is bounded.
 """
@@ -224,13 +227,8 @@ class Reference:
 
     def add_descendants(self, state: str, to_enter: set[str]) -> None:
         if self.kind[state] == "history":
-            region = self.parent[state]
-            assert region is not None
-            found = self.meaning(state)
-            for one in found:
+            for one in self.meaning(state):
                 self.add_descendants(one, to_enter)
-            for one in found:
-                self.add_ancestors(one, region, to_enter)
             return
         to_enter.add(state)
         if self.kind[state] == "compound":

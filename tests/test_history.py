@@ -135,6 +135,12 @@ CONVERSATIONS: list[tuple[str, str, list[str], list[tuple[str, str]]]] = [
         ],
     ),
     (
+        "from inside its region a history enters nothing that stays active",
+        "p*{x[a* b] y[c* d] k^^x.b}",
+        ["E p.x.a > p.k", "F p.y.c > p.y.d"],
+        [("F", "-p.y.c #1 +p.y.d = p.x.a,p.y.d"), ("E", "-p.x.a #0 +p.x.b = p.x.b,p.y.d")],
+    ),
+    (
         "a final state that is brought back ends its region again",
         "r*[a* b! h^a] out end",
         ["E r.a > r.b", "done:r r > out", "G out > r.h"],
