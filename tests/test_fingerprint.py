@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import attrs
 import pytest
-from hypothesis import Phase, assume, given, reject, settings
+from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
 from statemachine import (
@@ -33,6 +33,8 @@ from statemachine.rules import always
 from statemachine.specs import RuleSpec, StateSpec
 from statemachine.workflow import definition_of
 from tests.charts import Story, stories
+
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)  # charts are large values
 
 
 def attrs_class(name: str, fields: dict[str, Any], *, frozen: bool = False) -> type[Any]:
@@ -260,7 +262,7 @@ CHANGES: list[dict[str, Any]] = [{"guard": "x"}, {"targets": ()}, {"action": "x"
 def check_rules(write: Callable[[Story, tuple[StateSpec, ...], tuple[RuleSpec, ...]], str]) -> None:
     """Change one thing of one rule of any chart: the text differs if and only if the rule does."""
 
-    @settings(database=None, phases=[Phase.generate])
+    @settings(database=None, phases=[Phase.generate], deadline=None, suppress_health_check=SLOW)
     @given(stories(), st.integers(0), st.sampled_from(CHANGES))
     def check(story: Story, place: int, change: dict[str, Any]) -> None:
         rules = [attrs.evolve(rule, order=order) for order, rule in enumerate(story.rules)]
@@ -285,6 +287,7 @@ def test_a_text_that_forgets_guards_is_found() -> None:
         check_rules(without_guards)
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(stories(), st.lists(st.text(), max_size=2).map(tuple))
 def test_labels_of_states_are_no_part_of_a_chart(story: Story, tags: tuple[str, ...]) -> None:
     labelled = tuple(attrs.evolve(spec, tags=tags) for spec in story.states)
