@@ -15,7 +15,6 @@ from statemachine.codec import dumps, loads
 from statemachine.decide import broken_invariant
 from statemachine.definition import Definition
 from statemachine.errors import DataError
-from statemachine.events import Request
 from statemachine.frame import Attempt, SqlPort
 
 __all__ = [
@@ -43,22 +42,6 @@ class Loaded:
     def memory(self) -> Memory:
         """What its regions remember."""
         return memory_of(self.head.configuration)
-
-    def attempt(self, request: Request, *, time: int, seed: bytes, sql: SqlPort | None) -> Attempt:
-        """Return a fresh attempt at an event, from where the instance stands, on data thawed anew."""
-        return Attempt(
-            data=self.definition.decode_data(self.image),
-            id=self.head.instance,
-            version=self.head.version + 1,
-            time=time,
-            actor=request.actor,
-            note=request.note,
-            roles=request.roles,
-            seed=seed,
-            sql=sql,
-            configuration=self.configuration,
-            memory=self.memory,
-        )
 
 
 def configuration_text(configuration: Configuration, *, memory: Memory = ()) -> str:
