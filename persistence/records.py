@@ -19,7 +19,9 @@ A head is valid if and only if
 
 No rowid, surrogate key or pointer is part of a record, so that a chain can move to any store unchanged. Names stand in
 it as text, so that a damaged symbol table is noticed. A configuration is stored as text: its leaves in document order,
-joined by commas (a state's name cannot hold one).
+joined by commas (a state's name cannot hold one). After it follows, for each region that remembers where it was, in
+document order, `|region=` and the leaves that it remembers, joined by commas: `review|fulfil=fulfil.stock.picked`. What
+is remembered is part of where an instance stands, so record, head, key and hash cover it without a column of its own.
 """
 
 import struct

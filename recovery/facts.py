@@ -15,7 +15,7 @@ from statemachine.admission import HeadFacts
 from statemachine.chart import Chart
 from statemachine.codec import loads
 from statemachine.definition import Definition
-from statemachine.loading import broken_row, configuration_of, examine, image_of
+from statemachine.loading import broken_row, examine, illegal, image_of
 
 __all__ = ["InstanceFacts", "LaneFacts", "instance_facts", "lane_facts"]
 
@@ -131,8 +131,7 @@ def _illegal_row(row: Row, chart: Callable[[bytes], Chart | None]) -> str | None
     found = chart(row.record.fingerprint)
     if found is None:
         return "the definition that wrote it is missing or damaged"
-    reason = found.legal(configuration_of(row.record.after))
-    return None if reason is None else f"configuration {row.record.after!r}: {reason}"
+    return illegal(row.record.after, found)
 
 
 def _broken_key(keys: list[KeyRecord], rows: list[Row], definition: Definition | None) -> str | None:
@@ -142,6 +141,8 @@ def _broken_key(keys: list[KeyRecord], rows: list[Row], definition: Definition |
         row = by_version.get(key.version)
         if row is None or row.hash != key.hash or row.record.after != key.after:
             return f"key {key.key!r} answers for version {key.version}, which is another one"
+        if key.error != loads(row.record.body).get("error"):
+            return f"key {key.key!r} answers for version {key.version} with another error than the journal's"
         if key.kind == "send" and row.record.key != key.key:
             return f"key {key.key!r} answers for version {key.version}, which was sent with {row.record.key!r}"
         if definition is not None and definition.fingerprint == row.record.fingerprint:

@@ -15,11 +15,12 @@ from statemachine.errors import (
     ReentrantCall,
     Refused,
 )
+from statemachine.failing import Failed
 from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.offers import Offer, PlainState, Reason, ShortOffer
-from statemachine.rules import always, done, enter, invariant, leave, on
-from statemachine.states import ANY, Compound, Final, Parallel, State
+from statemachine.rules import always, done, enter, invariant, leave, on, on_error
+from statemachine.states import ANY, Compound, Final, History, Parallel, State
 from statemachine.tasks import Retry, after, task
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, check, events_of
@@ -35,9 +36,11 @@ __all__ = [
     "DataError",
     "DefinitionError",
     "Engine",
+    "Failed",
     "Final",
     "FrameError",
     "HeadFacts",
+    "History",
     "Instance",
     "InvariantBroken",
     "Judgement",
@@ -64,5 +67,6 @@ __all__ = [
     "invariant",
     "leave",
     "on",
+    "on_error",
     "task",
 ]

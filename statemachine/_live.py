@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 from statemachine.chart import Chart, Configuration, Rule, remember
 from statemachine.dialect import Dialect
-from statemachine.step import plan
+from statemachine.plans import plan
 
 __all__ = ["FLAT", "LiveChart", "Move", "Path", "Way", "copied", "flat"]
 
@@ -125,7 +125,7 @@ class LiveChart:
         return next(found, None) if inner else None
 
     def _rule(self, way: Way) -> dict[str, object]:
-        target = {} if way.target is None else {"target": self._places[way.target].node}
+        target = {} if way.target is None else {"targets": [self._places[way.target].node]}
         return {"event": way.event.name, "source": self._places[way.source].node, "action": "", **target}
 
     # -- asking --------------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ class LiveChart:
 
     def _make_move(self, configuration: Configuration, source: Path, target: Path) -> Move:
         nodes = self.chart.nodes
-        ends = nodes[self._places[source].node], nodes[self._places[target].node]
+        ends = nodes[self._places[source].node], (nodes[self._places[target].node],)
         rule = Rule(-1, "", *ends, "", None, reenter=False, roles=())
         done = plan(self.chart, configuration, (rule,))
         entered = [self._nodes[node] for actions, _ in done.enter for node in actions]

@@ -1,20 +1,25 @@
 """The compiled, frozen form of a workflow: nodes in document order, rules per node, what is legal, and its fingerprint.
 
-A `Chart` is read from the objects of a `transitions` machine once, when the class is defined. Pure: no clock, no I/O,
-and no state but caches that hold what could be computed again.
+A `Chart` is made of its canonical text (`statemachine.compiling` writes it when the class is defined). Pure: no clock,
+no I/O, and no state but caches that hold what could be computed again.
 
-Words: a *node* is a state or region by its full name (`fulfil.stock.queued`); a *configuration* is the tuple of active
-leaves in document order. A configuration is legal if and only if, of the active nodes (leaves and their ancestors),
+Words: a *node* is a state or region by its full name (`fulfil.stock.queued`), or a history, which is never active; a
+*configuration* is the tuple of active leaves in document order. A configuration is legal if and only if, of the active
+nodes (leaves and their ancestors),
   (C1) exactly one first-level node is active,
   (C2) each active compound node has exactly one active child,
   (C3) each active parallel node has all its children active,
   (C4) leaves stand in document order, each once.                                                        INV-8
+A *memory* holds, for each region that has a history and was left, the leaves that were active in it when it was last
+left. It is part of where an instance stands, and is legal if and only if
+  (C5) each of its regions has a history and stands in it once, in document order, and
+  (C6) the leaves of each are legal by (C2) to (C4), as if the region were active.                       INV-8
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -22,12 +27,13 @@ from statemachine.dialect import SCXML, Dialect
 
 __all__ = [
     "ALWAYS",
+    "FAILED",
     "Chart",
     "Configuration",
+    "Memory",
     "Node",
     "Plan",
     "Rule",
-    "compile_chart",
     "done_event",
     "leaves",
     "remember",
@@ -37,8 +43,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Configuration: TypeAlias = tuple[str, ...]
+Memory: TypeAlias = tuple[tuple[str, Configuration], ...]
+"""Regions that were left and have a history, in document order, each with its leaves when it was last left."""
 
 ALWAYS = "always:"
+FAILED = "error:"  # what `@on_error` rules listen to
 PLANS_MAX = 4096  # a parallel chart multiplies its configurations; beyond this the cache starts anew
 
 
@@ -49,18 +58,22 @@ def done_event(name: str) -> str:
 
 @frozen(eq=False)
 class Node:
-    """One state or region."""
+    """One state, region or history."""
 
     name: str
-    index: int  # in document order
-    kind: str  # atomic, final, compound, parallel; the root is compound
+    index: int  # in document order; histories after the states beside them
+    kind: str  # atomic, final, compound, parallel, history; the root is compound
     parent: "Node | None" = field(repr=False)
     initial: str | None  # full name; of a compound node
     outcome: str | None  # of a final node at the first level
     enter: tuple[str, ...]  # names of callbacks
     leave: tuple[str, ...]
     path: "tuple[Node, ...]" = field(repr=False)  # itself, its parent, … without the root
-    children: "list[Node]" = field(repr=False)
+    children: "list[Node]" = field(repr=False)  # without histories
+    histories: "list[Node]" = field(factory=list["Node"], repr=False)
+    deep: bool = False  # of a history: it stands for leaves, not for children of its region
+    fallback: tuple[str, ...] = ()  # of a history: full names; where it leads as long as nothing is remembered
+    defers: frozenset[str] = frozenset()  # events that wait while it is active
     regions: tuple[str, ...] = ()  # full names; of a parallel of `transitions`, which need not enter all its children
 
     def is_descendant(self, other: "Node") -> bool:
@@ -75,11 +88,12 @@ class Rule:
     order: int  # of the declaration: the lower one is asked first
     event: str
     source: Node
-    target: Node | None  # None for an internal transition
+    targets: tuple[Node, ...]  # states, regions and histories; none for an internal transition
     action: str  # names of methods
     guard: str | None
     reenter: bool
     roles: tuple[str, ...]
+    recalls: frozenset[str] = frozenset()  # the regions to whose histories it leads
 
 
 @frozen(eq=False)
@@ -92,6 +106,7 @@ class Plan:
     leave: tuple[str, ...]  # innermost first
     enter: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]  # per node, document order: its actions, its done events
     outcome: str | None  # set if the plan ends the instance
+    recorded: Memory = ()  # what the regions that it leaves remember from here on
 
 
 class Chart:
@@ -113,61 +128,103 @@ class Chart:
         self._by_node: dict[str, list[Rule]] = {}
         for rule in self.rules:
             self._by_node.setdefault(rule.source.name, []).append(rule)
+        self.deferred = frozenset(event for node in self.nodes.values() for event in node.defers)
         self._candidates: dict[tuple[Configuration, str], tuple[tuple[Rule, ...], ...]] = {}
-        self.plans: dict[tuple[Configuration, tuple[Rule, ...]], Plan] = {}
+        self.plans: dict[
+            tuple[Configuration, tuple[Rule, ...]] | tuple[Configuration, tuple[Rule, ...], Memory], Plan
+        ] = {}
 
     def _add_nodes(self, states: Sequence[Mapping[str, Any]], parent: Node) -> None:
         for state in states:
             name = f"{parent.name}.{state['name']}" if parent.name else state["name"]
             initial = f"{name}.{state['initial']}" if "initial" in state else None
             hooks = tuple(state.get("enter", ())), tuple(state.get("leave", ()))
-            regions = tuple(f"{name}.{region}" for region in state.get("regions", ()))
-            ends = initial, state.get("outcome")
-            node = Node(name, len(self.nodes), state["kind"], parent, *ends, *hooks, (), [], regions)
+            node = Node(
+                *(name, len(self.nodes), state["kind"], parent, initial, state.get("outcome"), *hooks, ()),
+                children=[],
+                deep=state.get("deep", False),
+                fallback=tuple(f"{parent.name}.{inner}" for inner in state.get("fallback", ())),
+                defers=frozenset(state.get("defer", ())),
+                regions=tuple(f"{name}.{region}" for region in state.get("regions", ())),
+            )
             object.__setattr__(node, "path", (node, *parent.path))  # it holds itself: made once, frozen from here on
-            parent.children.append(node)
+            (parent.histories if node.kind == "history" else parent.children).append(node)
             self.nodes[name] = node
             self._add_nodes(state.get("children", ()), node)
 
     def _rule(self, order: int, rule: Mapping[str, Any]) -> Rule:
+        targets = tuple(self.nodes[name] for name in rule.get("targets", ()))
         return Rule(
             order=order,
             event=rule["event"],
             source=self.nodes[rule["source"]],
-            target=self.nodes[rule["target"]] if "target" in rule else None,
+            targets=targets,
             action=rule["action"],
             guard=rule.get("guard"),
             reenter=rule.get("reenter", False),
             roles=tuple(rule.get("roles", ())),
+            recalls=frozenset(node.name.rpartition(".")[0] for node in targets if node.kind == "history"),
         )
 
     def candidates(self, configuration: Configuration, event: str) -> tuple[tuple[Rule, ...], ...]:
-        """Return, per active leaf that has any, the rules for an event: inner states first, then source order. Pure."""
+        """Return, per active leaf that has any, the rules for an event: inner states first, then source order. Pure.
+
+        A state that defers the event hides the rules of the states around it.
+        """
         key = (configuration, event)
         found = self._candidates.get(key)
         if found is None:
-            per_leaf = (self._rules_above(self.nodes[leaf], event) for leaf in configuration)
+            per_leaf = (self._rules_above(self._heard_by(self.nodes[leaf], event), event) for leaf in configuration)
             found = tuple(rules for rules in per_leaf if rules)
             remember(self._candidates, key, found)
         return found
 
-    def _rules_above(self, leaf: Node, event: str) -> tuple[Rule, ...]:
-        above = (rule for node in leaf.path for rule in self._by_node.get(node.name, ()))
+    def undeferred(self, configuration: Configuration, event: str) -> tuple[tuple[Rule, ...], ...]:
+        """Return the candidates as if no state deferred the event; not remembered, because it is seldom asked. Pure."""
+        per_leaf = (self._rules_above(self.nodes[leaf].path, event) for leaf in configuration)
+        return tuple(rules for rules in per_leaf if rules)
+
+    def _heard_by(self, leaf: Node, event: str) -> tuple[Node, ...]:
+        deferring = next((place for place, node in enumerate(leaf.path) if event in node.defers), len(leaf.path))
+        return leaf.path[: deferring + 1]
+
+    def _rules_above(self, nodes: tuple[Node, ...], event: str) -> tuple[Rule, ...]:
+        above = (rule for node in nodes for rule in self._by_node.get(node.name, ()))
         return tuple(rule for rule in above if rule.event == event)
 
-    def legal(self, configuration: Configuration) -> str | None:
-        """Return why a configuration is not legal, naming the node; None if it is. Pure."""
-        unknown = [name for name in configuration if name not in self.nodes or not name]
-        if unknown:
-            return f"there is no state {unknown[0]!r}"
-        leaves = [self.nodes[name] for name in configuration]
+    def deferring(self, configuration: Configuration, event: str) -> str | None:
+        """Return the name of an active state that defers an event, the innermost of the first leaf's. Pure."""
+        above = (node for leaf in configuration for node in self.nodes[leaf].path)
+        return next((node.name for node in above if event in node.defers), None)
+
+    def legal(self, configuration: Configuration, *, memory: Memory = ()) -> str | None:
+        """Return why a configuration or what it remembers is not legal, naming the node; None if it is. Pure."""
+        reason = self._illegal(configuration, self.root)
+        return self._illegal_memory(memory) if reason is None and memory else reason
+
+    def _illegal_memory(self, memory: Memory) -> str | None:
+        regions = [self.nodes.get(name) for name, _ in memory]
+        order = [region.index for region in regions if region is not None and region.histories]
+        if len(order) < len(regions) or order != sorted(set(order)):
+            return f"it remembers {', '.join(repr(name) for name, _ in memory)}: not each once a region with a history"
+        inside = ((name, self._illegal(leaves, self.nodes[name])) for name, leaves in memory)
+        return next((f"what {name!r} remembers: {reason}" for name, reason in inside if reason is not None), None)
+
+    def _illegal(self, configuration: Configuration, top: Node) -> str | None:
+        """Judge the active leaves inside a node that is active."""
+        leaves: list[Node] = []
+        for name in configuration:
+            leaf = self.nodes.get(name)
+            if leaf is None or leaf.kind == "history" or not leaf.is_descendant(top):
+                return f"there is no state {name!r}" + (f" in {top.name!r}" if top.name else "")
+            leaves.append(leaf)
         inner = [leaf.name for leaf in leaves if leaf.children]
         if inner:
             return f"{inner[0]!r} is a region and is active without any of its states"
         order = [leaf.index for leaf in leaves]
         if order != sorted(set(order)):
             return "its states are not in document order, or one stands twice"
-        active = {node for leaf in leaves for node in leaf.path} | {self.root}
+        active = {node for leaf in leaves for node in leaf.path}.difference(top.path) | {top}
         for node in sorted(active, key=lambda node: node.index):
             count = sum(child in active for child in node.children)
             wanted = len(node.children) if node.kind == "parallel" else min(1, len(node.children))
@@ -183,10 +240,13 @@ class Chart:
         return node.outcome or node.name
 
     def events(self, configuration: Configuration) -> tuple[str, ...]:
-        """Return the names of external events for which an active state has a rule, in source order. Pure."""
+        """Return the names of external events for which an active state has a rule, in source order. Pure.
+
+        What is deferred has none.
+        """
         nodes = {node.name for leaf in configuration for node in self.nodes[leaf].path}
         found = (rule.event for rule in self.rules if rule.source.name in nodes and ":" not in rule.event)
-        return tuple(dict.fromkeys(found))
+        return tuple(event for event in dict.fromkeys(found) if self.candidates(configuration, event))
 
 
 def leaves(active: "set[Node]") -> Configuration:
@@ -203,93 +263,3 @@ def remember(cache: dict[K, V], key: K, value: V) -> None:
     if len(cache) >= PLANS_MAX:
         cache.clear()
     cache[key] = value
-
-
-# -- compiling ---------------------------------------------------------------------------------------------------------
-
-
-class StateLike(Protocol):
-    """What the compiler reads of a state of a machine."""
-
-    kind: str
-    outcome: str | None
-    initial: Any
-    states: Mapping[str, Any]
-    on_enter: Sequence[str]
-    on_exit: Sequence[str]
-
-
-class EventLike(Protocol):
-    """What the compiler reads of an event of a machine: transitions by the full name of their source."""
-
-    transitions: Mapping[str, Sequence[Any]]
-
-
-class MachineLike(Protocol):
-    """What the compiler reads of a machine."""
-
-    @property
-    def states(self) -> Mapping[str, Any]:
-        """States of the first level, by name."""
-        ...
-
-    @property
-    def events(self) -> Mapping[str, Any]:
-        """Events by name."""
-        ...
-
-    @property
-    def initial(self) -> Any:
-        """The name of the initial state of the first level."""
-        ...
-
-
-def compile_chart(machine: MachineLike, *, schemas: Mapping[str, object]) -> Chart:
-    """Return the chart of a machine. `schemas` describe its events and data and are part of its fingerprint. Pure.
-
-    The canonical text covers structure, rules and their order, names of callbacks, and the schemas; not names of
-    modules, not docstrings, not the bodies of functions.
-    """
-    description = {
-        "format": 1,
-        "initial": machine.initial,
-        "states": [_state(name, state) for name, state in machine.states.items()],
-        "rules": _rules(machine),
-        **schemas,
-    }
-    return Chart(json.dumps(description, ensure_ascii=False, separators=(",", ":")))
-
-
-def _state(name: str, state: StateLike) -> dict[str, object]:
-    optional = {
-        "children": [_state(child, inner) for child, inner in state.states.items()],
-        "initial": state.initial if state.kind == "compound" else None,
-        "outcome": state.outcome,
-        "enter": list(state.on_enter),
-        "leave": list(state.on_exit),
-    }
-    return {"name": name, "kind": state.kind, **_present(optional)}
-
-
-def _rules(machine: MachineLike) -> list[dict[str, object]]:
-    """Return all rules in the order in which they are asked: of the declaration, then of the sources as named."""
-    found: list[tuple[int, dict[str, object]]] = []
-    for event in machine.events.values():
-        transitions: Mapping[str, Sequence[Any]] = event.transitions
-        found.extend((one.rule.order, _rule(event.name, one)) for many in transitions.values() for one in many)
-    return [rule for _, rule in sorted(found, key=lambda pair: pair[0])]
-
-
-def _rule(event: str, transition: Any) -> dict[str, object]:  # an object of the machine's
-    guards = [condition.func for condition in transition.conditions]
-    optional = {
-        "target": transition.dest,
-        "guard": guards[0] if guards else None,
-        "reenter": transition.rule.reenter,
-        "roles": list(transition.rule.roles),
-    }
-    return {"event": event, "source": transition.source, "action": transition.before[0], **_present(optional)}
-
-
-def _present(optional: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in optional.items() if value}

@@ -1,10 +1,12 @@
 """A workflow run in memory, without a store: for unit tests, and to think with."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import Generic, TypeVar, cast
 
-from statemachine.chart import Configuration
-from statemachine.decide import Decision, decide, decide_start
+from statemachine.chart import Configuration, Memory
+from statemachine.decide import Decision, decide_start, handle
 from statemachine.errors import Refused
 from statemachine.events import AttrsEvent, DataclassEvent, request
 from statemachine.frame import Attempt
@@ -30,6 +32,8 @@ class Cursor(Generic[D]):
         self._image = self._definition.encode_data(data)
         self._version = 0
         self._outcome: str | None = None
+        self._error: str | None = None
+        self._memory: Memory = ()
         attempt = self._attempt((), ())
         self._take(decide_start(self._definition, attempt, self._image))
 
@@ -40,8 +44,9 @@ class Cursor(Generic[D]):
         asked = request(self._definition, event, limits=_LIMITS, actor=actor, roles=roles)
         if self._outcome is not None:
             raise Refused("instance_final", f"ended as {self._outcome}", state=self.configuration)
-        attempt = self._attempt(self.configuration, roles, actor=actor)
-        self._take(decide(self._definition, attempt, self._image, name=asked.name, event=event))
+        begin = partial(self._attempt, self.configuration, roles, actor=actor)
+        _, decision = handle(self._definition, begin, self._image, event=(asked.name, event), bound=nullcontext)
+        self._take(decision)
         return self
 
     def _attempt(self, configuration: Configuration, roles: tuple[str, ...], *, actor: str | None = None) -> Attempt:
@@ -53,12 +58,15 @@ class Cursor(Generic[D]):
             roles=roles,
             seed=self._version.to_bytes(8, "big"),
             configuration=configuration,
+            memory=self._memory,
         )
 
     def _take(self, decision: Decision) -> None:
         self._image = decision.image
         self._version += 1
         self._outcome = decision.macrostep.outcome
+        self._error = decision.error
+        self._memory = decision.macrostep.memory
         self.configuration: Configuration = decision.macrostep.after
 
     @property
@@ -70,6 +78,11 @@ class Cursor(Generic[D]):
     def data(self) -> D:
         """A copy of the data."""
         return cast("D", self._definition.decode_data(self._image))
+
+    @property
+    def error(self) -> str | None:
+        """What the last event raised, where an `@on_error` rule handled it; None where it did not fail."""
+        return self._error
 
     @property
     def outcome(self) -> str | None:

@@ -4,16 +4,20 @@ Nothing here is durable and nothing outside changes: data is thawed from its ima
 its end, so that an attempt that fails leaks nothing.
 """
 
-from attrs import frozen
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-from statemachine.chart import Chart, Configuration
+from attrs import evolve, frozen
+
+from statemachine.chart import FAILED, Chart, Configuration
 from statemachine.definition import Definition
 from statemachine.errors import InvariantBroken, Refused
+from statemachine.failing import failure
 from statemachine.frame import Attempt
 from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, begin, macrostep
 
-__all__ = ["Decision", "broken_invariant", "decide", "decide_start"]
+__all__ = ["Decision", "broken_invariant", "decide", "decide_start", "handle"]
 
 
 @frozen(eq=False)
@@ -22,6 +26,7 @@ class Decision:
 
     macrostep: Macrostep
     image: bytes  # of the data after it
+    error: str | None = None  # what failed and was handled
 
 
 def decide(definition: Definition, attempt: Attempt, image: bytes, *, name: str, event: object) -> Decision:
@@ -29,13 +34,43 @@ def decide(definition: Definition, attempt: Attempt, image: bytes, *, name: str,
     configuration = attempt.configuration
     runner = FrameRunner(definition, attempt, image)
     try:
-        found = macrostep(definition.chart, configuration, (name, event), runner=runner)
+        found = macrostep(definition.chart, configuration, (name, event), runner=runner, memory=attempt.memory)
         if isinstance(found, Unhandled):
             runner.check_unchanged()
             raise _refusal(definition.chart, name, found, configuration=configuration, missing_role=runner.missing_role)
         return Decision(found, runner.finish())
     finally:
         runner.end()
+
+
+def handle(
+    definition: Definition,
+    begin_attempt: Callable[[], Attempt],
+    image: bytes,
+    *,
+    event: tuple[str, object],
+    bound: Callable[[], AbstractContextManager[None]],
+) -> tuple[Attempt, Decision]:
+    """Run one event; where it fails and an `@on_error` rule handles that, run the rule in an attempt of its own.
+
+    Each attempt is a fresh one, from where the event found the instance, inside a `bound` that undoes what it wrote by
+    SQL if it raises. Returns the attempt that counts. Raises as `decide` does; of the rule's own failure nothing is
+    handled.
+    """
+    attempt = begin_attempt()
+    configuration, (name, value) = attempt.configuration, event
+    try:
+        with bound():
+            return attempt, decide(definition, attempt, image, name=name, event=value)
+    except Exception as error:
+        failed = failure(definition.chart, configuration, error, event=name)
+        if failed is None:
+            raise
+        time, attempt = attempt.time, begin_attempt()
+        attempt.time = time  # one for the event, however long the first attempt took
+        with bound():
+            decision = decide(definition, attempt, image, name=FAILED, event=failed)
+        return attempt, evolve(decision, error=str(failed))
 
 
 def decide_start(definition: Definition, attempt: Attempt, image: bytes) -> Decision:
@@ -62,7 +97,9 @@ def broken_invariant(definition: Definition, attempt: Attempt, image: bytes) -> 
 def _refusal(chart: Chart, name: str, found: Unhandled, *, configuration: Configuration, missing_role: bool) -> Refused:
     enabled = chart.events(configuration)
     here = ", ".join(configuration)
-    if not found.blocked:
+    if found.deferred_by is not None:
+        code, reason = "event_deferred", f"{name} is deferred by {found.deferred_by}: it is taken once that is left"
+    elif not found.blocked:
         sources = sorted({rule.source.name for rule in chart.rules if rule.event == name})
         code, reason = "event_not_enabled", f"{name} is taken in {', '.join(sources)}, not in {here}"
     elif missing_role:

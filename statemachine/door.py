@@ -157,6 +157,8 @@ def _refused(refused: Refused) -> Outcome:
 
 def _done(done: Transition) -> Outcome:
     what = f"{done.event} is version {done.version}, {', '.join(done.before)} → {', '.join(done.after)}."
+    if done.error is not None:
+        what += f" It failed and was undone, and a rule handled that: {done.error}."
     return {
         "outcome": "replayed" if done.replayed else "committed",
         "code": "",

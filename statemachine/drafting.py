@@ -3,6 +3,7 @@
 from attrs import frozen
 
 from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, head_hash, record_digest
+from statemachine.codec import dumps
 from statemachine.decide import Decision
 from statemachine.definition import Definition
 from statemachine.events import START, Request
@@ -31,8 +32,8 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
         version=attempt.version,
         fingerprint=definition.fingerprint,
         event=request.name,
-        before=configuration_text(decision.macrostep.before),
-        after=configuration_text(decision.macrostep.after),
+        before=configuration_text(decision.macrostep.before, memory=attempt.memory),
+        after=configuration_text(decision.macrostep.after, memory=decision.macrostep.memory),
         revision=definition.revision,
         epoch=link.epoch,
         incarnation=link.incarnation,
@@ -42,7 +43,7 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
         time=attempt.time,
         token=link.token,
         kind=KIND_IMAGE,
-        body=b'{"event":' + request.payload + b',"image":' + decision.image + b"}",
+        body=_body(decision, request.payload),
     )
     digest = record_digest(record)
     row_hash = head_hash(link.previous, digest, decision.image)
@@ -55,11 +56,16 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
         outcome=decision.macrostep.outcome,
         secret=link.secret,
         definition=definition.chart.text,
-        keys=_keys(record, row_hash, request),
+        keys=_keys(record, row_hash, request, error=decision.error),
     )
 
 
-def _keys(record: Record, row_hash: bytes, request: Request) -> tuple[KeyRecord, ...]:
+def _body(decision: Decision, payload: bytes) -> bytes:
+    error = b"" if decision.error is None else b'"error":' + dumps(decision.error) + b","
+    return b"{" + error + b'"event":' + payload + b',"image":' + decision.image + b"}"
+
+
+def _keys(record: Record, row_hash: bytes, request: Request, *, error: str | None) -> tuple[KeyRecord, ...]:
     """Return the key of a start, or of an event that was sent with one."""
     if request.name == START:
         kind, key = "start", ""
@@ -76,7 +82,7 @@ def _keys(record: Record, row_hash: bytes, request: Request) -> tuple[KeyRecord,
             digest=request.digest,
             after=record.after,
             hash=row_hash,
-            error=None,
+            error=error,
             time=record.time,
         ),
     )

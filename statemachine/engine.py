@@ -4,7 +4,8 @@ The path of one event, in order (`_fire`):
   1. The event is checked and encoded; nothing is locked yet.
   2. The store's transaction begins: nobody else writes. Heads that were remembered are dropped if anybody else wrote.
   3. A known key answers with what it did. A stale `expect_version` and an ended instance are refused.
-  4. `decide` runs guards, actions and invariants on thawed data; the user's SQL runs in the same transaction.
+  4. `handle` runs guards, actions and invariants on thawed data; the user's SQL runs in the same transaction. A failure
+     that an `@on_error` rule handles is undone first, SQL included.
   5. The record is hashed onto the chain; row, head, key and seal are written; COMMIT.
   6. Only then is anything remembered, and the sender answered.                                            INV-9
 
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
-from statemachine.decide import decide, decide_start
+from statemachine.decide import decide_start, handle
 from statemachine.definition import Definition
 from statemachine.drafting import Link, draft
 from statemachine.errors import DataError, DefinitionError, ReentrantCall, Refused
@@ -200,11 +201,10 @@ class Engine:
                 return replayed
         self._check_ready(loaded, request)
         head = loaded.head
-        sql = self._sql_port(transaction)
-        attempt = self._attempt(loaded, sql, actor=request.actor, note=request.note, roles=request.roles)
+        sql, event = self._sql_port(transaction), (request.name, request.event)
+        begin = partial(self._attempt, loaded, sql, actor=request.actor, note=request.note, roles=request.roles)
         try:
-            with transaction.member():
-                decision = decide(definition, attempt, loaded.image, name=request.name, event=request.event)
+            attempt, decision = handle(definition, begin, loaded.image, event=event, bound=transaction.member)
         except Refused as refused:
             refused.version = head.version
             raise
@@ -229,6 +229,7 @@ class Engine:
             seed=self._seed(head.secret, head.incarnation, head.version + 1),
             sql=sql,
             configuration=loaded.configuration,
+            memory=loaded.memory,
         )
 
     def _check_ready(self, loaded: Loaded, request: Request) -> None:

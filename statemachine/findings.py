@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from statemachine.chart import Chart, Node
+from statemachine.chart import FAILED, Chart, Node
 from statemachine.definition import Definition
 from statemachine.errors import ChartFinding
 from statemachine.specs import RuleSpec
@@ -24,6 +24,7 @@ class _Way:
     source: Node
     target: Node | None
     done: Node | None = None  # the region whose end it waits for
+    is_failure: bool = False  # it takes something else that fails
 
 
 def findings(definition: Definition) -> tuple[ChartFinding, ...]:
@@ -38,7 +39,9 @@ def findings(definition: Definition) -> tuple[ChartFinding, ...]:
 def _ways(definition: Definition) -> Iterator[_Way]:
     nodes = definition.chart.nodes
     for rule in definition.chart.rules:
-        yield _Way(rule.source, rule.target, rule.source if rule.event.startswith("done:") else None)
+        done = rule.source if rule.event.startswith("done:") else None
+        for aim in rule.targets or (None,):
+            yield _Way(rule.source, aim, done, is_failure=rule.event == FAILED)
     for task in definition.tasks:
         for target in (task.done, task.failed):
             yield _Way(nodes[task.state], None if target is None else nodes[target])
@@ -53,18 +56,23 @@ def _ways(definition: Definition) -> Iterator[_Way]:
 def _reached(chart: Chart, ways: list[_Way]) -> set[Node]:
     """Return the nodes that can become active if every guard holds."""
     assert chart.root.initial is not None
-    reached = _entered(chart.nodes[chart.root.initial])
+    reached = _entered(chart, chart.nodes[chart.root.initial])
     size = 0
     while size < len(reached):
         size = len(reached)
         for way in ways:
             if way.target and way.source in reached and (way.done is None or _can_be_done(way.done, reached)):
-                reached |= _entered(way.target)
+                reached |= _entered(chart, way.target)
     return reached
 
 
-def _entered(target: Node) -> set[Node]:
-    """Return what is entered with a target: its ancestors, the regions beside them, and what is inside by default."""
+def _entered(chart: Chart, target: Node) -> set[Node]:
+    """Return what is entered with a target: its ancestors, the regions beside them, and what is inside by default.
+
+    A history leads to its default; what it brings back was reached before.
+    """
+    if target.kind == "history":
+        return {node for name in target.fallback for node in _entered(chart, chart.nodes[name])}
     entered = set(target.path)
     for above, below in zip(target.path[1:], target.path, strict=False):
         if above.kind == "parallel":
@@ -88,7 +96,12 @@ def _can_be_done(region: Node, reached: set[Node]) -> bool:
 def _unreachable(chart: Chart, reached: set[Node], label: str) -> Iterator[ChartFinding]:
     for node in chart.nodes.values():
         parent = node.parent
-        if parent is not None and node not in reached and (parent is chart.root or parent in reached):
+        if (
+            parent is not None
+            and node not in reached
+            and node.kind != "history"
+            and (parent is chart.root or parent in reached)
+        ):
             yield ChartFinding(
                 "PD201",
                 node.name,
@@ -102,7 +115,8 @@ def _unreachable(chart: Chart, reached: set[Node], label: str) -> Iterator[Chart
 def _dead_ends(chart: Chart, ways: list[_Way], reached: set[Node], *, label: str) -> Iterator[ChartFinding]:
     for node in chart.nodes.values():
         ends_it = node.kind == "final" and node.parent is chart.root
-        if node.children or ends_it or node not in reached or any(_can_happen(way, node) for way in ways):
+        is_at_rest = node.children or ends_it or node not in reached or node.kind == "history"
+        if is_at_rest or any(_can_happen(way, node) for way in ways):
             continue
         repair = "Add @done for its region." if node.kind == "final" else "Make it a Final, or add a rule for it."
         yield ChartFinding("PD202", node.name, f"{label}: nothing can happen any more in {node.name!r}. {repair}")
@@ -110,6 +124,8 @@ def _dead_ends(chart: Chart, ways: list[_Way], reached: set[Node], *, label: str
 
 def _can_happen(way: _Way, leaf: Node) -> bool:
     """Say whether a way starts at a leaf or around it, or leaves it from a region beside it."""
+    if way.is_failure:
+        return False
     if way.source in leaf.path:
         return way.done is None or leaf.kind == "final"  # a region is not done while it is in a state that is not final
     return way.target is not None and _are_parallel(way.source, leaf) and leaf.is_descendant(_domain(way))

@@ -15,7 +15,7 @@ from attrs import define, field
 
 from persistence.errors import NoSql
 from persistence.store import Value
-from statemachine.chart import Configuration
+from statemachine.chart import Configuration, Memory
 from statemachine.errors import FrameError
 from statemachine.ids import RANDOM_BITS, uuid7
 
@@ -61,6 +61,7 @@ class Attempt:
     sql: SqlPort | None = None
     effect_key: str | None = None  # of the task that runs; None elsewhere
     configuration: Configuration = ()
+    memory: Memory = ()  # what regions remembered before it
     raised: "deque[tuple[str, object]]" = field(factory=deque[tuple[str, object]])
     may_write: bool = True  # False while a guard or an invariant runs
     is_over: bool = False

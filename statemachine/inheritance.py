@@ -6,7 +6,7 @@ from typing import Any
 
 from statemachine.errors import DefinitionError
 from statemachine.frame import ATTEMPT, RESERVED
-from statemachine.states import check_body, children
+from statemachine.states import History, check_body, children
 from statemachine.tasks import Noted, noted
 
 __all__ = ["data_type", "noted_in", "own_bodies", "stored_name"]
@@ -45,7 +45,7 @@ def own_bodies(workflow: type, root: type, label: str) -> list[type]:
                 )
     for owner in (owner for owner in mixins if not issubclass(owner, root)):
         for name, value in vars(owner).items():
-            if noted(value) or name in children(owner):
+            if noted(value) or name in children(owner) or isinstance(value, History):
                 raise DefinitionError(
                     "PD126",
                     f"{label}: {name!r} is a state or a rule of the mixin {owner.__name__}. "

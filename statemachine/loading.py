@@ -10,14 +10,23 @@ from attrs import define, evolve
 from persistence.records import KIND_IMAGE, Head, Record, Row, head_hash, record_digest
 from persistence.store import Reader, Transaction
 from statemachine.admission import HeadFacts
-from statemachine.chart import Chart, Configuration
+from statemachine.chart import Chart, Configuration, Memory
 from statemachine.codec import dumps, loads
 from statemachine.decide import broken_invariant
 from statemachine.definition import Definition
 from statemachine.errors import DataError
 from statemachine.frame import Attempt, SqlPort
 
-__all__ = ["Loaded", "broken_row", "configuration_of", "configuration_text", "examine", "image_of"]
+__all__ = [
+    "Loaded",
+    "broken_row",
+    "configuration_of",
+    "configuration_text",
+    "examine",
+    "illegal",
+    "image_of",
+    "memory_of",
+]
 
 
 @define(eq=False)
@@ -29,15 +38,35 @@ class Loaded:
     configuration: Configuration
     image: bytes  # the data as this class writes it; other bytes than the head's where the class gained fields
 
+    @property
+    def memory(self) -> Memory:
+        """What its regions remember."""
+        return memory_of(self.head.configuration)
 
-def configuration_text(configuration: Configuration) -> str:
-    """Return a configuration as it is stored. Pure."""
-    return ",".join(configuration)
+
+def configuration_text(configuration: Configuration, *, memory: Memory = ()) -> str:
+    """Return where an instance stands as it is stored: `a.b,c|region=region.leaf,region.other`. Pure."""
+    return "|".join((",".join(configuration), *(f"{region}={','.join(leaves)}" for region, leaves in memory)))
 
 
 def configuration_of(text: str) -> Configuration:
-    """Return a stored configuration. Pure."""
-    return tuple(text.split(",")) if text else ()
+    """Return the configuration of a stored text. Pure."""
+    leaves = text.partition("|")[0]
+    return tuple(leaves.split(",")) if leaves else ()
+
+
+def memory_of(text: str) -> Memory:
+    """Return what regions remember by a stored text. Total: what `configuration_text` never wrote is illegal. Pure."""
+    if "|" not in text:
+        return ()
+    parts = (part.partition("=") for part in text.split("|")[1:])
+    return tuple((region, configuration_of(leaves)) for region, _, leaves in parts)
+
+
+def illegal(text: str, chart: Chart) -> str | None:
+    """Return why a stored configuration, or what it remembers, is not legal in a chart; None if it is. Pure."""
+    reason = chart.legal(configuration_of(text), memory=memory_of(text))
+    return None if reason is None else f"configuration {text!r}: {reason}"
 
 
 def examine(head: Head, definition: Definition | None, *, source: Transaction | Reader, has_sql: bool) -> HeadFacts:
@@ -62,7 +91,7 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
         )
     if same and broken_link is None:
         broken_link = _broken_outcome(head, definition.chart)
-    illegal = _illegal(head, definition.chart)
+    misplaced = illegal(head.configuration, definition.chart)
     facts = HeadFacts(
         mark=head.quarantine,
         broken_link=broken_link,
@@ -70,9 +99,9 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
         illegal_as_stored=illegal_as_stored,
         same_fingerprint=same,
         lower_revision=_lower(head, definition),
-        illegal=illegal,
+        illegal=misplaced,
     )
-    if illegal is not None or tail is None:
+    if misplaced is not None or tail is None:
         return facts
     return _with_data(facts, head, definition, record=tail.record, sql=source if has_sql else None)
 
@@ -142,12 +171,7 @@ def _as_stored(head: Head, text: str | None) -> tuple[str | None, str | None]:
         return f"version {head.version}: the definition that wrote it is damaged", None
     if chart.fingerprint != head.fingerprint:
         return f"version {head.version}: the definition that wrote it was changed", None
-    return None, _illegal(head, chart) or _broken_outcome(head, chart)
-
-
-def _illegal(head: Head, chart: Chart) -> str | None:
-    reason = chart.legal(configuration_of(head.configuration))
-    return None if reason is None else f"configuration {head.configuration!r}: {reason}"
+    return None, illegal(head.configuration, chart) or _broken_outcome(head, chart)
 
 
 def _lower(head: Head, definition: Definition) -> str | None:

@@ -5,7 +5,10 @@ definition model that diagrams and other tools of `transitions` read. It is neve
 `statemachine.chart` compiles it, and `statemachine.step` selects.
 
 Names: states are joined by dots, which a Python name cannot hold. Eventless rules listen to `always:`, rules on the end
-of a region to `done:<region>`; a colon cannot stand in a Python name either.
+of a region to `done:<region>`, those on a failure to `error:`; a colon cannot stand in a Python name either.
+
+`transitions` knows no history and one target: a history is a state of the kind "history" that nothing enters, and of
+several targets the first is a transition's `dest`. Its rule knows all.
 
 `StatechartMachine` is the other direction: a `HierarchicalMachine` with models and triggers, for programs that have
 one, in which `statemachine.step` selects. Private methods of `transitions` that are replaced: `_trigger_event_nested`
@@ -43,7 +46,7 @@ __all__ = [
 
 
 class ChartState(NestedState):
-    """A state of `transitions` that also knows its kind, outcome and tags."""
+    """A state of `transitions` that also knows what its spec says beyond that."""
 
     separator = "."
 
@@ -51,16 +54,20 @@ class ChartState(NestedState):
         is_final = spec.kind == "final"
         super().__init__(spec.name, on_enter=list(spec.enter), on_exit=list(spec.leave), final=is_final)
         # One name for a compound, all names for a parallel: what `transitions` reads. Its stub knows only the one.
-        initial: Any = [child.name for child in spec.children] if spec.kind == "parallel" else spec.initial
+        regions = [child.name for child in spec.children if child.kind != "history"]
+        initial: Any = regions if spec.kind == "parallel" else spec.initial
         self.initial = initial
         self.kind = spec.kind
         self.outcome = spec.outcome
         self.tags = spec.tags
+        self.deep = spec.deep
+        self.fallback = spec.fallback
+        self.defer = spec.defer
         self.add_substates([ChartState(child) for child in spec.children])
 
 
 class ChartTransition(NestedTransition):
-    """A transition of `transitions` that also knows its rule: order, roles, and whether it re-enters its source."""
+    """A transition of `transitions` that also knows its rule: order, all targets, roles, and what it re-enters."""
 
     def __init__(self, source: str, dest: str | None, *callbacks: Any, rule: RuleSpec) -> None:
         target: Any = dest  # None is an internal transition; the stub does not say so
@@ -89,7 +96,7 @@ def build(name: str, states: Sequence[StateSpec], rules: Sequence[RuleSpec]) -> 
         machine.add_transition(
             rule.event,
             list(rule.sources),
-            rule.target,
+            rule.targets[0] if rule.targets else None,
             conditions=[] if rule.guard is None else [rule.guard],
             before=[rule.action],
             rule=rule,

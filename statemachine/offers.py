@@ -36,6 +36,7 @@ DEFINITIONS_MAX = 128  # of which sources and descriptions are remembered; a mis
 
 REASONS = {
     "event_not_enabled": "no rule of the active states takes the event; `states` are those in which one does",
+    "event_deferred": "an active state defers the event; it is taken once that is left",
     "guard_failed": "the guards in `guards` say no",
     "role_missing": "a rule takes it, but only from one of `roles`",
     "instance_final": "the instance has ended",
@@ -173,7 +174,9 @@ def _trials(
         guesses = waiting.popleft()
         trial = _Trial(answers, guesses)
         try:
-            found = macrostep(loaded.definition.chart, loaded.configuration, (name, None), runner=trial)
+            found = macrostep(
+                loaded.definition.chart, loaded.configuration, (name, None), runner=trial, memory=loaded.memory
+            )
         except _GuardError as raised:
             yield trial, raised
         except InvariantBroken as error:  # rules without guards that find no rest
@@ -269,6 +272,9 @@ def _why_not(view: View, name: str, found: Unhandled, *, trial: _Trial) -> Reaso
     """Say why no rule took an event, in the order in which `send` says it; a guess is no reason."""
     definition = view.loaded.definition
     here = ", ".join(view.loaded.configuration)
+    if found.deferred_by is not None and not trial.guessed:
+        hint = f"{name} is deferred by {found.deferred_by}: it is taken once that is left"
+        return {"code": "event_deferred", "hint": hint}
     if not found.blocked:
         states = list(_known_of(definition)[name].states)
         hint = f"{name} is taken in {', '.join(states)}, not in {here}"

@@ -12,7 +12,8 @@ from attrs import frozen
 
 from statemachine import bodies
 from statemachine.errors import DefinitionError
-from statemachine.states import Any_, Compound, Parallel, Ref, is_texts
+from statemachine.failing import Failed
+from statemachine.states import Any_, Compound, Parallel, Ref, To, is_texts
 
 __all__ = [
     "MISSING",
@@ -30,6 +31,7 @@ __all__ = [
     "notes",
     "noting",
     "on",
+    "on_error",
     "tolerant",
 ]
 
@@ -40,6 +42,7 @@ E3 = TypeVar("E3")
 W = TypeVar("W")
 F = TypeVar("F", bound=Callable[..., object])
 Composite: TypeAlias = type[Compound] | type[Parallel]
+Kind: TypeAlias = Literal["on", "always", "done", "on_error"]
 Guard = Callable[[Any], bool]
 EventGuard = Callable[[Any, E], bool]
 
@@ -57,10 +60,10 @@ MISSING: Any = Missing()
 class Declared:
     """One rule as written: what it takes, from where, to where, and under which condition."""
 
-    kind: Literal["on", "always", "done"]
+    kind: Kind
     events: tuple[type, ...]
     sources: tuple[Ref | Any_, ...]
-    to: Ref | None
+    to: To
     when: Callable[..., bool] | None
     reenter: bool = False
     roles: tuple[str, ...] = ()
@@ -120,7 +123,7 @@ def on(
     source: Ref | Any_,
     /,
     *more: Ref | Any_,
-    to: Ref | None,
+    to: To,
     when: EventGuard[E] | Guard | None = None,
     reenter: bool = False,
     roles: tuple[str, ...] = (),
@@ -131,7 +134,7 @@ def on(
     source: Ref | Any_,
     /,
     *more: Ref | Any_,
-    to: Ref | None,
+    to: To,
     when: EventGuard[E1 | E2] | Guard | None = None,
     reenter: bool = False,
     roles: tuple[str, ...] = (),
@@ -142,14 +145,14 @@ def on(
     source: Ref | Any_,
     /,
     *more: Ref | Any_,
-    to: Ref | None,
+    to: To,
     when: EventGuard[E1 | E2 | E3] | Guard | None = None,
     reenter: bool = False,
     roles: tuple[str, ...] = (),
 ) -> OnEvent[E1 | E2 | E3]: ...
 def on(
     *event_and_sources: Any,
-    to: Ref | None = MISSING,
+    to: To = MISSING,
     when: Callable[..., bool] | None = None,
     reenter: bool = False,
     roles: tuple[str, ...] = (),
@@ -158,7 +161,8 @@ def on(
 
     Several events are a tuple, `@on((Cancel, Expire), cart, to=…)`, and the method takes their union; type checkers
     know up to three, and let one method carry several `@on` only for the same event.
-    `to=None` is an internal transition: nothing is left or entered. `when` names a guard, a method that returns a bool
+    `to=None` is an internal transition: nothing is left or entered; `to=(a, b)` enters states of different regions; a
+    `History` leads back to where its region was. `when` names a guard, a method that returns a bool
     and takes the event or not. `roles`: the sender must have one of them. `reenter=True` leaves and enters the source
     even where the target lies inside it. The first rule that holds wins, in source order.
     """
@@ -191,7 +195,7 @@ def tolerant(*keywords: str, positional: int = 1) -> Callable[[F], F]:
 
 @tolerant("to")
 def always(
-    source: Ref | Any_, /, *more: Ref | Any_, to: Ref | None, when: Guard | None = None
+    source: Ref | Any_, /, *more: Ref | Any_, to: To, when: Guard | None = None
 ) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
     """Declare an eventless rule: taken as soon as a source is active and the guard holds, in the same macrostep."""
     return noting(_declared("always", (), (source, *more), to=to, when=when))
@@ -199,10 +203,29 @@ def always(
 
 @tolerant("to")
 def done(
-    region: Composite, /, *more: Composite, to: Ref | None, when: Guard | None = None
+    region: Composite, /, *more: Composite, to: To, when: Guard | None = None
 ) -> Callable[[Callable[[W], None]], Callable[[W], None]]:
     """Declare what follows when a region is done: a compound reached a final state, a parallel in every region."""
     return noting(_declared("done", (), (region, *more), to=to, when=when))
+
+
+@tolerant("to")
+def on_error(
+    source: Ref | Any_, /, *more: Ref | Any_, to: To
+) -> Callable[[Callable[[W, Failed], None]], Callable[[W, Failed], None]]:
+    """Declare what follows when a callback raises while an event is worked on in one of these states.
+
+    What the event did is undone; the method runs from where it began, and takes what failed. The sender gets the
+    transition, with `.error` set. One rule for a state; inner states win over outer ones. Not for what says that the
+    workflow or its store is wrong (InvariantBroken, FrameError, StoreError …), nor for what the method itself raises.
+    """
+    declared = _declared("on_error", (), (source, *more), to=to)
+
+    def decorate(function: Callable[[W, Failed], None]) -> Callable[[W, Failed], None]:
+        attach(function, declared)
+        return function
+
+    return decorate
 
 
 @tolerant()
@@ -240,11 +263,11 @@ def _hook(kind: Literal["enter", "leave"], states: tuple[Ref, ...]) -> Hook:
 
 
 def _declared(
-    kind: Literal["on", "always", "done"],
+    kind: Kind,
     events: tuple[type, ...],
     sources: tuple[Ref | Any_, ...],
     *,
-    to: Ref | None = MISSING,
+    to: To = MISSING,
     when: Callable[..., bool] | None = None,
     reenter: bool = False,
     roles: tuple[str, ...] = (),

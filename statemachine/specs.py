@@ -10,23 +10,26 @@ class StateSpec:
     """One state, as the definition hands it over."""
 
     name: str
-    kind: str  # atomic, final, compound, parallel
+    kind: str  # atomic, final, compound, parallel, history
     children: "tuple[StateSpec, ...]" = ()
     initial: str | None = None
     outcome: str | None = None
     tags: tuple[str, ...] = ()
     enter: tuple[str, ...] = ()  # names of methods
     leave: tuple[str, ...] = ()
+    defer: tuple[str, ...] = ()  # names of events
+    deep: bool = False  # of a history
+    fallback: tuple[str, ...] = ()  # of a history: names of states, from its region on
 
 
 @frozen
 class RuleSpec:
-    """One rule for one event, as the definition hands it over. Source and target are full names of states."""
+    """One rule for one event, as the definition hands it over. Sources and targets are full names of states."""
 
     order: int
     event: str
     sources: tuple[str, ...]
-    target: str | None
+    targets: tuple[str, ...]  # none for an internal transition
     action: str
     guard: str | None = None
     reenter: bool = False

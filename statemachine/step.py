@@ -13,9 +13,13 @@ once, here; `Cursor`, the engine and `StatechartMachine` call it. It is the one 
      events, taken in the same macrostep.
   5. After each microstep eventless rules are tried first, then internal events in their order, until neither is left.
 
-Where SCXML leaves a choice: a rule whose target lies inside its own compound source does not leave the source, unless
-it says `reenter`; one from a state to itself does. Exit actions and rule actions see the configuration before, entry
-actions the one after.
+What 2 and 3 do is a plan (`statemachine.plans`). Where SCXML leaves a choice: a rule whose targets lie inside its own
+compound source does not leave the source, unless it says `reenter`; one from a state to itself does. Exit actions and
+rule actions see the configuration before, entry actions the one after.
+
+Deferring is not SCXML's but UML's (2.5.1, 14.2.3): an event from outside that no rule takes waits if an active state
+defers it. The innermost word counts: a state that defers hides the rules around it, and its own and inner rules come
+first. In a parallel the event is taken where one region takes it. Internal events do not wait.
 """
 
 from collections import deque
@@ -25,13 +29,14 @@ from typing import Protocol
 
 from attrs import frozen
 
-from statemachine.chart import ALWAYS, Chart, Configuration, Node, Plan, Rule, done_event, leaves, remember
-from statemachine.dialect import SCXML, Dialect
+from statemachine.chart import ALWAYS, Chart, Configuration, Memory, Plan, Rule
 from statemachine.errors import InvariantBroken
+from statemachine.plans import initial_plan, plan, updated
 
-__all__ = ["MICROSTEPS_MAX", "Macrostep", "Runner", "Unhandled", "begin", "macrostep", "select"]
+__all__ = ["MICROSTEPS_MAX", "Macrostep", "Runner", "Unhandled", "begin", "macrostep", "next_waiting", "select"]
 
 MICROSTEPS_MAX = 1_000  # eventless rules and internal events that never come to rest are a loop
+LOOP_SHOWN_MAX = 8  # microsteps of it: longer ones are not read
 
 
 class Runner(Protocol):
@@ -61,20 +66,36 @@ class Macrostep:
     after: Configuration
     plans: tuple[Plan, ...]
     outcome: str | None  # set if the instance ended
+    memory: Memory = ()  # after it
 
 
 @frozen(eq=False)
 class Unhandled:
-    """No rule took the event. `blocked` are the rules that listen to it and did not hold; empty if there are none."""
+    """No rule took the event. `blocked` are the rules that listen to it and did not hold; empty if there are none.
+
+    `deferred_by` is the active state that makes an event from outside wait: it is deferred, not refused for good.
+    """
 
     blocked: tuple[Rule, ...]
+    deferred_by: str | None = None
 
 
 def select(
-    chart: Chart, configuration: Configuration, event: str, *, holds: Callable[[Rule], bool]
+    chart: Chart,
+    configuration: Configuration,
+    event: str,
+    *,
+    holds: Callable[[Rule], bool],
+    memory: Memory = (),
+    internal: bool = False,
 ) -> Plan | Unhandled:
-    """Decide one microstep. `holds` answers for a rule's roles and guard, and is asked at most once for each."""
-    candidates = chart.candidates(configuration, event)
+    """Decide one microstep. `holds` answers for a rule's roles and guard, and is asked at most once for each.
+
+    `memory` is what the regions of the chart remember, for rules that lead to a history; `internal` says that the event
+    came from within, and is not deferred.
+    """
+    is_hidden = internal and event in chart.deferred
+    candidates = chart.undeferred(configuration, event) if is_hidden else chart.candidates(configuration, event)
     if not candidates:
         return _NOBODY
     answers: dict[Rule, bool] = {}
@@ -89,18 +110,35 @@ def select(
                 break
     if not chosen:
         return Unhandled(tuple(answers))
-    return plan(chart, configuration, tuple(chosen))
+    rules = tuple(chosen)
+    known = None if memory else chart.plans.get((configuration, rules))  # what `plan` asks first: it spares a call
+    return plan(chart, configuration, rules, memory=memory) if known is None else known
 
 
 def macrostep(
-    chart: Chart, configuration: Configuration, event: tuple[str, object], *, runner: Runner
+    chart: Chart, configuration: Configuration, event: tuple[str, object], *, runner: Runner, memory: Memory = ()
 ) -> Macrostep | Unhandled:
     """Run one external event to the end. Whatever an action raises passes through: nothing of the macrostep counts."""
     name, value = event
-    first = select(chart, configuration, name, holds=partial(_holds, runner, value))
+    first = select(chart, configuration, name, holds=partial(_holds, runner, value), memory=memory)
     if isinstance(first, Unhandled):
-        return first
-    return _settle(chart, first, value, runner=runner)
+        return Unhandled(first.blocked, chart.deferring(configuration, name))
+    return _settle(chart, first, value, runner=runner, memory=memory)
+
+
+def next_waiting(chart: Chart, configuration: Configuration, waiting: Iterable[str]) -> int | None:
+    """Return which of the events that wait, oldest first, is to be tried next; None if all go on waiting. Pure.
+
+    One that is deferred here is passed over, unless a rule below the state that defers it listens: only its guard can
+    tell, so the answer of `macrostep` may still be that it is deferred; ask again with those after it.
+    """
+    if chart.outcome(configuration) is not None:
+        return None
+    return next((place for place, event in enumerate(waiting) if not _waits(chart, configuration, event)), None)
+
+
+def _waits(chart: Chart, configuration: Configuration, event: str) -> bool:
+    return not chart.candidates(configuration, event) and chart.deferring(configuration, event) is not None
 
 
 def _holds(runner: Runner, event: object, rule: Rule) -> bool:
@@ -109,34 +147,41 @@ def _holds(runner: Runner, event: object, rule: Rule) -> bool:
 
 def begin(chart: Chart, *, runner: Runner) -> Macrostep:
     """Enter the initial configuration, and run to the end what follows from it."""
-    entered: set[Node] = set()
-    _enter_default(chart.root, entered)
-    entered.discard(chart.root)
-    return _settle(chart, _plan_of((), (), left=[], entered=entered, active=entered), None, runner=runner)
+    return _settle(chart, initial_plan(chart), None, runner=runner, memory=())
 
 
-def _settle(chart: Chart, first: Plan, value: object, *, runner: Runner) -> Macrostep:
+def _settle(chart: Chart, first: Plan, value: object, *, runner: Runner, memory: Memory) -> Macrostep:
     plans = [first]
     internal: deque[tuple[str, object]] = deque()
     _run(first, value, internal=internal, runner=runner)
+    if first.recorded:
+        memory = updated(chart, memory, first.recorded)
     while (current := plans[-1]).outcome is None:
-        following, value = _next(chart, current.after, internal, runner=runner)
+        following, value = _next(chart, current.after, internal, runner=runner, memory=memory)
         if following is None:
             break
         if len(plans) == MICROSTEPS_MAX:
             raise InvariantBroken("microsteps_max", f"no rest after {MICROSTEPS_MAX} microsteps: {_loop(plans)}")
         plans.append(following)
         _run(following, value, internal=internal, runner=runner)
-    return Macrostep(first.before, plans[-1].after, tuple(plans), plans[-1].outcome)
+        if following.recorded:
+            memory = updated(chart, memory, following.recorded)
+    return Macrostep(first.before, plans[-1].after, tuple(plans), plans[-1].outcome, memory)
 
 
 def _next(
-    chart: Chart, configuration: Configuration, internal: "deque[tuple[str, object]]", *, runner: Runner
+    chart: Chart,
+    configuration: Configuration,
+    internal: "deque[tuple[str, object]]",
+    *,
+    runner: Runner,
+    memory: Memory,
 ) -> tuple[Plan | None, object]:
     """Return the next microstep of a macrostep: eventless rules before internal events. None at rest."""
     name, value = ALWAYS, None
     while True:
-        found = select(chart, configuration, name, holds=partial(_holds, runner, value))
+        holds = partial(_holds, runner, value)
+        found = select(chart, configuration, name, holds=holds, memory=memory, internal=True)
         if isinstance(found, Plan):
             return found, value
         if not internal:
@@ -161,156 +206,12 @@ def _run(plan: Plan, value: object, *, internal: "deque[tuple[str, object]]", ru
 
 
 def _loop(plans: list[Plan]) -> str:
-    return " → ".join(",".join(plan.after) for plan in plans[-5:])
+    """Show the last turn of a loop, from a microstep to the same one again; where there is none, the last ones."""
+    last = len(plans) - 1
+    before = next((place for place in range(last - 1, -1, -1) if plans[place] is plans[last]), -1)
+    turn = plans[before + 1 :][-LOOP_SHOWN_MAX:]
+    taken = (f" -{'+'.join(rule.action for rule in one.rules)}→ {','.join(one.after)}" for one in turn)
+    return ",".join(turn[0].before) + "".join(taken)
 
 
 _NOBODY = Unhandled(())
-
-
-# -- plans -------------------------------------------------------------------------------------------------------------
-
-
-def plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...]) -> Plan:
-    """Return what these rules do together from this configuration; remembered. Pure."""
-    key = (configuration, rules)
-    found = chart.plans.get(key)
-    if found is None:
-        found = _make_plan(chart, configuration, rules)
-        remember(chart.plans, key, found)
-    return found
-
-
-def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...]) -> Plan:
-    active = {node for leaf in configuration for node in chart.nodes[leaf].path}
-    kept = remove_conflicts(rules, active, dialect=chart.dialect)
-    left = {node for rule in kept for node in exit_set(rule, active, dialect=chart.dialect)}
-    staying = active - left
-    entered: set[Node] = set()
-    for rule in kept:
-        if rule.target is not None:
-            _enter_target(rule.target, _domain(rule, active, chart.dialect), entered)
-    order = sorted(left, key=_leaving(chart.dialect))
-    return _plan_of(kept, configuration, left=order, entered=entered, active=staying | entered, dialect=chart.dialect)
-
-
-def _leaving(dialect: Dialect) -> "Callable[[Node], tuple[int, int]]":
-    return (lambda node: (-len(node.path), node.index)) if dialect.by_level else (lambda node: (0, -node.index))
-
-
-def _entering(dialect: Dialect) -> "Callable[[Node], tuple[int, int]]":
-    return (lambda node: (len(node.path), node.index)) if dialect.by_level else (lambda node: (0, node.index))
-
-
-def _plan_of(
-    rules: tuple[Rule, ...],
-    before: Configuration,
-    *,
-    left: list[Node],
-    entered: "set[Node]",
-    active: "set[Node]",
-    dialect: Dialect = SCXML,
-) -> Plan:
-    order = sorted(entered, key=_entering(dialect))
-    # A region counts as done from the moment its final state is entered: of two that end together, the later one ends
-    # their parallel, once.
-    later = [set(order[place + 1 :]) for place in range(len(order))]
-    steps = [(node.enter, _done_events(node, active - rest)) for node, rest in zip(order, later, strict=True)]
-    ends = [node for node in order if node.kind == "final" and node.parent is not None and node.parent.parent is None]
-    return Plan(
-        rules=rules,
-        before=before,
-        after=leaves(active),
-        leave=tuple(action for node in left for action in node.leave),
-        enter=tuple((actions, done) for actions, done in steps if actions or done),
-        outcome=(ends[0].outcome or ends[0].name) if ends else None,
-    )
-
-
-def remove_conflicts(rules: tuple[Rule, ...], active: "set[Node]", *, dialect: Dialect = SCXML) -> tuple[Rule, ...]:
-    """Keep of two rules whose exit sets meet the one with the inner source, else the earlier one. Pure."""
-    kept: list[Rule] = []
-    for rule in rules:
-        mine = exit_set(rule, active, dialect=dialect)
-        rivals = [other for other in kept if mine & exit_set(other, active, dialect=dialect)]
-        if all(rule.source.is_descendant(other.source) for other in rivals):
-            kept = [other for other in kept if other not in rivals]
-            kept.append(rule)
-    return tuple(kept)
-
-
-def exit_set(rule: Rule, active: "set[Node]", *, dialect: Dialect = SCXML) -> "set[Node]":
-    """Return the active nodes that a rule leaves: all inside its domain. Pure."""
-    if rule.target is None:
-        return set()
-    domain = _domain(rule, active, dialect)
-    if dialect.in_the_way and sum(child in active for child in domain.children) > 1:
-        domain = next(child for child in domain.children if child is rule.target or rule.target.is_descendant(child))
-        return {node for node in active if node is domain or node.is_descendant(domain)}
-    return {node for node in active if node.is_descendant(domain)}
-
-
-def _domain(rule: Rule, active: "set[Node]", dialect: Dialect) -> Node:
-    """Return the innermost node that a rule does not leave, which is compound but in the habits of `transitions`."""
-    source, target = rule.source, rule.target
-    assert target is not None
-    if dialect.in_the_way:
-        return next(node for node in _ancestors(target) if node in active or node.parent is None)
-    if not rule.reenter and source.kind == "compound" and target.is_descendant(source):
-        return source
-    above = (node for node in _ancestors(source) if node.kind == "compound")
-    return next(node for node in above if target.is_descendant(node))
-
-
-def _ancestors(node: Node) -> Iterable[Node]:
-    while node.parent is not None:
-        node = node.parent
-        yield node
-
-
-def _enter_target(target: Node, domain: Node, entered: "set[Node]") -> None:
-    """Enter a target, the nodes between it and the domain, and the other regions of each parallel on that way."""
-    _enter_default(target, entered)
-    for node in _ancestors(target):
-        if node is domain:
-            break
-        entered.add(node)
-        if node.kind == "parallel":
-            _complete(node, entered)
-
-
-def _complete(parallel: Node, entered: "set[Node]") -> None:
-    """Enter the regions of a parallel that are not entered yet, if what is entered is one of its regions."""
-    regions = _regions(parallel)
-    missing = [one for one in regions if not any(node is one or node.is_descendant(one) for node in entered)]
-    for region in missing if len(missing) < len(regions) else ():
-        _enter_default(region, entered)
-
-
-def _enter_default(node: Node, entered: "set[Node]") -> None:
-    entered.add(node)
-    inner = [one for one in node.children if one.name == node.initial] if node.kind != "parallel" else _regions(node)
-    for child in inner:
-        _enter_default(child, entered)
-
-
-def _regions(parallel: Node) -> "list[Node]":
-    return [one for one in parallel.children if not parallel.regions or one.name in parallel.regions]
-
-
-def _done_events(node: Node, active: "set[Node]") -> tuple[str, ...]:
-    """Return what is done because a node was entered: its parent, and each parallel above whose regions all are."""
-    parent = node.parent
-    if node.kind != "final" or parent is None or parent.parent is None:
-        return ()
-    found = [done_event(parent.name)]
-    for above in _ancestors(parent):
-        if above.kind != "parallel" or not _is_done(above, active):
-            break
-        found.append(done_event(above.name))
-    return tuple(found)
-
-
-def _is_done(node: Node, active: "set[Node]") -> bool:
-    if node.kind == "parallel":
-        return all(_is_done(child, active) for child in node.children)
-    return any(child.kind == "final" and child in active for child in node.children)

@@ -1,7 +1,7 @@
 """The record of what happened, as a caller sees it: a view over one journal row."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from persistence.records import Record
 from statemachine.chart import Configuration
@@ -16,7 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Transition:
     """One transition of one instance: durable when a caller holds it, unless it came from a `MemoryStore`.
 
-    `replayed` is True where the key had run before, and this is what it did then.
+    `replayed` is True where the key had run before, and this is what it did then. `error` says what failed where an
+    `@on_error` rule handled it.
     """
 
     __slots__ = ("_hash", "_record", "replayed")
@@ -55,6 +56,11 @@ class Transition:
     def after(self) -> Configuration:
         """The configuration after it."""
         return configuration_of(self._record.after)
+
+    @property
+    def error(self) -> str | None:
+        """What the event raised, "ValueError: …", where an `@on_error` rule handled it; None where it did not fail."""
+        return cast("str | None", loads(self._record.body).get("error"))
 
     @property
     def key(self) -> str | None:

@@ -1,13 +1,7 @@
-"""Random statecharts, and two judges that share no code with `statemachine`: a walk for legality, an interpreter.
+"""Random statecharts, and a judge of legality that shares no code with `statemachine`: a walk over the specs.
 
 `stories()` draws a chart and what is sent to it. `Story.chart` builds it from specs (`machine.build`, `compile_chart`),
-`Story.workflow` declares the same chart as a real class. `is_legal` walks the specs; `Reference` is SCXML's appendix D,
-as it stands there, slow and plain, with the dialect that `statemachine.step` names in its docstring:
-
-  - a rule whose target lies inside its own compound source is internal, unless it says `reenter`;
-  - a parallel that becomes done makes a parallel that holds it directly done too, however deep the nesting;
-  - exit and rule actions see the configuration before, entry actions the one after;
-  - the number of microsteps of one macrostep is bounded.
+`Story.workflow` declares the same chart as a real class. The other judge is `tests.reference`.
 """
 
 import re
@@ -19,12 +13,13 @@ from typing import Any, Literal, cast
 from attrs import define, field, frozen
 from hypothesis import strategies as st
 
-from statemachine import ANY, Compound, Final, Parallel, State, Workflow, always, done, enter, leave, on
-from statemachine.chart import ALWAYS, Chart, Configuration, Rule, compile_chart, done_event
+from statemachine import ANY, Compound, Final, History, Parallel, State, Workflow, always, done, enter, leave, on
+from statemachine.chart import ALWAYS, Chart, Configuration, Memory, Rule, done_event
+from statemachine.compiling import compile_chart
 from statemachine.errors import InvariantBroken
 from statemachine.machine import build
 from statemachine.specs import RuleSpec, StateSpec
-from statemachine.states import Ref
+from statemachine.states import Ref, Target
 from statemachine.step import Macrostep, Unhandled, begin, macrostep
 
 DEPTH_MAX = 4
@@ -61,7 +56,7 @@ class DrawnRule:
     kind: Literal["on", "always", "done"]
     events: tuple[str, ...]  # of `on`
     sources: tuple[str, ...]  # empty for ANY
-    target: str | None
+    targets: tuple[str, ...]  # none for an internal rule
     guard: str | None
     reenter: bool
 
@@ -90,7 +85,7 @@ class Story:
         """The rules as the definition hands them to `build`."""
         tops = tuple(spec.name for spec in self.states if spec.kind != "final")
         return tuple(
-            RuleSpec(order, event, sources, rule.target, f"rule_{order}", guard=rule.guard, reenter=rule.reenter)
+            RuleSpec(order, event, sources, rule.targets, f"rule_{order}", guard=rule.guard, reenter=rule.reenter)
             for order, rule in enumerate(self.drawn)
             for event, sources in _heard(rule, rule.sources or tops)
         )
@@ -103,7 +98,7 @@ class Story:
 
     def workflow(self, holding: set[str]) -> type[Workflow[Log]]:
         """Declare the chart as a class; its guards read `holding`."""
-        refs: dict[str, Ref] = {}
+        refs: dict[str, Target] = {}
         tops = {spec.name: _ref(spec, spec.name, initial=spec.name == self.initial, refs=refs) for spec in self.states}
         body: dict[str, object] = {**tops, **{name: _guard(name, holding) for name in GUARDS}}
         for order, rule in enumerate(self.drawn):
@@ -111,8 +106,8 @@ class Story:
                 self._action(f"rule_{order}", takes_event=rule.kind == "on")
             )
         for path, spec in every(self.states):
-            body.update({name: enter(refs[path])(self._action(name)) for name in spec.enter})
-            body.update({name: leave(refs[path])(self._action(name)) for name in spec.leave})
+            body.update({name: enter(cast("Ref", refs[path]))(self._action(name)) for name in spec.enter})
+            body.update({name: leave(cast("Ref", refs[path]))(self._action(name)) for name in spec.leave})
         made = types.new_class("Drawn", (Workflow[Log],), {"revision": 1}, lambda namespace: namespace.update(body))
         return cast("type[Workflow[Log]]", made)
 
@@ -136,17 +131,26 @@ def _heard(rule: DrawnRule, sources: tuple[str, ...]) -> list[tuple[str, tuple[s
     return [(event, sources) for event in rule.events]
 
 
-def _ref(spec: StateSpec, path: str, *, initial: bool, refs: dict[str, Ref]) -> Ref:
+def _ref(spec: StateSpec, path: str, *, initial: bool, refs: dict[str, Target]) -> Ref:
     if spec.kind in {"atomic", "final"}:
-        refs[path] = State(initial=initial) if spec.kind == "atomic" else Final(initial=initial, outcome=spec.outcome)
-        return refs[path]
-    inner = {
-        one.name: _ref(one, f"{path}.{one.name}", initial=one.name == spec.initial, refs=refs) for one in spec.children
+        leaf = State(initial=initial) if spec.kind == "atomic" else Final(initial=initial, outcome=spec.outcome)
+        refs[path] = leaf
+        return leaf
+    inner: dict[str, Target] = {
+        one.name: _ref(one, f"{path}.{one.name}", initial=one.name == spec.initial, refs=refs)
+        for one in states_in(spec)
     }
+    for one in histories_in(spec):
+        inner[one.name] = refs[f"{path}.{one.name}"] = _history(one, path, refs)
     base = Parallel if spec.kind == "parallel" else Compound
     made = types.new_class(spec.name, (base,), {"initial": initial}, lambda namespace: namespace.update(inner))
-    refs[path] = cast("type[Compound]", made)
-    return refs[path]
+    region = cast("type[Compound]", made)
+    refs[path] = region
+    return region
+
+
+def _history(spec: StateSpec, region: str, refs: Mapping[str, Target]) -> History:
+    return History(to=tuple(cast("Ref", refs[f"{region}.{name}"]) for name in spec.fallback), deep=spec.deep)
 
 
 def _guard(name: str, holding: set[str]) -> Callable[[object], bool]:
@@ -157,9 +161,10 @@ def _guard(name: str, holding: set[str]) -> Callable[[object], bool]:
     return guard
 
 
-def _decorator(rule: DrawnRule, refs: Mapping[str, Ref], body: Mapping[str, object]) -> Callable[..., object]:
+def _decorator(rule: DrawnRule, refs: Mapping[str, Target], body: Mapping[str, object]) -> Callable[..., object]:
     sources: Any = tuple(refs[source] for source in rule.sources) or (ANY,)
-    to = None if rule.target is None else refs[rule.target]
+    several = tuple(refs[target] for target in rule.targets)
+    to = None if not several else several[0] if len(several) == 1 else several
     when: Any = None if rule.guard is None else body[rule.guard]
     if rule.kind == "on":
         events: Any = tuple(EVENTS[event] for event in rule.events)
@@ -207,17 +212,41 @@ def _drawn_state(draw: Draw, name: str, depth: int, *, above: str, in_parallel: 
     kind: str = draw(st.sampled_from(kinds))
     count = draw(st.sampled_from([2, 1, 2, 3] if depth < DEPTH_MAX - 1 else [2, 1]))
     names = "abc"[:count] if kind in {"compound", "parallel"} else ""
+    inner = tuple(_drawn_state(draw, inner, depth + 1, above=path, in_parallel=kind == "parallel") for inner in names)
+    is_end = kind == "final" and depth == 1
     return StateSpec(
         name,
         kind,
-        children=tuple(
-            _drawn_state(draw, inner, depth + 1, above=path, in_parallel=kind == "parallel") for inner in names
-        ),
+        children=(*inner, *_drawn_histories(draw, inner, in_parallel=kind == "parallel")),
         initial=draw(st.sampled_from(names)) if kind == "compound" else None,
-        outcome=draw(st.sampled_from([None, "over"])) if kind == "final" else None,
+        outcome=draw(st.sampled_from([None, "over"])) if is_end else None,
         enter=(f"enter_{path.replace('.', '_')}",) if draw(st.booleans()) else (),
         leave=(f"leave_{path.replace('.', '_')}",),
     )
+
+
+def _drawn_histories(draw: Draw, states: Sequence[StateSpec], *, in_parallel: bool) -> list[StateSpec]:
+    """Draw a region's histories: often none, a shallow one, a deep one, or both."""
+    names: str = draw(st.sampled_from(["", "", "h", "k", "hk"])) if states else ""
+    return [
+        StateSpec(name, "history", deep=name == "k", fallback=_drawn_together(draw, states, in_parallel=in_parallel))
+        for name in names
+    ]
+
+
+def _drawn_together(draw: Draw, states: Sequence[StateSpec], *, in_parallel: bool) -> tuple[str, ...]:
+    """Draw states that can be entered together: one, or several in different regions."""
+    most = len(states) if in_parallel else 1
+    chosen = draw(st.lists(st.sampled_from(list(states)), min_size=1, max_size=most, unique_by=lambda spec: spec.name))
+    return tuple(name for spec in chosen for name in _drawn_inside(draw, spec, spec.name))
+
+
+def _drawn_inside(draw: Draw, spec: StateSpec, path: str) -> tuple[str, ...]:
+    """Draw a state, or states inside it that can be entered together."""
+    inner = states_in(spec)
+    if not inner or draw(st.booleans()):
+        return (path,)
+    return tuple(f"{path}.{name}" for name in _drawn_together(draw, inner, in_parallel=spec.kind == "parallel"))
 
 
 def _drawn_rules(draw: Draw, states: Sequence[StateSpec]) -> tuple[DrawnRule, ...]:
@@ -227,11 +256,28 @@ def _drawn_rules(draw: Draw, states: Sequence[StateSpec]) -> tuple[DrawnRule, ..
     if not sources:
         return ()
     count = draw(st.integers(0, 12)) or draw(st.integers(0, 12))  # seldom none
-    rules = [_drawn_rule(draw, [*paths], sources, regions=regions) for _ in range(count)]
+    targets: list[tuple[str, ...]] = [(path,) for path in paths]
+    targets += [(f"{path}.{one.name}",) for path, spec in paths.items() for one in histories_in(spec)] * 3
+    for path, spec in paths.items():
+        if spec.kind == "parallel":
+            targets += [_inside_regions(draw, spec, path) for _ in range(3)]
+    rules = [_drawn_rule(draw, targets, sources, regions=regions) for _ in range(count)]
     return tuple(sorted(rules, key=lambda rule: not rule.sources))  # the definition asks rules of ANY last
 
 
-def _drawn_rule(draw: Draw, paths: list[str], sources: list[str], *, regions: list[str]) -> DrawnRule:
+def _inside_regions(draw: Draw, parallel: StateSpec, path: str) -> tuple[str, ...]:
+    """Draw one target in each of some regions: a state, several, or a history."""
+    found: list[str] = []
+    for spec in states_in(parallel):
+        memories = [f"{path}.{spec.name}.{one.name}" for one in histories_in(spec)]
+        if memories and draw(st.booleans()):
+            found.append(draw(st.sampled_from(memories)))
+        elif not found or draw(st.booleans()):
+            found.extend(_drawn_inside(draw, spec, f"{path}.{spec.name}"))
+    return tuple(found)
+
+
+def _drawn_rule(draw: Draw, paths: list[tuple[str, ...]], sources: list[str], *, regions: list[str]) -> DrawnRule:
     kinds = ["on"] * 5 + ["always"] + ["done"] * (2 if regions else 0)
     kind = draw(st.sampled_from(kinds))
     one = st.lists(st.sampled_from(regions if kind == "done" else sources), min_size=1, max_size=3, unique=True)
@@ -241,7 +287,7 @@ def _drawn_rule(draw: Draw, paths: list[str], sources: list[str], *, regions: li
         kind=kind,
         events=tuple(draw(events)) if kind == "on" else (),
         sources=() if kind != "done" and draw(st.integers(0, 9)) == 9 else tuple(draw(one)),
-        target=draw(st.sampled_from(paths if kind == "always" else [*paths, *paths, None])),
+        targets=draw(st.sampled_from(paths if kind == "always" else [*paths, *paths, ()])),
         guard=draw(guards),
         reenter=kind == "on" and draw(st.booleans()),
     )
@@ -255,13 +301,18 @@ def configurations(draw: Draw, states: Sequence[StateSpec]) -> Configuration:
 
 
 def _drawn_leaves(draw: Draw, spec: StateSpec, path: str) -> Iterator[str]:
-    if not spec.children:
+    inner = states_in(spec)
+    if not inner:
         yield path
-    chosen = (
-        spec.children if spec.kind == "parallel" else [draw(st.sampled_from(spec.children))] if spec.children else ()
-    )
-    for child in chosen:
+    for child in inner if spec.kind == "parallel" or not inner else [draw(st.sampled_from(inner))]:
         yield from _drawn_leaves(draw, child, f"{path}.{child.name}")
+
+
+@st.composite
+def memories(draw: Draw, states: Sequence[StateSpec]) -> Memory:
+    """Draw what regions may remember: some of those with a history, each a legal configuration of it."""
+    regions = [(path, spec) for path, spec in every(states) if histories_in(spec)]
+    return tuple((path, tuple(_drawn_leaves(draw, spec, path))) for path, spec in regions if draw(st.booleans()))
 
 
 @st.composite
@@ -285,9 +336,19 @@ def near_configurations(draw: Draw, states: Sequence[StateSpec]) -> Configuratio
 # -- judge one: legality -----------------------------------------------------------------------------------------------
 
 
+def states_in(spec: StateSpec) -> tuple[StateSpec, ...]:
+    """The states of a region."""
+    return tuple(one for one in spec.children if one.kind != "history")
+
+
+def histories_in(spec: StateSpec) -> tuple[StateSpec, ...]:
+    """The histories of a region."""
+    return tuple(one for one in spec.children if one.kind == "history")
+
+
 def every(states: Sequence[StateSpec], above: str = "") -> Iterator[tuple[str, StateSpec]]:
     """Every state with its full name, in document order."""
-    for spec in states:
+    for spec in (one for one in states if one.kind != "history"):
         path = f"{above}{spec.name}"
         yield path, spec
         yield from every(spec.children, f"{path}.")
@@ -301,14 +362,14 @@ def is_legal(states: Sequence[StateSpec], configuration: Configuration) -> bool:
 
 
 def _one_is_sound(states: Sequence[StateSpec], above: str, leaves: set[str]) -> bool:
-    active = [spec for spec in states if _is_active(spec, above + spec.name, leaves)]
+    active = [spec for spec in states if spec.kind != "history" and _is_active(spec, above + spec.name, leaves)]
     return len(active) == 1 and _is_sound(active[0], above + active[0].name, leaves)
 
 
 def _is_active(spec: StateSpec, path: str, leaves: set[str]) -> bool:
-    if not spec.children:
+    if not states_in(spec):
         return path in leaves
-    return any(_is_active(child, f"{path}.{child.name}", leaves) for child in spec.children)
+    return any(_is_active(child, f"{path}.{child.name}", leaves) for child in states_in(spec))
 
 
 def _is_sound(spec: StateSpec, path: str, leaves: set[str]) -> bool:
@@ -316,8 +377,23 @@ def _is_sound(spec: StateSpec, path: str, leaves: set[str]) -> bool:
         return _one_is_sound(spec.children, f"{path}.", leaves)
     return all(
         _is_active(child, f"{path}.{child.name}", leaves) and _is_sound(child, f"{path}.{child.name}", leaves)
-        for child in spec.children
+        for child in states_in(spec)
     )
+
+
+def is_legal_memory(states: Sequence[StateSpec], memory: Memory) -> bool:
+    """Whether what is remembered is: each time a legal configuration of a region that has a history."""
+    specs = dict(every(states))
+    regions = [path for path, spec in specs.items() if histories_in(spec)]
+    return [name for name, _ in memory] == [path for path in regions if path in dict(memory)] and all(
+        is_sound_inside(specs[name], name, leaves) for name, leaves in memory
+    )
+
+
+def is_sound_inside(region: StateSpec, path: str, leaves: Configuration) -> bool:
+    """Whether leaves, in document order, are all of a region's when it is active."""
+    inside = [f"{path}.{name}" for name, spec in every(region.children) if not spec.children]
+    return list(leaves) == [leaf for leaf in inside if leaf in leaves] and _is_sound(region, path, set(leaves))
 
 
 # -- telling a story ---------------------------------------------------------------------------------------------------
@@ -362,7 +438,7 @@ class Recorder:
 
 def tell(chart: Chart, story: Story) -> Iterator[tuple[Told, Recorder, Macrostep | None]]:
     """Run a story on a chart: what its start and each event came to."""
-    configuration = story.start
+    configuration, memory = story.start, cast("Memory", ())
     for sent in story.sends if story.start else (None, *story.sends):
         recorder = Recorder(story, frozenset() if sent is None else sent.holding)
         found: Macrostep | Unhandled | None = None
@@ -370,7 +446,7 @@ def tell(chart: Chart, story: Story) -> Iterator[tuple[Told, Recorder, Macrostep
             if sent is None:
                 found = begin(chart, runner=recorder)
             else:
-                found = macrostep(chart, configuration, (sent.event, "sent"), runner=recorder)
+                found = macrostep(chart, configuration, (sent.event, "sent"), runner=recorder, memory=memory)
         except InvariantBroken:
             yield Told("loop", configuration, tuple(recorder.ran)), recorder, None
             if not configuration:
@@ -379,7 +455,7 @@ def tell(chart: Chart, story: Story) -> Iterator[tuple[Told, Recorder, Macrostep
         if isinstance(found, Unhandled):
             yield Told("unhandled", configuration, ()), recorder, None
             continue
-        configuration = found.after
+        configuration, memory = found.after, found.memory
         yield Told(found.outcome or "rest", configuration, tuple(recorder.ran)), recorder, found
         if found.outcome is not None:
             return
@@ -391,10 +467,11 @@ def tell(chart: Chart, story: Story) -> Iterator[tuple[Told, Recorder, Macrostep
 def written(tree: str, *rules: str) -> Chart:
     """Return the chart of a line: `a* p{x[x1* x2!] y} end!`, and rules: `E a, b > p.x.x2 if g0 reenter`.
 
-    `*` marks the initial state, `!` a final one, `[…]` a compound, `{…}` a parallel. `> -` is an internal rule. A state
-    runs `+name` when it is entered and `-name` when it is left; the n-th rule, from 0, runs `#n`.
+    `*` marks the initial state, `!` a final one, `[…]` a compound, `{…}` a parallel; `h^x.a+y` is a history that leads
+    to x.a and y, `h^^a` a deep one; `a%E+F` defers E and F. `> -` is an internal rule, `> a+b` one with two targets. A
+    state runs `+name` when it is entered and `-name` when it is left; the n-th rule, from 0, runs `#n`.
     """
-    children, initial = _read_states(deque(re.findall(r"\w+|[*!{}\[\]]", tree)), "")
+    children, initial = _read_states(deque(re.findall(r"\w+|\^{1,2}[\w.+]+|%[\w+]+|[*!{}\[\]]", tree)), "")
     assert initial is not None
     machine = build("written", children, [_read_rule(order, rule) for order, rule in enumerate(rules)])
     machine.initial = initial
@@ -407,6 +484,12 @@ def _read_states(words: deque[str], above: str) -> tuple[tuple[StateSpec, ...], 
     while words and (name := words.popleft()) not in {"]", "}"}:
         path = f"{above}{name}"
         marks = [words.popleft() for _ in range(2) if words and words[0] in {"*", "!"}]
+        if words and words[0].startswith("^"):
+            fallback = words.popleft()
+            inside = tuple(fallback.lstrip("^").split("+"))
+            found.append(StateSpec(name, "history", deep=fallback.startswith("^^"), fallback=inside))
+            continue
+        defer = tuple(words.popleft()[1:].split("+")) if words and words[0].startswith("%") else ()
         opened = words.popleft() if words and words[0] in {"[", "{"} else ""
         kind = {"[": "compound", "{": "parallel", "": "final" if "!" in marks else "atomic"}[opened]
         children, inner = _read_states(words, f"{path}.") if opened else ((), None)
@@ -418,6 +501,7 @@ def _read_states(words: deque[str], above: str) -> tuple[tuple[StateSpec, ...], 
                 initial=inner if opened == "[" else None,
                 enter=(f"+{path}",),
                 leave=(f"-{path}",),
+                defer=defer,
             )
         )
         initial = name if "*" in marks else initial
@@ -432,7 +516,7 @@ def _read_rule(order: int, rule: str) -> RuleSpec:
         order,
         event,
         tuple(sources.split(", ")),
-        None if target == "-" else target,
+        () if target == "-" else tuple(target.split("+")),
         f"#{order}",
         guard=options[options.index("if") + 1] if "if" in options else None,
         reenter="reenter" in options,
@@ -449,244 +533,3 @@ def _line(told: Told) -> str:
     ran = [str(entry[0]) for entry in told.ran if len(entry) > 1]
     ended = [] if told.what == "rest" else [told.what]
     return " ".join([*ran, "=", ",".join(told.after), *ended])
-
-
-# -- judge two: SCXML's algorithm --------------------------------------------------------------------------------------
-
-
-@frozen(eq=False)
-class RefRule:
-    """A transition of the reference: one rule at one source."""
-
-    source: str
-    target: str | None
-    guard: str | None
-    action: str
-    reenter: bool
-
-
-class Reference:
-    """The interpreter of SCXML, appendix D; its procedures under their names. States are names, the root is ""."""
-
-    def __init__(self, story: Story) -> None:
-        self.story = story
-        self.kind = {"": "scxml"}
-        self.parent: dict[str, str | None] = {"": None}
-        self.kids: dict[str, list[str]] = {"": []}
-        self.spec: dict[str, StateSpec] = {}
-        self.order: list[str] = [""]
-        self._add(story.states, "")
-        self.initial = {path: f"{path}.{spec.initial}" for path, spec in self.spec.items() if spec.kind == "compound"}
-        self.initial[""] = story.initial
-        self.configuration: set[str] = {""}
-        self.internal: deque[tuple[str, object]] = deque()
-        self.ran: list[Entry] = []
-        self.running = True
-        self.outcome: str | None = None
-        self.holding: frozenset[str] = frozenset()
-        for leaf in story.start:
-            self.configuration |= {leaf, *self.ancestors(leaf, "")}
-
-    def _add(self, states: Sequence[StateSpec], above: str) -> None:
-        for spec in states:
-            path = f"{above}.{spec.name}" if above else spec.name
-            self.kind[path], self.parent[path], self.spec[path] = spec.kind, above, spec
-            self.kids[above].append(path)
-            self.kids[path] = []
-            self.order.append(path)
-            self._add(spec.children, path)
-
-    # -- the loop
-
-    def tell(self) -> Iterator[Told]:
-        """Run the story, as `tell` does."""
-        start = RefRule("", self.story.initial, None, "", reenter=False)
-        for sent in self.story.sends if self.story.start else (None, *self.story.sends):
-            self.ran = []
-            self.holding = frozenset() if sent is None else sent.holding
-            before = set(self.configuration)
-            first = [start] if sent is None else self.select_transitions(sent.event)
-            if not first:
-                yield Told("unhandled", self.leaves(), ())
-                continue
-            if not self.macrostep(first, None if sent is None else "sent"):
-                self.configuration = before
-                self.internal.clear()
-                yield Told("loop", self.leaves(), tuple(self.ran))
-                if sent is None:
-                    return
-                continue
-            yield Told(self.outcome or "rest", self.leaves(), tuple(self.ran))
-            if not self.running:
-                return
-
-    def macrostep(self, enabled: list[RefRule], value: object) -> bool:
-        """Run to rest; whether it came to rest within the bound."""
-        self.microstep(enabled, value)
-        count = 1
-        while self.running:
-            value = None
-            enabled = self.select_transitions(ALWAYS)
-            if not enabled:
-                if not self.internal:
-                    break
-                name, value = self.internal.popleft()
-                enabled = self.select_transitions(name)
-            if enabled:
-                if count == MICROSTEPS_MAX:
-                    return False
-                self.microstep(enabled, value)
-                count += 1
-        self.internal.clear()
-        return True
-
-    def microstep(self, enabled: list[RefRule], value: object) -> None:
-        self.exit_states(enabled)
-        for rule in enabled:
-            if rule.action:
-                self.execute(rule.action, value)
-        self.enter_states(enabled)
-
-    def execute(self, action: str, value: object) -> None:
-        self.ran.append((action, value))
-        if action in self.story.raises:
-            self.internal.append((self.story.raises[action], f"raised by {action}"))
-
-    # -- selection
-
-    def rules(self, state: str, event: str) -> list[RefRule]:
-        return [
-            RefRule(state, rule.target, rule.guard, rule.action, rule.reenter)
-            for rule in self.story.rules
-            if state in rule.sources and rule.event == event
-        ]
-
-    def select_transitions(self, event: str) -> list[RefRule]:
-        enabled: list[RefRule] = []
-        found: dict[tuple[str, str], RefRule] = {}
-        for leaf in self.leaves():
-            for state in [leaf, *self.ancestors(leaf, "")]:
-                holding = [one for one in self.rules(state, event) if one.guard is None or one.guard in self.holding]
-                if holding:
-                    rule = found.setdefault((state, event), holding[0])
-                    if rule not in enabled:
-                        enabled.append(rule)
-                    break
-        return self.remove_conflicting_transitions(enabled)
-
-    def remove_conflicting_transitions(self, enabled: list[RefRule]) -> list[RefRule]:
-        filtered: list[RefRule] = []
-        for t1 in enabled:
-            preempted = False
-            to_remove: list[RefRule] = []
-            for t2 in filtered:
-                if self.compute_exit_set([t1]) & self.compute_exit_set([t2]):
-                    if self.is_descendant(t1.source, t2.source):
-                        to_remove.append(t2)
-                    else:
-                        preempted = True
-                        break
-            if not preempted:
-                filtered = [one for one in filtered if one not in to_remove]
-                filtered.append(t1)
-        return filtered
-
-    # -- leaving and entering
-
-    def compute_exit_set(self, rules: list[RefRule]) -> set[str]:
-        to_exit: set[str] = set()
-        for rule in rules:
-            if rule.target is not None:
-                domain = self.transition_domain(rule)
-                to_exit |= {state for state in self.configuration if self.is_descendant(state, domain)}
-        return to_exit
-
-    def exit_states(self, enabled: list[RefRule]) -> None:
-        to_exit = self.compute_exit_set(enabled)
-        for state in reversed([one for one in self.order if one in to_exit]):
-            for action in self.spec[state].leave:
-                self.execute(action, None)
-            self.configuration.discard(state)
-
-    def compute_entry_set(self, enabled: list[RefRule]) -> set[str]:
-        to_enter: set[str] = set()
-        for rule in enabled:
-            if rule.target is not None:
-                self.add_descendants(rule.target, to_enter)
-                self.add_ancestors(rule.target, self.transition_domain(rule), to_enter)
-        return to_enter
-
-    def enter_states(self, enabled: list[RefRule]) -> None:
-        to_enter = self.compute_entry_set(enabled)
-        self.ran.append((self.leaves(self.configuration | to_enter),))
-        for state in [one for one in self.order if one in to_enter]:
-            self.configuration.add(state)
-            for action in self.spec[state].enter:
-                self.execute(action, None)
-            if self.kind[state] == "final":
-                self.end(state)
-
-    def end(self, final: str) -> None:
-        parent = self.parent[final]
-        assert parent is not None
-        if parent == "":
-            self.running = False
-            self.outcome = self.spec[final].outcome or self.spec[final].name
-            return
-        self.internal.append((done_event(parent), None))
-        above = self.parent[parent]
-        while above and self.kind[above] == "parallel" and all(map(self.is_in_final_state, self.kids[above])):
-            self.internal.append((done_event(above), None))
-            above = self.parent[above]
-
-    def add_descendants(self, state: str, to_enter: set[str]) -> None:
-        to_enter.add(state)
-        if self.kind[state] == "compound":
-            self.add_descendants(self.initial[state], to_enter)
-            self.add_ancestors(self.initial[state], state, to_enter)
-        elif self.kind[state] == "parallel":
-            self.add_regions(state, to_enter)
-
-    def add_ancestors(self, state: str, ancestor: str, to_enter: set[str]) -> None:
-        for above in self.ancestors(state, ancestor):
-            to_enter.add(above)
-            if self.kind[above] == "parallel":
-                self.add_regions(above, to_enter)
-
-    def add_regions(self, parallel: str, to_enter: set[str]) -> None:
-        for child in self.kids[parallel]:
-            if not any(one == child or self.is_descendant(one, child) for one in to_enter):
-                self.add_descendants(child, to_enter)
-
-    # -- small ones
-
-    def transition_domain(self, rule: RefRule) -> str:
-        assert rule.target is not None
-        if not rule.reenter and self.kind[rule.source] == "compound" and self.is_descendant(rule.target, rule.source):
-            return rule.source
-        for above in [*self.ancestors(rule.source, ""), ""]:
-            if self.kind[above] in {"compound", "scxml"} and self.is_descendant(rule.target, above):
-                return above
-        return ""
-
-    def ancestors(self, state: str, below: str) -> list[str]:
-        """Proper ancestors, innermost first, up to but not including one of them; never the root."""
-        found: list[str] = []
-        above = self.parent[state]
-        while above and above != below:
-            found.append(above)
-            above = self.parent[above]
-        return found
-
-    def is_descendant(self, state: str, other: str) -> bool:
-        return state != other and (other == "" or other in self.ancestors(state, ""))
-
-    def is_in_final_state(self, state: str) -> bool:
-        if self.kind[state] == "compound":
-            return any(self.kind[kid] == "final" and kid in self.configuration for kid in self.kids[state])
-        return self.kind[state] == "parallel" and all(map(self.is_in_final_state, self.kids[state]))
-
-    def leaves(self, active: set[str] | None = None) -> Configuration:
-        """The active leaves, in document order."""
-        here = self.configuration if active is None else active
-        return tuple(state for state in self.order if state in here and state and not self.kids[state])

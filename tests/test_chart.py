@@ -163,10 +163,10 @@ def test_the_canonical_text_of_a_workflow() -> None:
         '{"name":"ajar","kind":"compound","children":[{"name":"slightly","kind":"atomic"},'
         '{"name":"wide","kind":"final"}],"initial":"slightly"},'
         '{"name":"gone","kind":"final","outcome":"stolen"}],'
-        '"rules":[{"event":"Ring","source":"shut","action":"open_door","target":"ajar","guard":"loud",'
+        '"rules":[{"event":"Ring","source":"shut","action":"open_door","targets":["ajar"],"guard":"loud",'
         '"roles":["guest"]},'
-        '{"event":"Ring","source":"ajar","action":"push","target":"ajar.wide","reenter":true},'
-        '{"event":"done:ajar","source":"ajar","action":"steal","target":"gone"}],'
+        '{"event":"Ring","source":"ajar","action":"push","targets":["ajar.wide"],"reenter":true},'
+        '{"event":"done:ajar","source":"ajar","action":"steal","targets":["gone"]}],'
         '"invariants":["in_its_hinges"],"events":{"Ring":{"fields":[["times","int",true]]}},'
         '"data":{"fields":[["rung","int",true]]}}'
     )

@@ -333,7 +333,7 @@ class Base(Workflow[Trail], revision=1):
 def rules_of(workflow: type[Any]) -> list[tuple[str, str, str | None]]:
     """Action, source and target of each rule, in the order in which they are asked."""
     chart = definition_of(workflow).chart
-    return [(rule.action, rule.source.name, None if rule.target is None else rule.target.name) for rule in chart.rules]
+    return [(rule.action, rule.source.name, rule.targets[0].name if rule.targets else None) for rule in chart.rules]
 
 
 def test_a_subclass_has_all_of_its_base() -> None:

@@ -11,16 +11,30 @@ from typing import Any, cast
 
 import attrs
 import pytest
-from hypothesis import Phase, assume, given, reject, settings
+from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
-from statemachine import DefinitionError, Final, State, Workflow, enter, invariant, leave, on
-from statemachine.chart import compile_chart
+from statemachine import (
+    Compound,
+    DefinitionError,
+    Final,
+    History,
+    State,
+    Workflow,
+    enter,
+    invariant,
+    leave,
+    on,
+    on_error,
+)
+from statemachine.compiling import compile_chart
 from statemachine.machine import build
 from statemachine.rules import always
 from statemachine.specs import RuleSpec, StateSpec
 from statemachine.workflow import definition_of
 from tests.charts import Story, stories
+
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)  # charts are large values
 
 
 def attrs_class(name: str, fields: dict[str, Any], *, frozen: bool = False) -> type[Any]:
@@ -54,6 +68,11 @@ def made(
     reenter: bool = False,
     to: bool = True,
     eventless: bool = False,
+    handler: bool = False,
+    deep: bool = False,
+    fallback: str = "x",
+    defer: bool = False,
+    backwards: bool = False,
     order: tuple[str, str] = ("go", "stop"),
     hook: str = "came",
     leaving: bool = False,
@@ -88,18 +107,25 @@ def made(
         "go": (action, on(kind, first, to=target, when=guard, roles=roles, reenter=reenter)(go)),
         "stop": ("stop", on(kind, first, to=first)(stop)),
     }
+    inner = {"x": State(initial=True), "y": State()}
+    inside = {**inner, "back": History(to=inner[fallback], deep=deep)}
+    options = {"defer": (kind,) if defer else ()}
+    region: Any = types.new_class("r", (Compound,), options, lambda space: space.update(inside))
     states = {"a": first, leaf: second}
     if swap:
         states = dict(reversed(states.items()))
     content: dict[str, Any] = {
         **states,
+        "r": region,
         "z": end,
+        "turn": always(first, to=region.back if backwards else region, when=guard)(lambda self: None),
         **({"more": State()} if extra else {}),
         guard.__name__: guard,
         **dict(rules[one] for one in order),
         hook: (leave if leaving else enter)(first)(came),
         question: invariant(lambda self: True),
         **({"rest": always(first, to=end, when=guard)(lambda self: None)} if eventless else {}),
+        **({"mend": on_error(first, to=end)(cast("Any", lambda self, event: None))} if handler else {}),
         "__module__": module,
         "__doc__": doc,
     }
@@ -123,6 +149,11 @@ COVERED: list[tuple[str, dict[str, Any]]] = [
     ("a target", {"to": False}),
     ("one rule more", {"eventless": True}),
     ("the order of rules", {"order": ("stop", "go")}),
+    ("what handles a failure", {"handler": True}),
+    ("a history as a target", {"backwards": True}),
+    ("how deep a history is", {"deep": True}),
+    ("where a history leads at first", {"fallback": "y"}),
+    ("what is deferred", {"defer": True}),
     ("a hook's name", {"hook": "arrived"}),
     ("a hook's kind", {"leaving": True}),
     ("an invariant's name", {"question": "finer"}),
@@ -206,7 +237,7 @@ def test_each_thing_that_a_fingerprint_covers_changes_each(
 def asked(story: Story, rules: tuple[RuleSpec, ...]) -> object:
     """What a chart of these states and rules must differ by, written down without the compiler."""
     each = [
-        (rule.event, source, rule.target, rule.action, rule.guard, rule.reenter)
+        (rule.event, source, rule.targets, rule.action, rule.guard, rule.reenter)
         for rule in rules
         for source in rule.sources
     ]
@@ -225,13 +256,13 @@ def without_guards(story: Story, states: tuple[StateSpec, ...], rules: tuple[Rul
     return text(story, states, tuple(attrs.evolve(rule, guard=None) for rule in rules))
 
 
-CHANGES: list[dict[str, Any]] = [{"guard": "x"}, {"target": None}, {"action": "x"}, {"reenter": True}, {"order": -1}]
+CHANGES: list[dict[str, Any]] = [{"guard": "x"}, {"targets": ()}, {"action": "x"}, {"reenter": True}, {"order": -1}]
 
 
 def check_rules(write: Callable[[Story, tuple[StateSpec, ...], tuple[RuleSpec, ...]], str]) -> None:
     """Change one thing of one rule of any chart: the text differs if and only if the rule does."""
 
-    @settings(database=None, phases=[Phase.generate])
+    @settings(database=None, phases=[Phase.generate], deadline=None, suppress_health_check=SLOW)
     @given(stories(), st.integers(0), st.sampled_from(CHANGES))
     def check(story: Story, place: int, change: dict[str, Any]) -> None:
         rules = [attrs.evolve(rule, order=order) for order, rule in enumerate(story.rules)]
@@ -256,6 +287,7 @@ def test_a_text_that_forgets_guards_is_found() -> None:
         check_rules(without_guards)
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(stories(), st.lists(st.text(), max_size=2).map(tuple))
 def test_labels_of_states_are_no_part_of_a_chart(story: Story, tags: tuple[str, ...]) -> None:
     labelled = tuple(attrs.evolve(spec, tags=tags) for spec in story.states)

@@ -30,6 +30,7 @@ from statemachine import (
     on,
     step,
 )
+from statemachine.chart import Memory
 from statemachine.events import AttrsEvent
 from statemachine.offers import REASONS
 from tests.charts import EVENTS, MICROSTEPS_MAX, Log, Story, stories
@@ -505,7 +506,7 @@ def test_a_wrong_offer_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> 
 ORIGINAL_NEXT = step._next  # the control replaces it
 
 
-def _nothing_follows_a_trial(*arguments: Any, runner: step.Runner) -> object:
+def _nothing_follows_a_trial(*arguments: Any, runner: step.Runner, memory: Memory) -> object:
     if isinstance(runner, offers._Trial):  # this is whom the control is about
         return None, None
-    return ORIGINAL_NEXT(*arguments, runner=runner)
+    return ORIGINAL_NEXT(*arguments, runner=runner, memory=memory)

@@ -18,7 +18,7 @@ from hypothesis.errors import NoSuchExample
 from transitions import MachineError
 from transitions.extensions import HierarchicalMachine
 
-from statemachine import Cursor, step
+from statemachine import Cursor, plans
 from statemachine.chart import Chart, Node, Rule
 from statemachine.dialect import SCXML
 from statemachine.machine import StatechartMachine
@@ -190,13 +190,13 @@ def is_found(prop: Property) -> bool:
 
 
 def test_missing_conflict_removal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "remove_conflicts", lambda rules, active, dialect: rules)
+    monkeypatch.setattr(plans, "remove_conflicts", lambda rules, exits: rules)
 
     assert is_found(no_state_is_left_twice)
 
 
 def test_incomplete_parallels_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "_complete", lambda parallel, entered: None)
+    monkeypatch.setattr(plans, "_complete", lambda parallel, entered: None)
 
     assert is_found(every_configuration_is_legal)
 
@@ -204,8 +204,8 @@ def test_incomplete_parallels_are_found(monkeypatch: pytest.MonkeyPatch) -> None
 def test_outer_transitions_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     inner_first = Chart._rules_above
 
-    def outer_first(chart: Chart, leaf: Node, event: str) -> tuple[Rule, ...]:
-        return tuple(sorted(inner_first(chart, leaf, event), key=lambda rule: rule.source.index))
+    def outer_first(chart: Chart, nodes: tuple[Node, ...], event: str) -> tuple[Rule, ...]:
+        return tuple(sorted(inner_first(chart, nodes, event), key=lambda rule: rule.source.index))
 
     monkeypatch.setattr(Chart, "_rules_above", outer_first)
 

@@ -5,7 +5,7 @@ functions must find it: a property that cannot fail proves nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,27 +15,30 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from statemachine import Cursor, Refused, Workflow, step
-from statemachine.chart import ALWAYS, Chart, Configuration, Node, Plan, Rule, done_event
+from statemachine import Cursor, Refused, Workflow, plans, step
+from statemachine.chart import ALWAYS, Chart, Configuration, Memory, Node, Plan, Rule, done_event
 from statemachine.dialect import Dialect
 from statemachine.errors import InvariantBroken
 from statemachine.events import AttrsEvent
-from statemachine.step import Unhandled, exit_set, plan, select
+from statemachine.plans import exit_set, plan
+from statemachine.step import Unhandled, select
 from statemachine.workflow import definition_of
 from tests.charts import (
     EVENTS,
     MICROSTEPS_MAX,
     Log,
-    Reference,
     Story,
     Told,
     configurations,
     every,
     is_legal,
+    is_legal_memory,
+    memories,
     near_configurations,
     stories,
     tell,
 )
+from tests.reference import Reference
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 SHORT = settings(max_examples=200, deadline=None, print_blob=True, suppress_health_check=SLOW)
@@ -61,6 +64,9 @@ def every_configuration_is_legal(story: Story) -> None:
         for configuration in [*visited, *([told.after] if told.after else [])]:
             assert is_legal(story.states, configuration), f"{configuration} is illegal"
             assert chart.legal(configuration) is None
+        if done is not None:
+            assert is_legal_memory(story.states, done.memory), f"{done.memory} is illegal"
+            assert chart.legal(done.after, memory=done.memory) is None
 
 
 def steps_are_those_of_the_standard(story: Story) -> None:
@@ -113,8 +119,8 @@ def internal_rules_leave_and_enter_nothing(story: Story) -> None:
     """A plan does the same without its internal rules, but for their actions; alone they change nothing."""
     chart = story.chart()
     for one in (one for _, _, done in tell(chart, story) if done is not None for one in done.plans):
-        internal = tuple(rule for rule in one.rules if rule.target is None)
-        others = tuple(rule for rule in one.rules if rule.target is not None)
+        internal = tuple(rule for rule in one.rules if not rule.targets)
+        others = tuple(rule for rule in one.rules if rule.targets)
         if internal and one.before:
             alone, without = plan(chart, one.before, internal), plan(chart, one.before, others)
             assert (alone.leave, alone.enter, alone.after, alone.outcome) == ((), (), one.before, None)
@@ -141,8 +147,8 @@ def a_declared_class_is_the_same_chart(story: Story) -> None:
 
 
 def _written(rule: Rule) -> tuple[object, ...]:
-    target = None if rule.target is None else rule.target.name
-    return (rule.event, rule.source.name, target, rule.action, rule.guard, rule.reenter, rule.roles)
+    targets = tuple(node.name for node in rule.targets)
+    return (rule.event, rule.source.name, targets, rule.action, rule.guard, rule.reenter, rule.roles)
 
 
 def a_cursor_tells_the_same(story: Story) -> None:
@@ -226,15 +232,18 @@ def test_the_chart_calls_a_configuration_legal_where_the_walk_does(story: Story,
 
 @SHORT
 @given(story=stories(), data=st.data())
-def test_from_any_legal_configuration_every_event_leads_to_a_legal_one(story: Story, data: st.DataObject) -> None:
+def test_from_any_legal_configuration_and_memory_every_event_leads_to_a_legal_one(
+    story: Story, data: st.DataObject
+) -> None:
     chart = story.chart()
-    before = data.draw(configurations(story.states))
+    before, memory = data.draw(configurations(story.states)), data.draw(memories(story.states))
 
-    assert chart.legal(before) is None
+    assert chart.legal(before, memory=memory) is None
     for event in chart.events(before):
-        found = select(chart, before, event, holds=lambda _: True)
+        found = select(chart, before, event, holds=lambda _: True, memory=memory)
         assert not isinstance(found, Unhandled)
         assert is_legal(story.states, found.after)
+        assert is_legal_memory(story.states, found.recorded)
 
 
 # -- controls: each planted fault must be found ------------------------------------------------------------------------
@@ -258,13 +267,13 @@ def is_found(prop: Property) -> bool:
 
 
 def test_missing_conflict_removal_is_found_as_an_illegal_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "remove_conflicts", lambda rules, active, dialect: rules)
+    monkeypatch.setattr(plans, "remove_conflicts", lambda rules, exits: rules)
 
     assert is_found(every_configuration_is_legal)
 
 
 def test_incomplete_parallels_are_found_as_illegal_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "_complete", lambda parallel, entered: None)
+    monkeypatch.setattr(plans, "_complete", lambda parallel, entered: None)
 
     assert is_found(every_configuration_is_legal)
 
@@ -272,8 +281,8 @@ def test_incomplete_parallels_are_found_as_illegal_configurations(monkeypatch: p
 def test_outer_rules_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     inner_first = Chart._rules_above
 
-    def outer_first(chart: Chart, leaf: Node, event: str) -> tuple[Rule, ...]:
-        return tuple(sorted(inner_first(chart, leaf, event), key=lambda rule: rule.source.index))
+    def outer_first(chart: Chart, nodes: tuple[Node, ...], event: str) -> tuple[Rule, ...]:
+        return tuple(sorted(inner_first(chart, nodes, event), key=lambda rule: rule.source.index))
 
     monkeypatch.setattr(Chart, "_rules_above", outer_first)
 
@@ -281,12 +290,12 @@ def test_outer_rules_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    straight = step._plan_of
+    straight = plans._plan_of
 
-    def reversed_exit(rules: tuple[Rule, ...], before: Configuration, *, left: list[Node], **how: Any) -> Plan:
-        return straight(rules, before, left=left[::-1], **how)
+    def reversed_exit(rules: tuple[Rule, ...], before: Configuration, *, left: list[Node], **more: Any) -> Plan:
+        return straight(rules, before, left=left[::-1], **more)
 
-    monkeypatch.setattr(step, "_plan_of", reversed_exit)
+    monkeypatch.setattr(plans, "_plan_of", reversed_exit)
 
     assert is_found(steps_are_those_of_the_standard)
 
@@ -294,12 +303,76 @@ def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_internal_rule_that_leaves_its_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = exit_set
 
-    def eager(rule: Rule, active: set[Node], *, dialect: Dialect) -> set[Node]:
-        return {rule.source} if rule.target is None else straight(rule, active, dialect=dialect)
+    def eager(rule: Rule, aims: tuple[Node, ...], active: set[Node], *, dialect: Dialect) -> set[Node]:
+        return straight(rule, aims, active, dialect=dialect) if aims else {rule.source}
 
-    monkeypatch.setattr(step, "exit_set", eager)
+    monkeypatch.setattr(plans, "exit_set", eager)
 
     assert is_found(internal_rules_leave_and_enter_nothing)
+
+
+def test_a_region_that_remembers_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "_recorded", lambda left, active: ())
+
+    assert is_found(steps_are_those_of_the_standard)
+
+
+def test_a_region_that_remembers_half_of_its_states_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = plans._recorded
+
+    def half(left: set[Node], active: set[Node]) -> Memory:
+        return tuple((name, leaves[:1]) for name, leaves in straight(left, active))
+
+    monkeypatch.setattr(plans, "_recorded", half)
+
+    assert is_found(every_configuration_is_legal)
+
+
+def test_a_shallow_history_that_comes_back_too_deep_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = plans._meaning
+
+    def deep(chart: Chart, target: Node, memory: Memory) -> Iterable[Node]:
+        return straight(chart, evolve(target, deep=True), memory)
+
+    monkeypatch.setattr(plans, "_meaning", deep)
+
+    assert is_found(steps_are_those_of_the_standard)
+
+
+def test_a_history_that_is_asked_before_its_region_is_left_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "updated", lambda chart, memory, recorded: memory)
+
+    assert is_found(steps_are_those_of_the_standard)
+
+
+def test_a_plan_that_is_remembered_without_its_memory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *, memory: Memory) -> Plan:
+        known = chart.plans.get((configuration, rules))
+        if known is None:
+            known = chart.plans[configuration, rules] = plan(chart, configuration, rules, memory=memory)
+        return known
+
+    monkeypatch.setattr(step, "plan", forgetful)
+
+    assert is_found(steps_are_those_of_the_standard)
+
+
+def test_a_second_target_that_is_not_entered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = plans._enter_aims
+    monkeypatch.setattr(plans, "_enter_aims", lambda aims, *more: straight(aims[:1], *more))
+
+    assert is_found(steps_are_those_of_the_standard)
+
+
+def test_a_rule_that_should_reenter_and_stays_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = plans._domain
+
+    def staying(rule: Rule, aims: tuple[Node, ...], active: set[Node], *, dialect: Dialect) -> Node:
+        return straight(evolve(rule, reenter=False), aims, active, dialect=dialect)
+
+    monkeypatch.setattr(plans, "_domain", staying)
+
+    assert is_found(steps_are_those_of_the_standard)
 
 
 def test_a_guard_that_is_asked_again_per_leaf_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +390,7 @@ def test_a_guard_that_is_asked_again_per_leaf_is_found(monkeypatch: pytest.Monke
 
 def test_a_guard_between_two_actions_is_found() -> None:
     rule = Rule(
-        0, "E0", Node("a", 1, "atomic", None, None, None, (), (), (), []), None, "act", None, reenter=False, roles=()
+        0, "E0", Node("a", 1, "atomic", None, None, None, (), (), (), []), (), "act", None, reenter=False, roles=()
     )
 
     with pytest.raises(AssertionError, match="between two actions"):

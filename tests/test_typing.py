@@ -8,14 +8,14 @@ import pytest
 
 from statemachine import DefinitionError, Engine
 from statemachine.workflow import definition_of
-from tests.typing import order, subclass
+from tests.typing import order, semantics, subclass
 from tests.typing.__main__ import ROOT, differences, errors_of_mypy, errors_of_pyright, marked, programs, versions
 
 
 def test_sound_programs_hold_no_mark_and_that_of_mistakes_holds_many() -> None:
     assert {name for name, _ in marked(programs())} == {"mistakes.py"}
-    assert len(marked(programs())) >= 80
-    assert {path.name for path in programs()} == {"mistakes.py", "order.py", "subclass.py"}
+    assert len(marked(programs())) >= 107
+    assert {path.name for path in programs()} == {"mistakes.py", "order.py", "semantics.py", "subclass.py"}
 
 
 def test_no_program_silences_a_checker() -> None:
@@ -49,6 +49,7 @@ def test_oldest_and_newest_python_are_those_of_the_classifiers() -> None:
 
 def test_the_programs_are_defined_and_run_as_unit_tests() -> None:
     asyncio.run(subclass.unit_tests())
+    semantics.unit_tests()
 
 
 def test_the_program_of_the_design_is_refused_by_an_engine_until_tasks_run(tmp_path: Path) -> None:

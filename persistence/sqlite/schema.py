@@ -34,7 +34,7 @@ TABLES = (
     """
     CREATE TABLE perdure_symbol (
         id   INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE            -- of a workflow, an event or a configuration
+        name TEXT NOT NULL UNIQUE            -- of a workflow, an event or a configuration (with what it remembers)
     ) STRICT
     """,
     """

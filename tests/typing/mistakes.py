@@ -12,7 +12,9 @@ from statemachine import (
     Compound,
     Cursor,
     Engine,
+    Failed,
     Final,
+    History,
     Parallel,
     Retry,
     State,
@@ -24,6 +26,7 @@ from statemachine import (
     invariant,
     leave,
     on,
+    on_error,
     task,
 )
 
@@ -312,6 +315,85 @@ class Tasks(Base, revision=1):
     def counted(self, text: str) -> None: ...
 
 
+# -- histories, several targets, deferring and failures ----------------------------------------------------------------
+
+
+class Remembering(Workflow[Data], revision=1):
+    cart = State(initial=True)
+    waits = State(defer=(Submit,))
+    defers_no_tuple = State(defer=Submit)  # error
+    defers_an_object = State(defer=(Submit("a", 1),))  # error
+    defers_a_text = State(defer=("Submit",))  # error
+
+    class box(Parallel):
+        class left(Compound):
+            one = State(initial=True)
+            two = State()
+            back = History(to=one)
+            no_default = History()  # error
+            text_as_default = History(to="one")  # error
+            history_as_default = History(to=back)  # error
+            by_position = History(one)  # error
+
+        class right(Compound, defer=(Submit, Approve)):
+            three = State(initial=True)
+
+    class bag(Compound, defer=Submit):  # error
+        inner = State(initial=True)
+
+    @on(Submit, cart, to=box.left.back)
+    def comes_back(self, event: Submit) -> None: ...
+
+    @on(Submit, cart, to=(box.left.two, box.right.three))
+    def enters_two(self, event: Submit) -> None: ...
+
+    @on(Submit, cart, to=(box.left.back, "three"))  # error
+    def text_as_second(self, event: Submit) -> None: ...
+
+    @on(Submit, cart, to=(box.left.back, None))  # error
+    def none_as_second(self, event: Submit) -> None: ...
+
+    @on(Submit, cart, to=[box.left.two, box.right.three])  # error
+    def list_as_targets(self, event: Submit) -> None: ...
+
+    @on(Submit, cart, to=box.left.bck)  # error
+    def misspelt_history(self, event: Submit) -> None: ...
+
+    @on(Submit, box.left.back, to=cart)  # error
+    def history_as_source(self, event: Submit) -> None: ...
+
+    @enter(box.left.back)  # error
+    def history_entered(self) -> None: ...
+
+    @after("1h", cart, to=box.left.back)  # error
+    def late_in_a_history(self) -> None: ...
+
+    @on_error(cart, to=waits)
+    def fails(self, event: Failed) -> None: ...
+
+    @on_error(cart, to=waits)  # error
+    def fails_for_an_event(self, event: Submit) -> None: ...
+
+    @on_error(cart, to=waits)  # error
+    def fails_for_nothing(self) -> None: ...
+
+    @on_error(cart, to=waits)  # error
+    async def fails_later(self, event: Failed) -> None: ...
+
+    @on_error(cart)  # error
+    def fails_nowhere(self, event: Failed) -> None: ...
+
+    @on_error(to=cart)  # error
+    def fails_from_nowhere(self, event: Failed) -> None: ...
+
+    @on_error(box.left.back, to=cart)  # error
+    def fails_in_a_history(self, event: Failed) -> None:
+        self.data.note = event.txt  # error
+
+    def asks_a_history(self) -> bool:
+        return self.is_in(Remembering.box.left.back)  # error
+
+
 # -- callers -----------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +401,7 @@ def callers(engine: Engine) -> None:
     order = engine.start(Base, Data(sku="lamp"), id="o-1")
     order.send(Submit("lamp", 3))
     order.send(Submit("lamp"))  # error
+    order.send(Submit("lamp", 3)).error.upper()  # error
     order.send(Submit(sku="lamp", total="3"))  # error
     order.send(Submit)  # error
     order.send("Submit")  # error
