@@ -26,7 +26,7 @@ from tests.machines import Tale, Teller, configuration, is_legal, left_by, send,
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 SHORT = settings(max_examples=60, deadline=None, print_blob=True, suppress_health_check=SLOW)
-LONG = settings(SHORT, max_examples=1_500)
+LONG = settings(SHORT, max_examples=300)
 CONTROL = settings(
     SHORT, max_examples=2_000, derandomize=True, database=None, phases=[Phase.generate], print_blob=False
 )
