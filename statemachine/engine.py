@@ -324,10 +324,10 @@ class Engine:
         """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""
         self.check_turn()
         with self.store.reader() as reader:
-            head, rows = reader.head(instance), reader.journal(instance)
+            head, rows, stubs = reader.head(instance), reader.journal(instance), reader.stubs(instance)
         if head is None:
             raise Refused("unknown_instance", f"there is no instance {instance!r}")
-        check_chain(head, rows)
+        check_chain(head, rows, stubs)
         return rows
 
     # -- taking turns --------------------------------------------------------------------------------------------------
@@ -408,5 +408,7 @@ def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
         code, repair = "needs_migration", "open it with a class that fits, or mend the invariant or what it reads"
     else:
         code = "instance_unsound"
-        repair = "nothing was loaded or written; perdure verify FILE MODULE:CLASS says what is sound (no repair yet)"
+        repair = "nothing was loaded or written; perdure recover FILE MODULE:CLASS repairs what can be repaired"
+        if head.quarantine is not None:
+            repair = "it was set aside; perdure verify FILE MODULE:CLASS says up to which version it is sound"
     return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)
