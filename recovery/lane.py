@@ -7,6 +7,7 @@ head) can be tried in it: if a stored seal then follows, it proves that hash.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 
 from attrs import define, field, frozen
 
@@ -16,6 +17,7 @@ from persistence.records import seal_of
 __all__ = ["NO_SEAL", "LaneFacts", "Stretch", "lane_facts"]
 
 NO_SEAL = bytes(32)
+MISSING_MAX = 10_000  # a number that was damaged can leave a gap of any size
 BASES_MAX = 4  # seals that a commit after a broken one is tried with; each further one would be a further fault
 
 
@@ -32,6 +34,13 @@ class Stretch:
         """Return the position n as it was sealed, if a stored seal proves that it had this hash."""
         # Of a row that is gone nobody knows whether it ended its commit: both are tried.
         return self._tried(n, row_hash, ends=True) or self._tried(n, row_hash, ends=False)
+
+    def doubts(self, row_hash: bytes) -> bool:
+        """Say whether a row of this hash stands in the first commit, whole, and no stored seal proves it."""
+        end = next((row.n for row in self.rows if row.seal is not None), self.first)
+        commit = [row for row in self.rows if row.n <= end]
+        is_whole = len(commit) == end - self.first + 1
+        return is_whole and any(row.hash == row_hash and self.proves(row.n, row_hash) is None for row in commit)
 
     def _tried(self, n: int, row_hash: bytes, *, ends: bool) -> Sealed | None:
         stored = {row.n: row for row in self.rows}
@@ -68,9 +77,10 @@ class LaneFacts:
     stretches: tuple[Stretch, ...] = field(factory=tuple)
 
     def missing(self) -> list[int]:
-        """Return the positions that hold neither a row nor a stub."""
+        """Return the positions that hold neither a row nor a stub, the first MISSING_MAX of them."""
         present = {row.n for stretch in self.stretches for row in stretch.rows}
-        return [n for stretch in self.stretches for n in range(stretch.first, stretch.last + 1) if n not in present]
+        places = (n for stretch in self.stretches for n in range(stretch.first, stretch.last + 1))
+        return list(islice((n for n in places if n not in present), MISSING_MAX))
 
     def is_in_stretch(self, n: int) -> bool:
         """Say whether the seals around a position do not follow."""
@@ -83,11 +93,10 @@ class LaneFacts:
     def doubts(self, row_hash: bytes) -> bool:
         """Say whether a row of this hash stands in the lane and its seal says that it was another.
 
-        Beside a row that is gone nothing is known, and nothing doubted.
+        Only the first commit of a stretch can be doubted: of the later ones nobody knows the seal that they follow
+        from. Beside a row that is gone nothing is known, and nothing doubted.
         """
-        whole = [stretch for stretch in self.stretches if stretch.last - stretch.first + 1 == len(stretch.rows)]
-        places = [row.n for stretch in whole for row in stretch.rows if row.hash == row_hash]
-        return any(self.proves(n, row_hash) is None for n in places)
+        return any(stretch.doubts(row_hash) for stretch in self.stretches)
 
 
 @define

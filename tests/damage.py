@@ -4,8 +4,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 import recovery
 from examples.order import Order, Submit
+from persistence import Head, Row, Sealed, SQLiteStore
+from persistence.records import digests, genesis, head_hash, seal_of
+from statemachine.loading import image_of
 from tests.kit import shipped, shop
 
 
@@ -97,6 +102,78 @@ def change(path: Path, statement: str, *values: object) -> None:
     connection = sqlite3.connect(path)
     try:
         assert connection.execute(statement, values).rowcount == 1, statement
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def everything(folder: Path) -> Path:
+    """Return a file in which each verdict of a repair is due, and one instance is beyond it."""
+    path = damaged(folder)
+    with shop(folder) as engine:
+        for name in ("d", "e", "f"):
+            shipped(engine, name)
+    change(path, HEAD_DAMAGE["head: time"])
+    change(path, f"update perdure_journal set note = 'x' where {ROW_OF_A} and version = 6")
+    change(path, "update perdure_journal set note = 'x' where n = 10")
+    change(path, "update perdure_instance set image = x'00' where name = 'd'")
+    return path
+
+
+DUE = {"a": "KEPT AT HEAD", "b": "REBUILT", "c": "QUARANTINED", "d": "REBUILT", "e": "CLEAN", "f": "CLEAN"}
+
+
+def forge(path: Path, version: int, /, *, seal: bool = True, **changes: Any) -> None:
+    """Change fields of b's row at a version, and hash row, later rows, head and, unless told not to, seals anew."""
+    store = SQLiteStore(path)
+    with store.reader() as reader:
+        head, rows, lane = reader.head("b"), reader.journal("b"), list(reader.lane())
+    store.close()
+    assert head is not None
+    previous = genesis("b", head.workflow, head.secret)
+    hashes: dict[bytes, bytes] = {}
+    for row in rows:
+        if row.record.version == version:
+            row.record = evolve(row.record, **changes)
+        head.previous_hash, (head.rest_digest, digest) = previous, digests(row.record)
+        hashes[row.hash] = previous = head_hash(previous, digest, image_of(row))
+    head.hash, head.configuration = previous, rows[-1].record.after
+    _write_forged(path, head, hashes, sealed=_sealed(lane, hashes) if seal else lane, row=rows[version - 1])
+
+
+def _sealed(lane: list[Sealed], hashes: dict[bytes, bytes]) -> list[Sealed]:
+    previous, found = bytes(32), list[Sealed]()
+    for one in lane:
+        previous = seal_of(previous, one.n, (hashes.get(one.hash, one.hash),))
+        found.append(Sealed(one.n, one.hash, previous))
+    return found
+
+
+def _write_forged(path: Path, head: Head, hashes: dict[bytes, bytes], *, sealed: list[Sealed], row: Row) -> None:
+    put_symbol = "insert or ignore into perdure_symbol (name) values (?)"
+    connection = sqlite3.connect(path)
+    try:
+        for name in (row.record.event, row.record.after):
+            connection.execute(put_symbol, (name,))
+        for one in sealed:
+            values = (hashes.get(one.hash, one.hash), one.seal, one.n)
+            connection.execute("update perdure_journal set hash = ?, seal = ? where n = ?", values)
+        for old, new in hashes.items():
+            connection.execute("update perdure_key set hash = ? where hash = ?", (new, old))
+        record = row.record
+        told = (record.event, record.after, record.note, record.body, record.version)
+        connection.execute(
+            "update perdure_journal set event = (select id from perdure_symbol where name = ?), "
+            "after = (select id from perdure_symbol where name = ?), note = ?, body = ? "
+            f"where {ROW_OF_B} and version = ?",
+            told,
+        )
+        moved = (head.configuration, head.hash, head.previous_hash, head.rest_digest, head.image)
+        connection.execute(
+            "update perdure_instance set configuration = (select id from perdure_symbol where name = ?), hash = ?, "
+            "previous_hash = ?, rest_digest = ?, image = ? where name = 'b'",
+            moved,
+        )
         connection.commit()
     finally:
         connection.close()
