@@ -6,10 +6,11 @@ break means depends on where it is: at the newest version the head may prove wha
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from attrs import evolve, field, frozen
 
-from persistence import Found, Head, Reader, Row, Sealed, Stub
+from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub
 from persistence.records import digests, genesis, proof_of
 from recovery.lane import LaneFacts
 from statemachine.chart import Chart
@@ -50,10 +51,10 @@ def charts_of(reader: Reader) -> Charts:
 
     def chart(fingerprint: bytes) -> Chart | None:
         if fingerprint not in known:
-            text = reader.definition(fingerprint)
             try:
+                text = reader.definition(fingerprint)
                 found = None if text is None else Chart(text)
-            except (KeyError, TypeError, ValueError):
+            except (Corrupt, KeyError, TypeError, ValueError):
                 found = None
             known[fingerprint] = found if found is not None and found.fingerprint == fingerprint else None
         return known[fingerprint]
@@ -102,6 +103,9 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
     rows = tuple(places[one.hash] for one in chain.standing if isinstance(one, Row))
     proof = Proof(chain, rows=rows, loses=_above(len(chain.standing), found, head))
     leftover = [one for one in found if one.n not in rows]
+    moved = _moved(found, rows, lane)
+    if moved is not None:
+        return evolve(proof, broken=moved)
     if chain.reason is None:
         chain = _short_of(head, chain, rows, lane=lane)
         proof = evolve(proof, chain=chain)
@@ -110,6 +114,20 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
     if not chain.is_torn or head.version != len(chain.standing) + 1 or len(leftover) > 1:
         return evolve(proof, broken=chain.reason)
     return evolve(proof, torn=chain.reason, head=head, stub=_stub(head, chain, leftover, reader=reader, lane=lane))
+
+
+def _moved(found: Sequence[Found], rows: Sequence[int], lane: LaneFacts) -> str | None:
+    """Return which row of a chain does not stand where it was committed: pointers cannot be led along it."""
+    standing = {one.n: one for one in found}
+    for before, n in pairwise((0, *rows)):
+        one = standing[n]
+        if n <= before:
+            return f"version {one.version}: its row stands at {n}, out of the order of commits"
+        if lane.is_in_stretch(n) and lane.proves(n, one.hash) is None:
+            place = next((place for place in lane.missing() if lane.proves(place, one.hash) is not None), None)
+            if place is not None:
+                return f"version {one.version}: its row stands at {n}, and was committed as row {place}"
+    return None
 
 
 def _said_unreadable(chain: Chain, found: Sequence[Found]) -> Chain:

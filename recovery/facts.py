@@ -77,17 +77,19 @@ class View:
 
 
 def instance_facts(view: View, instance: str) -> InstanceFacts | None:
-    """Gather the facts of one instance; None if there is none of that id. Rows that cannot be read are a fact too."""
+    """Gather the facts of one instance; None if there is none of that id. What cannot be read is a fact too."""
     try:
         head = view.reader.head(instance)
+        return None if head is None else _facts(view, head)
     except Corrupt as error:
         rows = view.counts.get(instance, 0) if view.full else 0
         return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(), broken_chain=str(error), rows=rows)
-    if head is None:
-        return None
+
+
+def _facts(view: View, head: Head) -> InstanceFacts:
     definition = view.definitions.get(head.workflow)
     found = InstanceFacts(
-        instance=instance,
+        instance=head.instance,
         workflow=head.workflow,
         version=head.version,
         configuration=head.configuration,
@@ -201,36 +203,40 @@ def _looking_back(view: View, found: InstanceFacts, head: Head) -> InstanceFacts
 
 def _broken_key(view: View, head: Head, standing: Sequence[Row | Stub]) -> str | None:
     """Compare keys with the rows that they answer for, both ways, and their digests with the payloads."""
-    definition = view.definitions.get(head.workflow)
     try:
         keys = view.reader.keys(head.instance)
     except Corrupt as error:
         return str(error)
+    definition = view.definitions.get(head.workflow)
     hashes = {place: one.hash for place, one in enumerate(standing, start=1)}
     hashes.setdefault(head.version, head.hash)  # of a row that is torn
     by_version = {one.record.version: one for one in standing if isinstance(one, Row)}
-    reasons = (
-        _wrong_key(key, hashes.get(key.version), by_version.get(key.version), definition=definition) for key in keys
-    )
-    reason = next((reason for reason in reasons if reason is not None), None)
-    if reason is not None:
-        return reason
-    answered = {key.version for key in keys}
-    for version, row in by_version.items():
-        if row.record.key is not None and version not in answered:
-            return f"version {version} was sent with key {row.record.key!r}, which is not on record"
-    return None
+    for key in keys:
+        row = by_version.get(key.version)
+        reason = _wrong_key(key, hashes.get(key.version), row, definition=definition)
+        if reason is not None:
+            return f"key {key.key!r} of version {key.version} {reason}"
+    answered = {(key.version, key.kind) for key in keys}
+    lost = (version for version, row in by_version.items() if _kind(row) and (version, _kind(row)) not in answered)
+    missing = next(lost, None)
+    return None if missing is None else f"version {missing} was sent with a key that is not on record"
+
+
+def _kind(row: Row) -> str:
+    """Return the kind of key that a row answers for; empty where it has none."""
+    return "start" if row.record.version == 1 else "send" if row.record.key is not None else ""
 
 
 def _wrong_key(key: KeyRecord, row_hash: bytes | None, row: Row | None, *, definition: Definition | None) -> str | None:
     if row_hash != key.hash or (row is not None and row.record.after != key.after):
-        return f"key {key.key!r} answers for version {key.version}, which is another one"
+        return "answers for another version"
     if row is None:
         return None  # of a row that was set aside only the hash is known
-    if key.kind == "send" and row.record.key != key.key:
-        return f"key {key.key!r} answers for version {key.version}, which was sent with {row.record.key!r}"
+    if key.kind != _kind(row) or key.key != (row.record.key or ""):
+        return f"answers for a transition that was sent with {row.record.key!r}"
+    if key.time != row.record.time:
+        return "has another time than its transition"
     if definition is not None and definition.fingerprint == row.record.fingerprint:
         digest = definition.digest_of(row.record.event, loads(row.record.body)["event"])
-        if digest != key.digest:
-            return f"key {key.key!r} of version {key.version} stands for another payload than the journal's"
+        return None if digest == key.digest else "stands for another payload than the journal's"
     return None

@@ -18,6 +18,7 @@ __all__ = ["NO_SEAL", "LaneFacts", "Stretch", "lane_facts"]
 
 NO_SEAL = bytes(32)
 MISSING_MAX = 10_000  # a number that was damaged can leave a gap of any size
+CUTS_MAX = 1_000  # places at which a lost seal may have stood that are tried; no commit has more rows
 BASES_MAX = 4  # seals that a commit after a broken one is tried with; each further one would be a further fault
 
 
@@ -32,8 +33,11 @@ class Stretch:
 
     def proves(self, n: int, row_hash: bytes) -> Sealed | None:
         """Return the position n as it was sealed, if a stored seal proves that it had this hash."""
-        # Of a row that is gone nobody knows whether it ended its commit: both are tried.
-        return self._tried(n, row_hash, ends=True) or self._tried(n, row_hash, ends=False)
+        # A seal that is lost, with its row or without, leaves a commit without an end: each place is tried as one.
+        sealed = {row.n for row in self.rows if row.seal is not None}
+        places = range(self.first, min(self.last, self.first + CUTS_MAX) + 1)
+        cuts = [0, n, *(place for place in places if place not in sealed)]
+        return next((found for cut in cuts if (found := self._tried(n, row_hash, cut=cut)) is not None), None)
 
     def doubts(self, row_hash: bytes) -> bool:
         """Say whether a row of this hash stands in the first commit, whole, and no stored seal proves it."""
@@ -42,7 +46,7 @@ class Stretch:
         is_whole = len(commit) == end - self.first + 1
         return is_whole and any(row.hash == row_hash and self.proves(row.n, row_hash) is None for row in commit)
 
-    def _tried(self, n: int, row_hash: bytes, *, ends: bool) -> Sealed | None:
+    def _tried(self, n: int, row_hash: bytes, *, cut: int) -> Sealed | None:
         stored = {row.n: row for row in self.rows}
         paths: list[tuple[bytes, Sealed | None]] = [(self.seal, None)]  # a seal that may hold; n as it is sealed then
         hashes, first = list[bytes](), self.first
@@ -51,7 +55,7 @@ class Stretch:
             if row is None and position != n:
                 return None
             hashes.append(row_hash if row is None or position == n else row.hash)
-            if not ends if row is None else row.seal is None:
+            if position != cut and (row is None or row.seal is None):
                 continue
             known = None if row is None else row.seal
             following = list[tuple[bytes, Sealed | None]]()
@@ -116,6 +120,9 @@ def lane_facts(lane: Iterable[Sealed]) -> LaneFacts:
     count, last, seal = 0, 0, NO_SEAL
     for row in lane:
         count += 1
+        if row.n < 1:
+            broken.append(f"a row stands at {row.n}, which is no place in the order of commits")
+            continue
         if row.n != last + 1:
             broken.append(_gap(last + 1, row.n - 1))
         walk.rows.append(row)

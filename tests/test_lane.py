@@ -83,6 +83,16 @@ def test_a_lost_row_is_found_and_its_hash_proven(sizes: list[int], data: st.Data
     assert not any(found.doubts(one.hash) for one in lane)
 
 
+@given(SIZES, st.data())
+def test_a_lost_seal_is_found_and_the_rows_around_it_are_proven(sizes: list[int], data: st.DataObject) -> None:
+    lane = lane_of(sizes)
+    n = data.draw(st.sampled_from([one.n for one in lane[: -sizes[-1]] if one.seal is not None]))
+    found = lane_facts([*lane[: n - 1], Sealed(n, lane[n - 1].hash, None), *lane[n:]])
+    assert len(found.broken) == 1
+    assert not any(found.doubts(one.hash) for one in lane)
+    assert found.proves(n, lane[n - 1].hash) == lane[n - 1]
+
+
 def test_rows_lost_at_the_end_of_the_lane_leave_no_trace_in_it() -> None:
     lane = lane_of([1, 1, 1])
     assert lane_facts(lane[:-1]).broken == ()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from attrs import define, frozen
@@ -126,7 +126,7 @@ def test_recover_sets_aside_what_is_damaged_and_the_mark_stays(tmp_path: Path) -
     report = recovery.recover(path, Order, level="full")
     assert verdicts(report) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
     change(path, "update perdure_key set version = 2 where key = 'k'")
-    reason = "key 'k' answers for version 1, which is another one"
+    reason = "key 'k' of version 1 answers for another version"
     assert dump(path)["perdure_quarantine"][0][1] == reason.encode()
     with shop(tmp_path) as engine, pytest.raises(Refused, match=f"{reason}; it was set aside; perdure verify"):
         engine.get(Order, "b")
@@ -347,3 +347,66 @@ def test_an_invariant_broken_under_the_same_class_is_damage(tmp_path: Path) -> N
         connection.execute("delete from stock")
     connection.close()
     assert verdicts(recovery.verify(path, Stocked)) == {"s": "QUARANTINED"}
+
+
+def test_a_broken_invariant_names_the_last_version_that_keeps_it(tmp_path: Path) -> None:
+    class Bounded(Workflow[OldData], revision=1):
+        here = State(initial=True)
+        allowed: ClassVar[int] = 9
+
+        @on(Tick, here, to=None)
+        def tick(self, event: Tick) -> None:
+            self.data.count += 1
+
+        @invariant
+        def bounded(self) -> bool:
+            return self.data.count <= self.allowed
+
+    path = tmp_path / "n.db"
+    with Engine(path, Bounded) as engine:
+        handle = engine.start(Bounded, id="n")
+        for _ in range(4):
+            handle.send(Tick())
+    Bounded.allowed = 2
+    (found,) = recovery.recover(path, Bounded).instances
+    assert (found.verdict, found.version, found.sound_version) == ("QUARANTINED", 5, 3)
+    assert found.loses == ("version 4: Tick", "version 5: Tick")
+
+
+def test_an_instance_that_is_parked_stops_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "n.db"
+    original = counter(OldData)
+    ticked(path, original, 3)
+    with Engine(path, original) as engine:
+        engine.start(original, id="m")
+    changed = counter(OldData, revision=2, limit=1)
+    assert verdicts(recovery.recover(path, changed)) == {"n": "NEEDS MIGRATION", "m": "RESUMED"}
+    with Engine(path, changed) as engine:
+        assert engine.get(changed, "m").send(Tick()).version == 2
+    before = dump(path)
+    assert verdicts(recovery.recover(path, changed)) == {"n": "NEEDS MIGRATION", "m": "CLEAN"}
+    assert dump(path) == before
+
+
+def test_a_misfit_deep_in_the_data_is_named_by_its_path(tmp_path: Path) -> None:
+    @define
+    class Line:
+        count: int = 1
+
+    @define
+    class Lines:
+        lines: tuple[Line, ...] = (Line(), Line(2))
+
+    @define
+    class NarrowLine:
+        count: str = ""
+
+    @define
+    class NarrowLines:
+        lines: tuple[NarrowLine, ...] = ()
+
+    path = tmp_path / "n.db"
+    ticked(path, counter(Lines), 0)
+    (found,) = recovery.recover(path, counter(NarrowLines, revision=2)).instances
+    assert found.verdict == "NEEDS MIGRATION"
+    assert "NarrowLines.lines[0].count: expected text, got 1" in found.reason

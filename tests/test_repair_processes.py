@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ recovery.recover(FaultyStore(SQLiteStore(sys.argv[1]), Fault(CrashPoint[sys.argv
 """
 
 
-def outcome(path: Path) -> tuple[dict[str, str], list[object], dict[str, list[object]]]:
+def outcome(path: Path) -> tuple[object, object, object]:
     """What a file says after its recovery, but for times and tokens: verdicts, findings, journals, rows set aside."""
     report = recovery.verify(path, Order)
     with shop(path.parent) as engine:
@@ -38,7 +39,7 @@ def outcome(path: Path) -> tuple[dict[str, str], list[object], dict[str, list[ob
             if order.id != "c"
         }
     aside = [(row[1], row[2], row[3], row[6]) for row in dump(path)["perdure_set_aside"]]
-    return verdicts(report), [*report.store, sorted(aside, key=repr)], dict(journals)
+    return verdicts(report), [*report.store, sorted(aside, key=repr)], journals
 
 
 def copied(path: Path, folder: Path) -> Path:
@@ -187,8 +188,9 @@ def empty(path: Path) -> Path:
     ],
     ids=["missing", "folder", "letter", "no store", "empty"],
 )
-def test_what_is_no_store_is_refused_and_left_as_it_was(tmp_path: Path, make: object, code: int, told: str) -> None:
-    assert callable(make)
+def test_what_is_no_store_is_refused_and_left_as_it_was(
+    tmp_path: Path, make: Callable[[Path], Path], code: int, told: str
+) -> None:
     path = make(tmp_path / "it.db")
     before = path.read_bytes() if path.is_file() else None
     shown = perdure("recover", path)

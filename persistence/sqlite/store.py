@@ -50,6 +50,7 @@ from persistence.store import Capabilities
 
 __all__ = ["SQLiteStore"]
 
+ROWS_MAX = 2**62  # positions of the lane; a million a second would take 146,000 years to get there
 logger = logging.getLogger("perdure.persistence")
 logging.getLogger("perdure").addHandler(logging.NullHandler())  # silent unless the user says otherwise
 
@@ -271,6 +272,11 @@ class SQLiteStore:
             self._memory.data_version = seen
             row = fetch_one(self._writer, statements.LAST)
         if row is not None:
+            if row[0] > ROWS_MAX:
+                raise Corrupt(
+                    f"{self.path}: the order of commits ends at row {row[0]}, which is damage: nothing can follow it; "
+                    "keep a copy and restore it from a backup"
+                )
             self._memory.last, self._memory.seal = row[0], row[1] or NO_SEAL
 
     def _forget(self) -> None:
