@@ -60,9 +60,9 @@ class View:
     def again(self, reader: Reader) -> "View":
         """Return a later view, for one instance that has not moved: what was asked of the whole store still holds."""
         view = View(reader, definitions=self.definitions, full=self.full, has_sql=self.has_sql)
-        view.charts, view.lane = self.charts, self.lane
-        if self.full:
-            view.counts = self.counts
+        for name in ("lane", "counts"):
+            if name in vars(self):  # else it is asked of the later reader: ours is closed by then
+                setattr(view, name, vars(self)[name])
         return view
 
     @cached_property

@@ -76,7 +76,8 @@ def _recover(
     found = _survey(store, definitions, full=full, progress=progress)
     repairs: dict[str, str] = {}
     for facts, judgement in found.judged:
-        if judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}:
+        is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
+        if is_due and facts.head.mark is None:
             repairs[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
     verdicts = {facts.instance: judgement for facts, judgement in found.judged}
     repaired = {
