@@ -4,8 +4,7 @@ The path of one event, in order (`_fire`):
   1. The event is checked and encoded; nothing is locked yet.
   2. The store's transaction begins: nobody else writes. Heads that were remembered are dropped if anybody else wrote.
   3. A known key answers with what it did. A stale `expect_version` and an ended instance are refused.
-  4. `handle` runs guards, actions and invariants on thawed data; the user's SQL runs in the same transaction. A failure
-     that an `@on_error` rule handles is undone first, SQL included.
+  4. `handle` runs guards, actions and invariants on thawed data, the user's SQL too; a handled failure is undone first.
   5. The record is hashed onto the chain; row, head, key and seal are written; COMMIT.
   6. Only then is anything remembered, and the sender answered.                                            INV-9
 
@@ -325,10 +324,10 @@ class Engine:
         """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""
         self.check_turn()
         with self.store.reader() as reader:
-            head, rows = reader.head(instance), reader.journal(instance)
+            head, rows, stubs = reader.head(instance), reader.journal(instance), reader.stubs(instance)
         if head is None:
             raise Refused("unknown_instance", f"there is no instance {instance!r}")
-        check_chain(head, rows)
+        check_chain(head, rows, stubs)
         return rows
 
     # -- taking turns --------------------------------------------------------------------------------------------------
@@ -409,5 +408,7 @@ def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
         code, repair = "needs_migration", "open it with a class that fits, or mend the invariant or what it reads"
     else:
         code = "instance_unsound"
-        repair = "nothing was loaded or written; perdure verify FILE MODULE:CLASS says what is sound (no repair yet)"
+        repair = "nothing was loaded or written; perdure recover FILE MODULE:CLASS repairs what can be repaired"
+        if head.quarantine is not None:
+            repair = "it was set aside; perdure verify FILE MODULE:CLASS says up to which version it is sound"
     return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)
