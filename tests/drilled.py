@@ -7,12 +7,13 @@ from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from persistence import Draft, Reader, Store, Transaction
 from persistence.sqlite.transaction import SQLiteTransaction
 from statemachine import Final, State, Workflow, enter, on
 from statemachine.definition import Definition
+from statemachine.engine import ReadingSql
 from statemachine.workflow import definition_of
 
 SCHEMA = "create table if not exists entry (till text, amount int)"
@@ -32,25 +33,37 @@ class Shut:
 class TillData:
     total: int = 0
     taken: int = 0
+    marks: list[str] = field(factory=list[str])
 
 
 class Till(Workflow[TillData], revision=1):
     """Takes money, keeps a row for each time, and is shut once it has taken enough."""
 
-    open = State(initial=True)
+    taking = State(initial=True)
     shut = Final()
 
     def has_room(self) -> bool:
         return self.data.taken < 3
 
-    @on(Take, open, to=None, when=has_room)
+    @on(Take, taking, to=None, when=has_room)
     def take(self, event: Take) -> None:
         self.data.taken += 1
         self.data.total = min(self.data.total + event.amount, 2**62)
+        self.data.marks.append(f"{self.new_id()} {self.random.random()} {self.now}")
         self.sql.execute("insert into entry (till, amount) values (?, ?)", (self.id, event.amount))
 
-    @on(Shut, open, to=shut)
+    @on(Shut, taking, to=shut)
     def close_up(self, event: Shut) -> None: ...
+
+
+def totals(sql: ReadingSql) -> object:
+    """What a user may want to see of his rows."""
+    return sql.execute("select till, sum(amount) from entry group by till order by till")
+
+
+def unopenable(store: Store) -> Store:
+    """A store that cannot be had."""
+    raise OSError("no such store")
 
 
 # -- a guard that reads what only this process knows -------------------------------------------------------------------
@@ -64,7 +77,7 @@ class Forgetful(Till, revision=1, name="Till"):
     def has_room(self) -> bool:
         return super().has_room() and self.id in KNOWN
 
-    @enter(Till.open)
+    @enter(Till.taking)
     def remember(self) -> None:
         KNOWN.add(self.id)
 
@@ -73,7 +86,7 @@ class Forgetful(Till, revision=1, name="Till"):
 
 
 class LeakyDefinition(Definition):
-    """Thaws one image into one object, whoever asks: what an attempt did to it before it failed is there for the next."""
+    """Thaws one image into one object, whoever asks: what a failed attempt did to it is there for the next."""
 
     _thawed: dict[bytes, object]
 

@@ -8,8 +8,9 @@ import os
 import signal
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field, frozen
 
@@ -45,6 +46,9 @@ __all__ = ["Setup", "serve"]
 
 GOOD = "CLEAN"
 
+if TYPE_CHECKING:
+    Wire = Connection[Any, Any]
+
 
 @frozen
 class Setup:
@@ -58,8 +62,9 @@ class Setup:
     store: Callable[[Store], Store] | None = None  # what stands between the drill and the file
 
 
-def serve(wire: "Connection[Any, Any]", setup: Setup) -> None:
+def serve(wire: "Wire", setup: Setup) -> None:
     """Fork a child whenever one is wanted, and say how it ended; runs until the parent is gone."""
+    os.setpgid(0, 0)  # ends as one, with its child; Ctrl-C is for the parent, which ends them
     try:
         wire.send(None)
         while wire.poll(None):
@@ -73,16 +78,17 @@ def serve(wire: "Connection[Any, Any]", setup: Setup) -> None:
         return  # the parent is gone, and with it the reason to be here
 
 
-def _live(wire: "Connection[Any, Any]", setup: Setup) -> None:
+def _live(wire: "Wire", setup: Setup) -> None:
     """Do what the parent says, and end without coming back."""
+    code = 1
     try:
         _Child(wire, setup).serve()
-    except (EOFError, BrokenPipeError):
-        os._exit(0)
-    except BaseException:  # noqa: BLE001  # reported: the parent raises it
-        wire.send(Broke(traceback.format_exc()))
-        os._exit(1)
-    os._exit(0)
+        code = 0
+    finally:
+        if code:
+            with suppress(OSError):  # the parent is gone
+                wire.send(Broke(traceback.format_exc()))
+        os._exit(code)
 
 
 @define(eq=False)
@@ -96,7 +102,7 @@ class _Step:
 
 
 class _Child:
-    def __init__(self, wire: "Connection[Any, Any]", setup: Setup) -> None:
+    def __init__(self, wire: "Wire", setup: Setup) -> None:
         self._wire = wire
         self._setup = setup
         self._step = _Step()
@@ -171,7 +177,7 @@ class _Child:
             done = self._send(step)
         except Refused as refused:
             return Refusal(refused.code, tuple(called))
-        except Exception as error:  # noqa: BLE001  # whatever a callback raises is an answer
+        except Exception as error:  # whatever a callback raises is an answer
             return Raised(type(error).__name__, str(error), tuple(called))
         return Committed(
             instance=done.instance,
@@ -189,7 +195,7 @@ class _Child:
         if step.event == START:
             data = cast("Any", self._definition.decode_data(step.payload))
             return engine.start(self._workflow, data, id=step.instance).history()[0]
-        event = cast("Any", self._definition.events[step.event].decode(step.payload))
+        event = self._definition.events[step.event].decode(step.payload)
         return engine.get(self._workflow, step.instance).send(event, key=step.key, roles=step.roles)
 
     # -- dying ---------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def drill(
     seconds: float = SECONDS,
     seed: int | None = None,
 ) -> "Drill":
-    """Return a drill of a workflow: `TestOrder = drill(Order).TestCase`, or `drill(Order).run()`.
+    """Return a drill of a workflow: its `TestCase` is what pytest collects, its `run` needs no pytest.
 
     Instances are started, events drawn from those that are enabled, payloads from their types; actions raise, and the
     process is dropped or killed at each point of a transition. After each disaster the file is recovered and judged
@@ -75,13 +75,14 @@ def _definition(workflow: object) -> Definition:
     return found
 
 
-def _by_name(definition: Definition, strategies: "Mapping[type, Values]") -> "dict[str, Values]":
+def _by_name(definition: Definition, strategies: Mapping[Any, object]) -> "dict[str, Values]":
     from hypothesis.strategies import SearchStrategy
 
     kinds = {codec.kind: name for name, codec in definition.events.items()}
+    found: dict[str, Values] = {}
     for kind, values in strategies.items():
-        known = ", ".join(definition.events)
         if kind not in kinds:
+            known = ", ".join(definition.events)
             raise DefinitionError(
                 "PD161", f"{definition.name}: strategies= names {kind!r}, which is no event of it. It has {known}."
             )
@@ -89,7 +90,8 @@ def _by_name(definition: Definition, strategies: "Mapping[type, Values]") -> "di
             raise DefinitionError(
                 "PD161", f"{definition.name}: strategies= gives {values!r} for {kinds[kind]}. Give a strategy."
             )
-    return {kinds[kind]: values for kind, values in strategies.items()}
+        found[kinds[kind]] = values
+    return found
 
 
 def _check_start(definition: Definition, start: "Values | None") -> None:

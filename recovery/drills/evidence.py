@@ -64,7 +64,8 @@ def tables_of(path: str) -> dict[str, list[tuple[Value, ...]]]:
 def _rows(connection: apsw.Connection, table: str) -> list[tuple[Value, ...]]:
     """Return the rows of a table, in an order that does not depend on where they lie."""
     columns = ", ".join(_quoted(str(name)) for (name,) in fetch_all(connection, COLUMNS, table))
-    return sorted(fetch_all(connection, f"SELECT {columns} FROM {_quoted(table)}"), key=repr)
+    rows = fetch_all(connection, f"SELECT {columns} FROM {_quoted(table)}")
+    return sorted(rows, key=repr)
 
 
 def _quoted(name: str) -> str:

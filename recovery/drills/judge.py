@@ -1,4 +1,4 @@
-"""Was anything lost, left behind or done twice? Judged from what the caller was told and what stands in the files. Pure.
+"""Was anything lost, left behind or done twice? Judged from what the caller was told and what the files hold. Pure.
 
 What must hold after each disaster, and what it is called where it does not:
   (1) each acknowledged transition is in the file, under its version and with its hash                       LOST
@@ -15,7 +15,7 @@ from enum import Enum
 
 from attrs import evolve, frozen
 
-from recovery.drills.steps import Answer, Committed, Evidence, Line, Opened, Raised, Refusal, Step
+from recovery.drills.steps import Answer, Committed, Evidence, Line, Observed, Opened, Raised, Refusal, Step
 
 __all__ = ["Finding", "Kind", "compare", "judge_answers", "judge_file"]
 
@@ -100,9 +100,9 @@ def _without_hash(line: Line) -> Line:
     return evolve(line, hash="")
 
 
-def _differing(wanted: object, found: object) -> tuple[object, object]:
+def _differing(wanted: Observed, found: Observed) -> tuple[object, object]:
     """Return the tables that differ. Pure."""
-    if not isinstance(wanted, dict) or not isinstance(found, dict):
+    if isinstance(wanted, str) or isinstance(found, str):
         return wanted, found
     names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
     return {name: wanted.get(name) for name in names}, {name: found.get(name) for name in names}

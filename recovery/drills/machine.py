@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from recovery.drills.points import CrashPoint, Disaster, Way
-from recovery.drills.process import DrillError
+from recovery.drills.process import ChildError
 from recovery.drills.steps import Committed, Step
-from recovery.drills.story import DrillFailed
+from recovery.drills.story import DrillError
 from statemachine.events import START
 from statemachine.loading import configuration_of
 
@@ -23,15 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["DrillMachine"]
 
 INSTANCES_MAX = 2  # that run at a time: enough for one to be disturbed by another
-ACTIONS_MAX = 3  # the first actions of a transition are struck; later ones are reached through other events
-MEMORY = Path("/dev/shm")  # a killed process says nothing about syncs: the kernel keeps what was written
+MEMORY = Path("/dev") / "shm"  # a killed process says nothing about syncs: the kernel keeps what was written
 EPOCH = 1_700_000_000_000_000  # what the clock says first: microseconds since 1970 UTC
 TICK = 1_000_000
 
 CRASHES = [Disaster(point, way) for point in CrashPoint for way in (Way.DROP, Way.KILL)]
-LATER = [Disaster(CrashPoint.ACTION, way, number) for way in Way for number in range(2, ACTIONS_MAX + 1)]
-DISASTERS = [*CRASHES, Disaster(CrashPoint.ACTION, Way.RAISE), *LATER]
+SECOND = [Disaster(CrashPoint.ACTION, way, 2) for way in Way]  # with one action before it; most have no third
+DISASTERS = [*CRASHES, *[Disaster(CrashPoint.ACTION, Way.RAISE)] * 2, *SECOND]
 STRUCK = 3  # steps have a disaster, to one that has none
+
+
+def _disaster(drawn: int, step: int) -> Disaster | None:
+    """Return what strikes a step; the smallest numbers stand for nothing.
+
+    It counts on by the step: Hypothesis likes to repeat a number, and each point is to be struck. Pure.
+    """
+    return None if drawn < len(DISASTERS) else DISASTERS[(drawn + step) % len(DISASTERS)]
 
 
 class DrillMachine(RuleBasedStateMachine):
@@ -99,10 +106,7 @@ class DrillMachine(RuleBasedStateMachine):
         self._do(data, Step(instance, name, payload, f"k-{self._steps}", self._now(), roles, shown))
 
     def _do(self, data: st.DataObject, step: Step) -> None:
-        disaster = None
-        if data.draw(st.sampled_from([False, *[True] * STRUCK])):
-            # Counted on by the step: Hypothesis likes to repeat a number, and each point is to be struck.
-            disaster = DISASTERS[(data.draw(st.integers(0, len(DISASTERS) - 1)) + self._steps) % len(DISASTERS)]
+        disaster = _disaster(data.draw(st.integers(0, (STRUCK + 1) * len(DISASTERS) - 1)), self._steps)
         with self._noted():
             answer = self._rehearsal.do(step, disaster)
         if isinstance(answer, Committed):
@@ -120,7 +124,7 @@ class DrillMachine(RuleBasedStateMachine):
     def _noted(self) -> Generator[None]:
         try:
             yield
-        except (DrillFailed, DrillError) as error:
+        except (DrillError, ChildError) as error:
             self._has_failed = True
             self.drill.note(error)
             raise

@@ -15,9 +15,10 @@ NOTHING = "·"
 
 @define
 class Matrix:
-    """Rule × crash point. A cell counts crashes in process + SIGKILLs."""
+    """Rules and crash points. A cell counts crashes in process + SIGKILLs."""
 
     rules: tuple[str, ...]  # in the order of the declaration
+    starts_act: bool = field(default=True, kw_only=True)  # a start runs actions, in which something can strike
     struck: Counter[tuple[str, Disaster]] = field(factory=Counter[tuple[str, Disaster]])
     calm: Counter[str] = field(factory=Counter[str])
     rehearsals: int = 0
@@ -41,7 +42,12 @@ class Matrix:
 
     def uncovered(self) -> list[tuple[str, CrashPoint]]:
         """Return the cells that no crash has struck."""
-        return [(rule, point) for rule in self._rows() for point in CrashPoint if not self.count(rule, point)]
+        return [cell for cell in self._cells() if not self.count(*cell)]
+
+    def _cells(self) -> list[tuple[str, CrashPoint]]:
+        """Return what can be covered."""
+        cells = [(rule, point) for rule in self._rows() for point in CrashPoint]
+        return cells if self.starts_act else [cell for cell in cells if cell != (START_ROW, CrashPoint.ACTION)]
 
     def _rows(self) -> tuple[str, ...]:
         return (START_ROW, *self.rules)
@@ -52,16 +58,16 @@ class Matrix:
         table = [head, *(self._row(rule) for rule in self._rows())]
         widths = [max(len(row[column]) for row in table) for column in range(len(head))]
         crashes = self.disasters[Way.DROP] + self.disasters[Way.KILL]
-        cells = len(self._rows()) * len(CrashPoint)
-        return "\n".join(
-            [
-                *(_line(row, widths) for row in table),
-                f"{self.rehearsals} rehearsals, {self.acknowledged} transitions acknowledged, {crashes} crashes "
-                f"({self.disasters[Way.DROP]} in process + {self.disasters[Way.KILL]} SIGKILL), "
-                f"{self.disasters[Way.RAISE]} actions raised",
-                f"covered {cells - len(self.uncovered())} of {cells} cells; lost {self.lost}, doubled {self.doubled}",
-            ]
-        )
+        cells = len(self._cells())
+        ways = f"{self.disasters[Way.DROP]} in process + {self.disasters[Way.KILL]} SIGKILL"
+        covered = cells - len(self.uncovered())
+        lines = [
+            *(_line(row, widths) for row in table),
+            f"{self.rehearsals} rehearsals, {self.acknowledged} transitions acknowledged",
+            f"{crashes} crashes ({ways}), {self.disasters[Way.RAISE]} actions raised",
+            f"covered {covered} of {cells} cells; lost {self.lost}, doubled {self.doubled}",
+        ]
+        return "\n".join(lines)
 
     def _row(self, rule: str) -> list[str]:
         crashed = [(self.count(rule, point, Way.DROP), self.count(rule, point, Way.KILL)) for point in CrashPoint]
@@ -71,9 +77,5 @@ class Matrix:
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    name, *cells = (cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in _cells(row, widths))
-    return "  ".join([name, *cells])
-
-
-def _cells(row: Sequence[str], widths: Sequence[int]) -> Iterable[tuple[int, tuple[str, int]]]:
-    return enumerate(zip(row, widths, strict=True))
+    cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+    return "  ".join([row[0].ljust(widths[0]), *cells])

@@ -18,9 +18,10 @@ from statemachine._codec.scalars import INTEGER_MAX, Stored
 from statemachine.codec import Codec
 from statemachine.errors import DataError
 
-__all__ = ["values_of"]
+__all__ = ["Values", "values_of"]
 
 Values = st.SearchStrategy[Any]
+AnyCodec = Codec[Any]
 
 ITEMS_MAX = 3  # of a collection: what is wrong with many is wrong with three
 TEXT_MAX = 12
@@ -45,13 +46,13 @@ SCALARS: Mapping[type, Values] = {
 """For each type that is stored as one value."""
 
 
-def values_of(codec: Codec[Any]) -> Values:
+def values_of(codec: AnyCodec) -> Values:
     """Return a strategy of values that a codec takes."""
     kind, _ = resolve(codec.kind, codec.path)
     return _values(kind, {}).filter(lambda value: _fits(codec, value))
 
 
-def _fits(codec: Codec[Any], value: object) -> bool:
+def _fits(codec: AnyCodec, value: object) -> bool:
     try:
         codec.decode(codec.encode(value))
     except DataError:
@@ -80,9 +81,10 @@ def _values(kind: Kind, known: dict[int, Values]) -> Values:
 
 
 def _items(kind: Items, item: Values) -> Values:
-    if kind.kind in {set, frozenset}:
-        return st.frozensets(item, max_size=ITEMS_MAX).map(kind.kind)
-    return st.lists(item, max_size=ITEMS_MAX).map(kind.kind)
+    is_set = kind.kind in {set, frozenset}
+    many: Values = st.frozensets(item, max_size=ITEMS_MAX) if is_set else st.lists(item, max_size=ITEMS_MAX)
+    make: Callable[[Any], object] = kind.kind
+    return many.map(make)
 
 
 def _record(kind: Record, known: dict[int, Values]) -> Values:

@@ -7,21 +7,23 @@ Parent, server and child share one pipe: the server is silent while its child li
 import multiprocessing
 import os
 import pickle
+import signal
 from typing import Any, TypeVar, cast
 
 from recovery.drills.child import Setup, serve
 from recovery.drills.steps import Answer, Broke, Do, Dropped, Evidence, Gone, GoOn, Leave, Look, Open, Opened, Struck
 
-__all__ = ["DrillError", "Process", "unsendable"]
+__all__ = ["ChildError", "Process", "unsendable"]
 
 T = TypeVar("T")
 Message = object
 
+LEAVE_SECONDS_MAX = 2.0  # after the pipe is closed; a callback that never returns is killed then
 SILENCE_SECONDS_MAX = 60.0  # a child that says nothing for so long hangs; a slow disk syncs within one
 
 
-class DrillError(RuntimeError):
-    """The drill itself could not go on: a child broke, or hangs."""
+class ChildError(RuntimeError):
+    """The drill itself could not go on: a child broke, hangs, or could not import what it needs."""
 
 
 def unsendable(value: object) -> str | None:
@@ -91,25 +93,28 @@ class Process:
 
     def _hear(self, kind: type[T]) -> T:
         if not self._wire.poll(SILENCE_SECONDS_MAX):
-            raise DrillError(f"a child of the drill said nothing for {SILENCE_SECONDS_MAX} s")
+            raise ChildError(f"a child of the drill said nothing for {SILENCE_SECONDS_MAX} s")
         heard: Any = self._wire.recv()
         if isinstance(heard, Broke):
             self._hear(Gone)
             self._has_child = False
-            raise DrillError(f"a child of the drill broke:\n{heard.text}")
+            raise ChildError(f"a child of the drill broke:\n{heard.text}")
         if not isinstance(heard, kind):
-            raise DrillError(f"a child of the drill said {heard!r}")
+            raise ChildError(f"a child of the drill said {heard!r}")
         return heard
 
     def wait_for_server(self) -> None:
-        """Wait until the workflow is imported. Raises DrillError."""
+        """Wait until the workflow is imported. Raises ChildError."""
         try:
             self._hear(object)
         except EOFError as error:
-            raise DrillError("the drill's new process could not import the workflow; see what it printed") from error
+            raise ChildError("the drill's new process could not import the workflow; see what it printed") from error
 
     def close(self) -> None:
         """End child and server."""
         self._wire.close()
-        self._server.join(SILENCE_SECONDS_MAX)
-        self._server.kill()
+        self._server.join(LEAVE_SECONDS_MAX)
+        if self._server.is_alive():
+            assert self._server.pid is not None
+            os.killpg(self._server.pid, signal.SIGKILL)
+        self._server.join()

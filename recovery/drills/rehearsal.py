@@ -12,10 +12,10 @@ from signal import SIGKILL
 from recovery.drills.judge import Finding, Kind, compare, judge_answers, judge_file
 from recovery.drills.matrix import Matrix
 from recovery.drills.points import Disaster, Way
-from recovery.drills.process import DrillError, Process
+from recovery.drills.process import ChildError, Process
 from recovery.drills.rehearsed import PlannedError
 from recovery.drills.steps import Answer, Committed, Do, Opened, Raised, Step, Struck
-from recovery.drills.story import Chapter, DrillFailed, told
+from recovery.drills.story import Chapter, DrillError, told
 
 __all__ = ["Rehearsal"]
 
@@ -47,7 +47,7 @@ class Rehearsal:
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def do(self, step: Step, disaster: Disaster | None) -> Answer:
-        """Do a step under a disaster, and judge what is left of it. Raises DrillFailed."""
+        """Do a step under a disaster, and judge what is left of it. Raises DrillError."""
         chapter = Chapter(step, disaster)
         self._chapters.append(chapter)
         heard = self._disturbed.do(Do(step, disaster))
@@ -121,7 +121,7 @@ class Rehearsal:
         if disaster.way is Way.KILL:
             code = self._disturbed.died()
             if code != -SIGKILL:
-                raise DrillError(f"a child of the drill ended with {code}, it was to be killed")
+                raise ChildError(f"a child of the drill ended with {code}, it was to be killed")
             return
         # The child stands still at its crash point. This process has no connection that a copy could harm.
         before, self._path = self._path, self._new_path()
@@ -150,7 +150,7 @@ class Rehearsal:
         self._matrix.lost += sum(finding.kind is Kind.LOST for finding in findings)
         self._matrix.doubled += sum(finding.kind is Kind.DOUBLED for finding in findings)
         story = told(self._name, self._chapters, findings)
-        raise DrillFailed(story, steps=len(self._chapters), findings=findings)
+        raise DrillError(story, steps=len(self._chapters), findings=findings)
 
     def _answer(self, heard: Answer | Struck) -> Answer:
         assert not isinstance(heard, Struck)  # no disaster was planned

@@ -8,7 +8,7 @@ from recovery.drills.judge import Finding
 from recovery.drills.points import Disaster
 from recovery.drills.steps import Answer, Committed, Raised, Refusal, Step
 
-__all__ = ["Chapter", "DrillFailed", "told"]
+__all__ = ["Chapter", "DrillError", "told"]
 
 SHOWN_MAX = 400  # characters of one thing that was expected or found; the file is at hand for the rest
 
@@ -24,7 +24,7 @@ class Chapter:
     is_repeat: bool = False
 
 
-class DrillFailed(AssertionError):  # noqa: N818  # it reads as what happened, as pytest prints it
+class DrillError(AssertionError):
     """A drill found something that must not be; its text is the story."""
 
     def __init__(self, story: str, *, steps: int, findings: Sequence[Finding]) -> None:
