@@ -5,6 +5,7 @@ Everything stands at module level, because new processes import it.
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from threading import Event
 from typing import Any, cast
 
 from attrs import define, field, frozen
@@ -64,6 +65,13 @@ def totals(sql: ReadingSql) -> object:
 def unopenable(store: Store) -> Store:
     """A store that cannot be had."""
     raise OSError("no such store")
+
+
+class Stuck(Till, revision=1, name="Till"):
+    """Never comes back from an action."""
+
+    def take(self, event: Take) -> None:
+        Event().wait()
 
 
 # -- a guard that reads what only this process knows -------------------------------------------------------------------

@@ -26,13 +26,13 @@ from recovery.drills.points import CrashPoint, Disaster, Way
 from recovery.drills.process import ChildError, Process
 from recovery.drills.rehearsal import Rehearsal
 from recovery.drills.running import Drill
-from recovery.drills.steps import Committed, Evidence, Line, Opened, Raised, Refusal, Step
+from recovery.drills.steps import Committed, Do, Evidence, Line, Opened, Raised, Refusal, Step
 from recovery.drills.story import DrillError
 from statemachine import DefinitionError, State, Workflow, on
 from statemachine.codec import Codec
 from statemachine.events import START
 from tests import codecs
-from tests.drilled import SCHEMA, Forgetful, Leaky, Take, Till, early, torn, totals, unopenable
+from tests.drilled import SCHEMA, Forgetful, Leaky, Stuck, Take, Till, early, torn, totals, unopenable
 from tests.snippets import python_blocks
 
 SEED = 5
@@ -182,6 +182,18 @@ def test_test_case_runs_the_drill_and_prints_what_it_covered(capsys: pytest.Capt
     till(seconds=0.2, seed=SEED).TestCase("test_drill").debug()
 
     assert "lost 0, doubled 0" in capsys.readouterr().out
+
+
+def test_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Process(Setup(Stuck, SCHEMA))) as process:
+        process.wait_for_server()
+        process.open(str(tmp_path / "till.db"))
+        process.do(Do(STEPS[0], None))
+        monkeypatch.setattr("recovery.drills.process.SILENCE_SECONDS_MAX", 0.1)
+        monkeypatch.setattr("recovery.drills.process.LEAVE_SECONDS_MAX", 0.1)
+        with pytest.raises(ChildError, match="said nothing for 0.1 s"):
+            process.do(Do(STEPS[1], None))
+    assert process.is_alive is False
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

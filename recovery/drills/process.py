@@ -110,11 +110,16 @@ class Process:
         except EOFError as error:
             raise ChildError("the drill's new process could not import the workflow; see what it printed") from error
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server runs."""
+        return self._server.is_alive()
+
     def close(self) -> None:
         """End child and server."""
         self._wire.close()
         self._server.join(LEAVE_SECONDS_MAX)
-        if self._server.is_alive():
+        if self.is_alive:
             assert self._server.pid is not None
             os.killpg(self._server.pid, signal.SIGKILL)
         self._server.join()
