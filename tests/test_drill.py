@@ -36,7 +36,7 @@ from tests.drilled import SCHEMA, Forgetful, Leaky, Stuck, Take, Till, early, to
 from tests.snippets import python_blocks
 
 SEED = 5
-REHEARSALS = 30  # in which each planted fault must be found
+REHEARSALS = 20  # in which each planted fault must be found
 
 
 def till(workflow: type[Workflow[Any]] = Till, **options: Any) -> Drill:
@@ -147,8 +147,9 @@ def test_story_is_short_and_its_command_repeats_it(monkeypatch: pytest.MonkeyPat
         till(Forgetful).run(seed=SEED, examples=REHEARSALS)
     *story, command = str(raised.value).splitlines()
     assert story[0] == "drill of Till: it is not what the undisturbed run came to"
-    assert [line for line in story if "killed" in line] == story[-5:-4]
-    assert story[-2:] == ["    expected  v2 Take -> taking", "    found     refused: guard_failed"]
+    assert sum("killed" in line for line in story) == 1
+    assert len(story) <= 1 + 4 + 3  # title, steps, finding
+    assert story[-2:] == ["    expected  v3 Take -> taking", "    found     refused: guard_failed"]
     variable, _, test = command.removeprefix("  repeat    ").partition(" ")
     assert test == "python -m pytest 'tests/test_shop.py::TestTill::test_drill'"
 
@@ -191,7 +192,7 @@ def test_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         process.do(Do(STEPS[0], None))
         monkeypatch.setattr("recovery.drills.process.SILENCE_SECONDS_MAX", 0.1)
         monkeypatch.setattr("recovery.drills.process.LEAVE_SECONDS_MAX", 0.1)
-        with pytest.raises(ChildError, match="said nothing for 0.1 s"):
+        with pytest.raises(ChildError, match=r"said nothing for 0[.]1 s"):
             process.do(Do(STEPS[1], None))
     assert process.is_alive is False
 

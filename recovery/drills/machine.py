@@ -52,9 +52,8 @@ class DrillMachine(RuleBasedStateMachine):
         self._configurations: dict[str, tuple[str, ...]] = {}
         self._steps = 0
         self._has_failed = False
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="perdure-drill-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
-        )
+        place = MEMORY if os.access(MEMORY, os.W_OK) else None
+        self._folder = Path(tempfile.mkdtemp(prefix="perdure-drill-", dir=place))
         try:
             with self._noted():
                 self._rehearsal = self.drill.rehearse(self._folder)
