@@ -48,8 +48,7 @@ SCALARS: Mapping[type, Values] = {
 
 def values_of(codec: AnyCodec) -> Values:
     """Return a strategy of values that a codec takes."""
-    kind, _ = resolve(codec.kind, codec.path)
-    return _values(kind, {}).filter(lambda value: _fits(codec, value))
+    return _values(resolve(codec.kind, codec.path).kind, {}).filter(lambda value: _fits(codec, value))
 
 
 def _fits(codec: AnyCodec, value: object) -> bool:
