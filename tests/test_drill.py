@@ -5,8 +5,8 @@ Each negative control runs beside its sound twin, under the same seeds.
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -97,45 +97,56 @@ STEPS = [
 ]
 
 
-@pytest.fixture
-def rehearse(tmp_path: Path) -> Iterator[Callable[..., Matrix]]:
+Pair = tuple[Process, Process]
+
+
+@contextmanager
+def pair(setup: Setup) -> Iterator[Pair]:
+    with closing(Process(setup)) as disturbed, closing(Process(setup)) as undisturbed:
+        for process in (disturbed, undisturbed):
+            process.wait_for_server()
+        yield disturbed, undisturbed
+
+
+@pytest.fixture(scope="module")
+def tills() -> Iterator[Pair]:
+    with pair(Setup(Till, SCHEMA)) as processes:
+        yield processes
+
+
+def rehearse(processes: Pair, folder: Path, disaster: Disaster) -> Matrix:
     """Rehearse the steps, all under one disaster."""
-    with ExitStack() as stack:
-
-        def run(disaster: Disaster, **options: Any) -> Matrix:
-            processes = [stack.enter_context(closing(Process(Setup(Till, SCHEMA, **options)))) for _ in range(2)]
-            matrix = Matrix(("take", "close_up"))
-            for process in processes:
-                process.wait_for_server()
-            rehearsal = Rehearsal(*processes, folder=tmp_path, matrix=matrix, name="Till")
-            for one in STEPS:
-                rehearsal.do(one, disaster)
-            rehearsal.finish()
-            return matrix
-
-        yield run
+    matrix = Matrix(("take", "close_up"))
+    rehearsal = Rehearsal(*processes, folder=folder, matrix=matrix, name="Till")
+    try:
+        for one in STEPS:
+            rehearsal.do(one, disaster)
+        rehearsal.finish()
+    finally:
+        rehearsal.leave()
+    return matrix
 
 
 @pytest.mark.parametrize("way", [Way.DROP, Way.KILL])
 @pytest.mark.parametrize("point", CrashPoint)
-def test_every_step_survives_each_disaster(rehearse: Callable[..., Matrix], point: CrashPoint, way: Way) -> None:
-    matrix = rehearse(Disaster(point, way))
+def test_every_step_survives_each_disaster(tills: Pair, tmp_path: Path, point: CrashPoint, way: Way) -> None:
+    matrix = rehearse(tills, tmp_path, Disaster(point, way))
 
     assert (matrix.acknowledged, matrix.lost, matrix.doubled) == (4, 0, 0)
     assert matrix.disasters[way] == (3 if point is CrashPoint.ACTION else 4)  # a start has no action here
     assert matrix.count("take", point, way) == 2
 
 
-def test_action_that_raises_leaves_nothing(rehearse: Callable[..., Matrix]) -> None:
-    matrix = rehearse(Disaster(CrashPoint.ACTION, Way.RAISE))
+def test_action_that_raises_leaves_nothing(tills: Pair, tmp_path: Path) -> None:
+    matrix = rehearse(tills, tmp_path, Disaster(CrashPoint.ACTION, Way.RAISE))
 
     assert (matrix.acknowledged, matrix.disasters[Way.RAISE]) == (1, 3)
 
 
 @pytest.mark.parametrize("way", [Way.DROP, Way.KILL])
-def test_answer_before_the_commit_is_lost(rehearse: Callable[..., Matrix], way: Way) -> None:
-    with pytest.raises(DrillError) as raised:
-        rehearse(Disaster(CrashPoint.ANSWERED, way), store=early)
+def test_answer_before_the_commit_is_lost(tmp_path: Path, way: Way) -> None:
+    with pair(Setup(Till, SCHEMA, store=early)) as processes, pytest.raises(DrillError) as raised:
+        rehearse(processes, tmp_path, Disaster(CrashPoint.ANSWERED, way))
 
     assert [finding.kind for finding in raised.value.findings] == [Kind.LOST, Kind.DIFFERS]
 
