@@ -14,7 +14,7 @@ from persistence import Draft, Reader, Store, Transaction
 from persistence.sqlite.transaction import SQLiteTransaction
 from statemachine import Final, State, Workflow, enter, on
 from statemachine.definition import Definition
-from statemachine.engine import ReadingSql
+from statemachine.usertables import ReadingSql
 from statemachine.workflow import definition_of
 
 SCHEMA = "create table if not exists entry (till text, amount int)"

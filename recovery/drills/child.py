@@ -38,8 +38,8 @@ from recovery.drills.steps import (
     Struck,
 )
 from statemachine import Engine, Limits, Refused, Transition
-from statemachine.engine import ReadingSql
 from statemachine.events import START
+from statemachine.usertables import ReadingSql
 from statemachine.workflow import definition_of
 
 __all__ = ["Setup", "serve"]

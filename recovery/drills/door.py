@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from persistence import Store
 from statemachine import DefinitionError, Limits, Workflow
 from statemachine.definition import Definition
-from statemachine.engine import ReadingSql
 from statemachine.tasks import check_runnable
+from statemachine.usertables import ReadingSql
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
