@@ -12,7 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 import recovery
 from persistence import SQLiteStore, Store
@@ -145,7 +145,17 @@ class _Child:
 
     def _look(self) -> Evidence:
         observe, engine = self._setup.observe, self._opened()
-        return evidence_of(engine.store, observed=repr(observe(engine.sql())) if observe else tables_of(self._path))
+        found = evidence_of(engine.store, observed=repr(observe(engine.sql())) if observe else tables_of(self._path))
+        return evolve(found, enabled=tuple((instance, self._enabled(instance)) for instance, *_ in found.heads))
+
+    def _enabled(self, instance: str) -> tuple[str, ...]:
+        """Return what may be sent to an instance, or why it cannot be asked."""
+        roles = {role for rule in self._definition.chart.rules for role in rule.roles}
+        try:
+            offers = self._opened().get(self._workflow, instance).offers(roles=tuple(sorted(roles)))
+        except Refused as refused:
+            return (refused.code,)
+        return tuple(f"{offer['event']}: {offer['enabled']}" for offer in offers)
 
     def _opened(self) -> Engine:
         assert self._engine is not None

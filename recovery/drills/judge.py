@@ -5,7 +5,7 @@ What must hold after each disaster, and what it is called where it does not:
   (2) beside them stands at most the step in flight: all of it if the disaster came after COMMIT, else none  LEFT BEHIND
   (3) each key is in one row                                                                                 DOUBLED
   (4) a dead process leaves nothing to repair: chains, seals, heads and invariants hold                      DAMAGED
-  (5) rows, heads and the user's tables are those of the undisturbed run                                     DIFFERS
+  (5) rows, heads, offers and the user's tables are those of the undisturbed run                             DIFFERS
   (6) recovery twice is recovery once                                                                        UNSTABLE
 """
 
@@ -90,6 +90,8 @@ def compare(disturbed: Evidence, undisturbed: Evidence) -> list[Finding]:
         found.append(Finding(Kind.DIFFERS, f"{len(theirs)} rows", f"{len(ours)} rows"))
     if not found and disturbed.heads != undisturbed.heads:
         found.append(Finding(Kind.DIFFERS, f"heads {undisturbed.heads}", f"heads {disturbed.heads}"))
+    if not found and disturbed.enabled != undisturbed.enabled:
+        found.append(Finding(Kind.DIFFERS, f"offers {undisturbed.enabled}", f"offers {disturbed.enabled}"))
     if disturbed.observed != undisturbed.observed:
         wanted_rows, rows = _differing(undisturbed.observed, disturbed.observed)
         found.append(Finding(Kind.DIFFERS, f"the user's rows {wanted_rows}", f"the user's rows {rows}"))

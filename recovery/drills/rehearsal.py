@@ -19,6 +19,7 @@ from recovery.drills.story import Chapter, DrillError, told
 
 __all__ = ["Rehearsal"]
 
+REOPENED = Step("", "", b"", None, 0, shown="closed, and opened by a new process")
 BESIDE = ("", "-wal", "-shm")  # what a dead process leaves of a file
 
 
@@ -89,6 +90,7 @@ class Rehearsal:
 
     def finish(self) -> None:
         """Close the file, recover it in a new process, and judge it once more."""
+        self._chapters.append(Chapter(REOPENED, None))
         self._disturbed.leave()
         self._judge(self._disturbed.open(str(self._path)), in_flight=None)
 

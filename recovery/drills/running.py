@@ -185,7 +185,7 @@ def _roles(definition: Definition, event: str) -> list[tuple[str, ...]]:
 
 def _repeat(number: int) -> str:
     """Return the command that repeats a round: of the test that runs, or of the call."""
-    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
     return f"{SEED_VARIABLE}={number} python -m pytest '{test}'" if test else f"run(seed={number})"
 
 

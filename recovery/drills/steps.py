@@ -167,6 +167,7 @@ class Evidence:
     lines: tuple[Line, ...]  # by instance, in the order of their starts, then by version
     heads: tuple[tuple[str, int, str, bytes], ...]  # instance, version, configuration, image
     observed: Observed
+    enabled: tuple[tuple[str, tuple[str, ...]], ...] = ()  # instance, its offers to somebody who has every role
 
 
 @frozen
