@@ -35,6 +35,7 @@ define HELP
 make demo      install the core into .venv and run `perdure demo`
 make test      run the tests               (ARGS="-k name", WORKERS=0)
 make test-all  run them under every supported Python of this machine (each in its own .venv-3.x)
+make conformance  run the test suites that others wrote, fetched and unchanged (SUITE=transitions)
 make lint      ruff, mypy, pyright, both over tests/typing, import-linter
 make format    let ruff format and repair what it can
 make ratchet   write the numbers of today into tests/ratchet.json
@@ -42,7 +43,7 @@ make clean     remove .venv and everything that was made
 PYTHON=…       the interpreter to make .venv with (3.11 or later)
 endef
 
-.PHONY: help demo test test-all lint format ratchet clean
+.PHONY: help demo test test-all conformance conformance-here lint format ratchet clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installs into one environment would trample each other
 
@@ -65,6 +66,13 @@ test-all:
 	    $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$${one#*=}" ARGS="$(ARGS)" || exit 1; \
 	done
 
+# In an environment of its own: what the suites need must not reach our own tests.
+conformance:
+	@$(MAKE) --no-print-directory conformance-here VENV=.venv-conformance
+
+conformance-here: $(VENV)/.conformance
+	@$(BIN)/python -m tests.conformance $(SUITE)
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -81,7 +89,7 @@ ratchet: $(VENV)/.test
 	$(BIN)/python -m tests.test_tidy --rewrite
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-conformance .conformance build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.made:
 	@rm -rf $(VENV)
@@ -102,6 +110,11 @@ $(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing perdure and its test tools into $(VENV) …"
 	@$(INSTALL) '.[test]'
+	@touch $(VENV)/.core $@
+
+$(VENV)/.conformance: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing perdure and what the suites need into $(VENV) …"
+	@$(INSTALL) '.[conformance]'
 	@touch $(VENV)/.core $@
 
 # The type checkers read the tests, so they need what the tests import.

@@ -23,7 +23,7 @@ from statemachine.rules import always, done, enter, invariant, leave, on, on_err
 from statemachine.states import ANY, Compound, Final, History, Parallel, State
 from statemachine.tasks import Retry, after, task
 from statemachine.transition import Transition
-from statemachine.workflow import Workflow, check
+from statemachine.workflow import Workflow, check, events_of
 
 __all__ = [
     "ANY",
@@ -63,6 +63,7 @@ __all__ = [
     "check",
     "done",
     "enter",
+    "events_of",
     "invariant",
     "leave",
     "on",

@@ -23,6 +23,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
+from statemachine.dialect import SCXML, Dialect
+
 __all__ = [
     "ALWAYS",
     "FAILED",
@@ -72,6 +74,7 @@ class Node:
     deep: bool = False  # of a history: it stands for leaves, not for children of its region
     fallback: tuple[str, ...] = ()  # of a history: full names; where it leads as long as nothing is remembered
     defers: frozenset[str] = frozenset()  # events that wait while it is active
+    regions: tuple[str, ...] = ()  # full names; of a parallel of `transitions`, which need not enter all its children
 
     def is_descendant(self, other: "Node") -> bool:
         """Say whether it lies inside another node, at any depth; a node is no descendant of itself."""
@@ -109,10 +112,12 @@ class Plan:
 class Chart:
     """A compiled workflow, made of its canonical text.
 
-    `nodes` are in document order, the root (named "") first; `fingerprint` is sha256 of the text, 32 bytes.
+    `nodes` are in document order, the root (named "") first; `fingerprint` is sha256 of the text, 32 bytes. The dialect
+    is not part of it: what is stored is SCXML's.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, dialect: Dialect = SCXML) -> None:
+        self.dialect = dialect
         description: dict[str, Any] = json.loads(text)
         self.text = text
         self.fingerprint = sha256(text.encode()).digest()
@@ -140,6 +145,7 @@ class Chart:
                 deep=state.get("deep", False),
                 fallback=tuple(f"{parent.name}.{inner}" for inner in state.get("fallback", ())),
                 defers=frozenset(state.get("defer", ())),
+                regions=tuple(f"{name}.{region}" for region in state.get("regions", ())),
             )
             object.__setattr__(node, "path", (node, *parent.path))  # it holds itself: made once, frozen from here on
             (parent.histories if node.kind == "history" else parent.children).append(node)
@@ -244,8 +250,12 @@ class Chart:
 
 
 def leaves(active: "set[Node]") -> Configuration:
-    """Return the configuration of a set of active nodes: its leaves, in document order. Pure."""
-    return tuple(node.name for node in sorted(active, key=lambda node: node.index) if not node.children)
+    """Return the configuration of a set of active nodes: its leaves, in document order. Pure.
+
+    A region without an active child is a leaf too; only a machine of `transitions` has such.
+    """
+    inner = {node.parent for node in active}
+    return tuple(node.name for node in sorted(active, key=lambda node: node.index) if node not in inner)
 
 
 def remember(cache: dict[K, V], key: K, value: V) -> None:

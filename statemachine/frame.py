@@ -22,12 +22,12 @@ from statemachine.ids import RANDOM_BITS, uuid7
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["ATTEMPT", "RESERVED", "Attempt", "Callback", "Sql", "SqlPort"]
+__all__ = ["ATTEMPT", "RESERVED", "Attempt", "Callback", "DataField", "Sql", "SqlPort"]
 
 RESERVED = frozenset(
     {
-        "actor", "data", "effect_key", "emit", "id", "is_in", "name", "new_id", "note", "now", "progress", "raise_",
-        "random", "revision", "scope", "sql", "tell", "version",
+        "actor", "data", "effect_key", "emit", "from_machine", "id", "is_in", "name", "new_id", "note", "now",
+        "progress", "raise_", "random", "revision", "scope", "sql", "tell", "version",
     }
 )  # fmt: skip
 """Names that belong to the frame or the class; a workflow may not use them for its own."""
@@ -104,6 +104,17 @@ class Sql:
         if attempt.sql is None:
             raise NoSql("there is no database here: self.sql works in an Engine on an SQLite file")
         return attempt.sql.execute(statement, parameters, writable=attempt.may_write)
+
+
+class DataField:
+    """A field of the data as an attribute of the frame: what a model's methods know as their own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, frame: Any, owner: type) -> object:
+        """Return the field of this attempt's data."""
+        return self if frame is None else getattr(frame.data, self.name)
 
 
 @define(eq=False)

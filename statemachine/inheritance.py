@@ -33,7 +33,8 @@ def own_bodies(workflow: type, root: type, label: str) -> list[type]:
     mixins = [owner for owner in workflow.__mro__ if owner not in root.__mro__]
     for owner in mixins:
         check_body(owner, label if owner is workflow else owner.__name__)
-        for name in sorted(_ITS_OWN & set(vars(owner))):
+        # The class of a machine's model may make its objects as it likes: a frame is not made by it (`adopting`).
+        for name in sorted(_ITS_OWN & set(vars(owner))) if owner not in getattr(workflow, "__models__", ()) else ():
             raise DefinitionError("PD112", f"{label}: {name} cannot be defined. Give the data's fields defaults.")
         for name in sorted((RESERVED | {ATTEMPT}) & set(vars(owner))):
             raise DefinitionError("PD114", f"{label}: {name!r} is a name of the frame. Choose another one.")

@@ -15,9 +15,10 @@ Two things differ from appendix D, so that what is entered is what is not active
     which is then not entered; here the domain is the one that decided what is left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from statemachine.chart import Chart, Configuration, Memory, Node, Plan, Rule, done_event, leaves, remember
+from statemachine.dialect import SCXML, Dialect
 
 __all__ = ["exit_set", "initial_plan", "plan", "remove_conflicts", "updated"]
 
@@ -52,7 +53,7 @@ def updated(chart: Chart, memory: Memory, recorded: Memory) -> Memory:
 def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *, memory: Memory) -> Plan:
     active = {node for leaf in configuration for node in chart.nodes[leaf].path}
     aims = {rule: _aims(chart, rule, memory) for rule in rules}
-    exits = {rule: exit_set(rule, aims[rule], active) for rule in rules}
+    exits = {rule: exit_set(rule, aims[rule], active, dialect=chart.dialect) for rule in rules}
     kept = remove_conflicts(rules, exits)
     left = {node for rule in kept for node in exits[rule]}
     recorded = _recorded(left, active)
@@ -60,9 +61,24 @@ def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ..
     staying = active - left
     entered: set[Node] = set()
     for rule in kept:
-        _enter_aims(_aims(chart, rule, after), _domain(rule, aims[rule]), entered)
-    order = sorted(left, key=lambda node: -node.index)
-    return _plan_of(kept, configuration, left=order, entered=entered, active=staying | entered, recorded=recorded)
+        domain = _domain(rule, aims[rule], active, dialect=chart.dialect)
+        _enter_aims(_aims(chart, rule, after), domain, entered)
+    return _plan_of(
+        *(kept, configuration),
+        left=sorted(left, key=_leaving(chart.dialect)),
+        entered=entered,
+        active=staying | entered,
+        recorded=recorded,
+        dialect=chart.dialect,
+    )
+
+
+def _leaving(dialect: Dialect) -> "Callable[[Node], tuple[int, int]]":
+    return (lambda node: (-len(node.path), node.index)) if dialect.by_level else (lambda node: (0, -node.index))
+
+
+def _entering(dialect: Dialect) -> "Callable[[Node], tuple[int, int]]":
+    return (lambda node: (len(node.path), node.index)) if dialect.by_level else (lambda node: (0, node.index))
 
 
 def _plan_of(
@@ -73,8 +89,9 @@ def _plan_of(
     entered: "set[Node]",
     active: "set[Node]",
     recorded: Memory = (),
+    dialect: Dialect = SCXML,
 ) -> Plan:
-    order = sorted(entered, key=lambda node: node.index)
+    order = sorted(entered, key=_entering(dialect))
     # A region counts as done from the moment its final state is entered: of two that end together, the later one ends
     # their parallel, once.
     later = [set(order[place + 1 :]) for place in range(len(order))]
@@ -105,19 +122,27 @@ def remove_conflicts(rules: tuple[Rule, ...], exits: "Mapping[Rule, set[Node]]")
     return tuple(kept)
 
 
-def exit_set(rule: Rule, aims: tuple[Node, ...], active: "set[Node]") -> "set[Node]":
+def exit_set(rule: Rule, aims: tuple[Node, ...], active: "set[Node]", *, dialect: Dialect = SCXML) -> "set[Node]":
     """Return the active nodes that a rule leaves: all inside its domain. Pure."""
     if not aims:
         return set()
-    domain = _domain(rule, aims)
+    domain = _domain(rule, aims, active, dialect=dialect)
+    if dialect.in_the_way and sum(child in active for child in domain.children) > 1:
+        domain = next(child for child in domain.children if child in aims[0].path)
+        return {node for node in active if domain in node.path}
     return {node for node in active if node.is_descendant(domain)}
 
 
-def _domain(rule: Rule, aims: tuple[Node, ...]) -> Node:
-    """Return the innermost compound node that a rule does not leave; for an internal rule its source."""
+def _domain(rule: Rule, aims: tuple[Node, ...], active: "set[Node]", *, dialect: Dialect) -> Node:
+    """Return the innermost compound node that a rule does not leave; for an internal rule its source.
+
+    In the habits of `transitions` a rule has one aim, and its domain need not be compound.
+    """
     source = rule.source
     if not aims:
         return source
+    if dialect.in_the_way:
+        return next(node for node in _ancestors(aims[0]) if node in active or node.parent is None)
     if not rule.reenter and source.kind == "compound" and all(aim.is_descendant(source) for aim in aims):
         return source
     above = (node for node in _ancestors(source) if node.kind == "compound")
@@ -174,16 +199,22 @@ def _enter_aims(aims: tuple[Node, ...], domain: Node, entered: "set[Node]") -> N
 
 
 def _complete(parallel: Node, entered: "set[Node]") -> None:
-    for region in parallel.children:
-        if not any(node is region or node.is_descendant(region) for node in entered):
-            _enter_default(region, entered)
+    """Enter the regions of a parallel that are not entered yet, if what is entered is one of its regions."""
+    regions = _regions(parallel)
+    missing = [one for one in regions if not any(node is one or node.is_descendant(one) for node in entered)]
+    for region in missing if len(missing) < len(regions) else ():
+        _enter_default(region, entered)
 
 
 def _enter_default(node: Node, entered: "set[Node]") -> None:
     entered.add(node)
-    inner = node.children if node.kind == "parallel" else [one for one in node.children if one.name == node.initial]
+    inner = _regions(node) if node.kind == "parallel" else [one for one in node.children if one.name == node.initial]
     for child in inner:
         _enter_default(child, entered)
+
+
+def _regions(parallel: Node) -> "list[Node]":
+    return [one for one in parallel.children if not parallel.regions or one.name in parallel.regions]
 
 
 def _done_events(node: Node, active: "set[Node]") -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Selecting and running: which rules an event takes, and the loop that makes a macrostep of them. Pure of I/O.
 
 What a guard or an action does is its caller's affair: they are asked of a `Runner`. The algorithm of selection exists
-once, here; `Cursor` and the engine call it. It is the one of SCXML (W3C Recommendation, September 2015, appendix D):
+once, here; `Cursor`, the engine and `StatechartMachine` call it. It is the one of SCXML (W3C Recommendation, September
+2015, appendix D); where the habits of `transitions` differ, the chart's `Dialect` says so:
 
   1. For each active leaf, in document order, the first rule that holds is taken, inner states before outer ones, then
      in source order. Guards of all regions are evaluated before any action runs, each at most once.

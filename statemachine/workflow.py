@@ -5,12 +5,15 @@ bound to one attempt; made with plain data it is one for a unit test. There is n
 stop checking the keywords of the class line.
 """
 
+import typing
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from statemachine.definition import Definition, define_workflow
 from statemachine.errors import ChartFinding, DefinitionError, FrameError
-from statemachine.frame import ATTEMPT, Attempt, Sql
+from statemachine.frame import ATTEMPT, Attempt, DataField, Sql
 from statemachine.rules import MISSING
 from statemachine.states import Ref
 
@@ -25,7 +28,9 @@ else:
 
     D = TypeVar("D")
 
-__all__ = ["Workflow", "check", "definition_of"]
+__all__ = ["Workflow", "check", "definition_of", "events_of"]
+
+T = typing.TypeVar("T")
 
 
 class Workflow(Generic[D]):
@@ -74,7 +79,10 @@ class Workflow(Generic[D]):
         object.__setattr__(self, ATTEMPT, Attempt(data=data, effect_key="unit-test"))
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Raise: what is to last belongs in `self.data`."""
+        """Raise: what is to last belongs in `self.data`. A workflow made of a machine has its fields as attributes."""
+        if isinstance(getattr(type(self), name, None), DataField):
+            setattr(self._attempt.data, name, value)
+            return
         raise FrameError(
             "PF401", f"{type(self).__name__}.{name} cannot be assigned: a frame is thrown away. Use self.data."
         )
@@ -151,6 +159,34 @@ class Workflow(Generic[D]):
             ) from error
         definition.events[name].encode(event)  # as strict as on an event that is sent
         self._attempt.raised.append((name, event))
+
+    @classmethod
+    def from_machine(
+        cls,
+        machine: object,
+        *,
+        revision: int,
+        name: str | None = None,
+        model: type | None = None,
+        data: type[T] | None = None,
+        events: Mapping[str, type] = MappingProxyType({}),
+    ) -> "type[Workflow[T]]":
+        """Return a workflow class that does what a machine of `transitions` does. Raises DefinitionError.
+
+        `model` is the class whose methods the machine's callbacks name, by default that of its only model; its methods
+        run with the frame as `self`, on which the fields of `data` are attributes. `events` gives triggers the class of
+        their event, whose fields are the arguments of the callbacks; any other trigger gets a class without fields: see
+        `events_of`. docs/transitions.md says what is refused, and why.
+        """
+        from statemachine.adopting import adopt  # only those who have a machine pay for it
+
+        made = adopt(Workflow, machine, model=model, data=data, events=events, name=name, revision=revision)
+        return cast("type[Workflow[T]]", made)
+
+
+def events_of(workflow: type, /) -> Mapping[str, type]:
+    """Return the event classes of a workflow by their stored names. Pure."""
+    return {name: codec.kind for name, codec in definition_of(workflow).events.items()}
 
 
 def definition_of(workflow: type[Any]) -> Definition:

@@ -17,6 +17,7 @@ from hypothesis.errors import NoSuchExample
 
 from statemachine import Cursor, Refused, Workflow, plans, step
 from statemachine.chart import ALWAYS, Chart, Configuration, Memory, Node, Plan, Rule, done_event
+from statemachine.dialect import Dialect
 from statemachine.errors import InvariantBroken
 from statemachine.events import AttrsEvent
 from statemachine.plans import exit_set, plan
@@ -302,8 +303,8 @@ def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_internal_rule_that_leaves_its_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = exit_set
 
-    def eager(rule: Rule, aims: tuple[Node, ...], active: set[Node]) -> set[Node]:
-        return straight(rule, aims, active) if aims else {rule.source}
+    def eager(rule: Rule, aims: tuple[Node, ...], active: set[Node], *, dialect: Dialect) -> set[Node]:
+        return straight(rule, aims, active, dialect=dialect) if aims else {rule.source}
 
     monkeypatch.setattr(plans, "exit_set", eager)
 
@@ -365,7 +366,11 @@ def test_a_second_target_that_is_not_entered_is_found(monkeypatch: pytest.Monkey
 
 def test_a_rule_that_should_reenter_and_stays_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = plans._domain
-    monkeypatch.setattr(plans, "_domain", lambda rule, aims: straight(evolve(rule, reenter=False), aims))
+
+    def staying(rule: Rule, aims: tuple[Node, ...], active: set[Node], *, dialect: Dialect) -> Node:
+        return straight(evolve(rule, reenter=False), aims, active, dialect=dialect)
+
+    monkeypatch.setattr(plans, "_domain", staying)
 
     assert is_found(steps_are_those_of_the_standard)
 
