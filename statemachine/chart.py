@@ -17,7 +17,7 @@ left. It is part of where an instance stands, and is legal if and only if
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeAlias, TypeVar
 
@@ -72,6 +72,7 @@ class Node:
     deep: bool = False  # of a history: it stands for leaves, not for children of its region
     fallback: tuple[str, ...] = ()  # of a history: full names; where it leads as long as nothing is remembered
     defers: frozenset[str] = frozenset()  # events that wait while it is active
+    start: tuple[str, ...] = ()  # full names: what is entered by default where that is not `initial`
 
     def is_descendant(self, other: "Node") -> bool:
         """Say whether it lies inside another node, at any depth; a node is no descendant of itself."""
@@ -90,7 +91,7 @@ class Rule:
     guard: str | None
     reenter: bool
     roles: tuple[str, ...]
-    recalls: frozenset[str] = frozenset()  # the regions to whose histories it leads
+    recalls: frozenset[str] = frozenset()  # the regions to whose histories it leads, or what it enters by default
 
 
 @frozen(eq=False)
@@ -116,9 +117,11 @@ class Chart:
         description: dict[str, Any] = json.loads(text)
         self.text = text
         self.fingerprint = sha256(text.encode()).digest()
-        self.root = Node("", 0, "compound", None, description["initial"], None, (), (), (), [])
+        start = tuple(description.get("start", ()))
+        self.root = Node("", 0, "compound", None, description["initial"], None, (), (), (), [], start=start)
         self.nodes = {"": self.root}
         self._add_nodes(description["states"], self.root)
+        self.recalls = _recalled(self.nodes[name] for node in self.nodes.values() for name in node.start)
         self.rules = tuple(self._rule(order, one) for order, one in enumerate(description["rules"]))
         self._by_node: dict[str, list[Rule]] = {}
         for rule in self.rules:
@@ -140,6 +143,7 @@ class Chart:
                 deep=state.get("deep", False),
                 fallback=tuple(f"{parent.name}.{inner}" for inner in state.get("fallback", ())),
                 defers=frozenset(state.get("defer", ())),
+                start=tuple(state.get("start", ())),
             )
             object.__setattr__(node, "path", (node, *parent.path))  # it holds itself: made once, frozen from here on
             (parent.histories if node.kind == "history" else parent.children).append(node)
@@ -157,7 +161,7 @@ class Chart:
             guard=rule.get("guard"),
             reenter=rule.get("reenter", False),
             roles=tuple(rule.get("roles", ())),
-            recalls=frozenset(node.name.rpartition(".")[0] for node in targets if node.kind == "history"),
+            recalls=self.recalls | _recalled(targets),
         )
 
     def candidates(self, configuration: Configuration, event: str) -> tuple[tuple[Rule, ...], ...]:
@@ -241,6 +245,11 @@ class Chart:
         nodes = {node.name for leaf in configuration for node in self.nodes[leaf].path}
         found = (rule.event for rule in self.rules if rule.source.name in nodes and ":" not in rule.event)
         return tuple(event for event in dict.fromkeys(found) if self.candidates(configuration, event))
+
+
+def _recalled(targets: Iterable[Node]) -> frozenset[str]:
+    """Return the regions to whose histories targets lead."""
+    return frozenset(node.name.rpartition(".")[0] for node in targets if node.kind == "history")
 
 
 def leaves(active: "set[Node]") -> Configuration:

@@ -12,11 +12,15 @@ One thing differs from appendix D: there a history adds the ancestors of its sta
 domain lies inside of that region, and so enters states that are active and were not left. Here they end at the domain.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeAlias
 
 from statemachine.chart import Chart, Configuration, Memory, Node, Plan, Rule, done_event, leaves, remember
 
 __all__ = ["exit_set", "initial_plan", "plan", "remove_conflicts", "updated"]
+
+Recall: TypeAlias = Callable[[Node], tuple[Node, ...]]
 
 
 def plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *, memory: Memory = ()) -> Plan:
@@ -36,7 +40,7 @@ def plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *,
 def initial_plan(chart: Chart) -> Plan:
     """Return what starting does: the initial configuration is entered. Pure."""
     entered: set[Node] = set()
-    _enter_default(chart.root, entered)
+    _enter_default(chart.root, entered, recall=partial(_recall, chart, ()))
     entered.discard(chart.root)
     return _plan_of((), (), left=[], entered=entered, active=entered)
 
@@ -57,7 +61,7 @@ def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ..
     entered: set[Node] = set()
     for rule in kept:
         aims = _aims(chart, rule, after)
-        _enter_aims(aims, _domain(rule, aims), entered)
+        _enter_aims(aims, _domain(rule, aims), entered, recall=partial(_recall, chart, after))
     order = sorted(left, key=lambda node: -node.index)
     return _plan_of(kept, configuration, left=order, entered=entered, active=staying | entered, recorded=recorded)
 
@@ -157,30 +161,38 @@ def _meaning(chart: Chart, target: Node, memory: Memory) -> Iterable[Node]:
 # -- what is entered ---------------------------------------------------------------------------------------------------
 
 
-def _enter_aims(aims: tuple[Node, ...], domain: Node, entered: "set[Node]") -> None:
+def _recall(chart: Chart, memory: Memory, node: Node) -> tuple[Node, ...]:
+    """Return what a region enters by default where that is not one child, with each history replaced."""
+    return tuple(one for name in node.start for one in _meaning(chart, chart.nodes[name], memory))
+
+
+def _enter_aims(aims: tuple[Node, ...], domain: Node, entered: "set[Node]", *, recall: Recall) -> None:
     """Enter what a rule leads to, what lies between that and the domain, and the regions beside it by default."""
     for aim in aims:
-        _enter_default(aim, entered)
+        _enter_default(aim, entered, recall=recall)
     for aim in aims:
         for node in _ancestors(aim):
             if node is domain:
                 break
             entered.add(node)
             if node.kind == "parallel":
-                _complete(node, entered)
+                _complete(node, entered, recall=recall)
 
 
-def _complete(parallel: Node, entered: "set[Node]") -> None:
+def _complete(parallel: Node, entered: "set[Node]", *, recall: Recall) -> None:
     for region in parallel.children:
         if not any(node is region or node.is_descendant(region) for node in entered):
-            _enter_default(region, entered)
+            _enter_default(region, entered, recall=recall)
 
 
-def _enter_default(node: Node, entered: "set[Node]") -> None:
+def _enter_default(node: Node, entered: "set[Node]", *, recall: Recall) -> None:
     entered.add(node)
+    if node.start:
+        _enter_aims(recall(node), node, entered, recall=recall)
+        return
     inner = node.children if node.kind == "parallel" else [one for one in node.children if one.name == node.initial]
     for child in inner:
-        _enter_default(child, entered)
+        _enter_default(child, entered, recall=recall)
 
 
 def _done_events(node: Node, active: "set[Node]") -> tuple[str, ...]:

@@ -272,7 +272,7 @@ def test_missing_conflict_removal_is_found_as_an_illegal_configuration(monkeypat
 
 
 def test_incomplete_parallels_are_found_as_illegal_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "_complete", lambda parallel, entered: None)
+    monkeypatch.setattr(plans, "_complete", lambda *_, **__: None)
 
     assert is_found(every_configuration_is_legal)
 
@@ -358,7 +358,7 @@ def test_a_plan_that_is_remembered_without_its_memory_is_found(monkeypatch: pyte
 
 def test_a_second_target_that_is_not_entered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = plans._enter_aims
-    monkeypatch.setattr(plans, "_enter_aims", lambda aims, *more: straight(aims[:1], *more))
+    monkeypatch.setattr(plans, "_enter_aims", lambda aims, *more, **named: straight(aims[:1], *more, **named))
 
     assert is_found(steps_are_those_of_the_standard)
 
