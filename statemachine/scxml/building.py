@@ -161,6 +161,12 @@ class _Builder(Contents):
                 )
         for rule in state.transitions:
             self._check_known(rule.targets, rule.place)
+        for history in state.histories:
+            for name in history.transitions[0].targets:
+                if name not in inside:
+                    raise mistake(
+                        "PD167", history.place, f"the default {name!r} does not lie in {state.id!r}. Name one that does."
+                    )
 
     def _check_known(self, names: Iterable[str], place: Place) -> None:
         for name in names:

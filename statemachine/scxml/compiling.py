@@ -25,7 +25,7 @@ from statemachine.scxml.contents import ReadScript
 from statemachine.scxml.data import DocumentData, DocumentEvent
 from statemachine.scxml.document import Content, Document, ForEach, If, Raise, Send, StateNode, TransitionNode
 from statemachine.scxml.matching import DONE, OTHER, takes
-from statemachine.scxml.reading import mistake, read
+from statemachine.scxml.reading import Place, mistake, read
 from statemachine.scxml.running import Program, session
 from statemachine.scxml.syntax import Literal
 from statemachine.states import ANY, START, Any_, Compound, Final, History, Parallel, Ref, State, Target
@@ -54,7 +54,13 @@ def compile_document(
         raise mistake(
             "PD171", document.place, "the workflow has no name. Write <scxml name=…>, or from_scxml(…, name=…)."
         )
-    return _Compiler(document, known).workflow(revision=revision)
+    compiler = _Compiler(document, known)
+    try:
+        return compiler.workflow(revision=revision)
+    except DefinitionError as error:  # of the declaration: it names a method, and that has a place
+        found = (place for method, place in compiler.places.items() if f".{method}:" in str(error))
+        place = next(found, document.place)
+        raise mistake(error.code, place, str(error).partition(" ")[2]) from error
 
 
 def program_of(workflow: type[object]) -> Program:
@@ -72,6 +78,7 @@ class _Compiler:
     paths: dict[str, str] = field(factory=dict[str, str])  # id -> full name
     refs: dict[str, Target] = field(factory=dict[str, Target])  # id -> the object that stands for it
     methods: dict[str, Any] = field(factory=dict[str, Any])
+    places: dict[str, Place] = field(factory=dict[str, Place])  # of the transitions, by their methods
     program: Program = field(init=False)
 
     def workflow(self, *, revision: int) -> "type[Workflow[DocumentData]]":
@@ -247,6 +254,7 @@ class _Compiler:
             reenter=bool(rule.targets) and not rule.is_internal,
             ends=() if region is None else (cast("Any", self.refs[region.id]),),
         )
+        self.places[name] = rule.place
         taking = _taking_event if events else _taking
         self._method(name, taking(self.program, rule.content, done), note)
 

@@ -135,13 +135,10 @@ def _text_of_number(value: float) -> str:
     if not exponent:
         return shortest.removesuffix(".0")
     power = int(exponent)
-    if EXPONENT_MIN <= power < EXPONENT_MAX:
-        return format(value, "f").rstrip("0").rstrip(".") if power > 0 else f"{value:.{_places(mantissa, power)}f}"
-    return f"{mantissa.removesuffix('.0')}e{power:+d}"
-
-
-def _places(mantissa: str, power: int) -> int:
-    return len(mantissa.lstrip("-").replace(".", "")) - 1 - power
+    if not EXPONENT_MIN <= power < EXPONENT_MAX:
+        return f"{mantissa.removesuffix('.0')}e{power:+d}"
+    sign, digits = "-" * (value < 0), mantissa.lstrip("-").removesuffix(".0").replace(".", "")
+    return f"{sign}0.{'0' * (-power - 1)}{digits}" if power < 0 else sign + digits.ljust(power + 1, "0")
 
 
 def same(left: Value, right: Value) -> bool:
