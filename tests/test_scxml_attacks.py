@@ -35,9 +35,20 @@ def peak(run: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+def failing_or_state(document: str) -> str:
+    """The code with which a document fails as it starts, or the state in which it then is."""
+    try:
+        return str(Cursor(Workflow.from_scxml(document), DocumentData()).state)
+    except FrameError as error:
+        return error.code
+
+
 def scripted(script: str) -> Callable[[], object]:
     """Start an instance that runs a script."""
-    text = f'<scxml name="x"><datamodel><data id="x"/></datamodel><state id="a"><onentry><script>{script}</script></onentry></state></scxml>'
+    text = (
+        f'<scxml name="x"><datamodel><data id="x"/></datamodel><state id="a"><onentry>'
+        f"<script>{script}</script></onentry></state></scxml>"
+    )
     workflow = Workflow.from_scxml(text.replace("&", "&amp;"))
     return lambda: Cursor(workflow, DocumentData())
 
@@ -106,10 +117,13 @@ def test_a_script_that_does_not_end_or_grows_is_stopped_within_bounds(script: st
 
 
 def test_functions_that_call_themselves_are_stopped() -> None:
-    document = '<scxml name="x"><script>function f() { return f(); }</script><state id="a"><onentry><log expr="f()"/></onentry></state></scxml>'
+    document = (
+        '<scxml name="x"><script>function f() { return f(); }</script><state id="a"><onentry>'
+        '<log expr="f()"/></onentry></state></scxml>'
+    )
     workflow = Workflow.from_scxml(document)
 
-    with pytest.raises(FrameError, match="^PF461 .* deeper than 20 levels"):
+    with pytest.raises(FrameError, match=r"^PF461 .* deeper than 20 levels"):
         Cursor(workflow, DocumentData())
 
 
@@ -148,13 +162,11 @@ def test_expressions_that_are_nested_too_deep_are_refused_when_the_document_is_r
     ],
 )
 def test_no_expression_reaches_python(expression: str) -> None:
-    document = f'<scxml name="x"><datamodel><data id="x" expr="{{}}"/></datamodel><state id="a"><transition cond="{expression} !== undefined" target="b"/></state><state id="b"/></scxml>'
-    try:
-        cursor = Cursor(Workflow.from_scxml(document), DocumentData())
-    except FrameError as error:
-        assert error.code == "PF460"
-    else:
-        assert cursor.state == "a"
+    document = (
+        f'<scxml name="x"><datamodel><data id="x" expr="{{}}"/></datamodel><state id="a">'
+        f'<transition cond="{expression} !== undefined" target="b"/></state><state id="b"/></scxml>'
+    )
+    assert failing_or_state(document) in {"PF460", "a"}
 
 
 @pytest.mark.parametrize(
@@ -164,4 +176,4 @@ def test_names_of_other_languages_mean_nothing(name: str) -> None:
     document = f'<scxml name="x"><state id="a"><onentry><log expr="{name}(1)"/></onentry></state></scxml>'
     with pytest.raises((FrameError, DefinitionError)) as raised:
         Cursor(Workflow.from_scxml(document), DocumentData())
-    assert raised.value.code in {"PF460", "PD169"}
+    assert str(raised.value).startswith(("PF460 ", "PD169 "))

@@ -1,4 +1,4 @@
-"""The evaluator: what it computes is what ECMAScript does, what it keeps are copies, and what it has not got it names."""
+"""The evaluator: it computes what ECMAScript does, what it keeps are copies, and what it has not got it names."""
 
 import math
 from collections.abc import Mapping
@@ -242,15 +242,17 @@ def test_what_fails_says_why(script: str, reason: str) -> None:
 
 @pytest.mark.parametrize("source", ["x = 1", "x++", "x.push(1)", "x.a = 1", "delete x.a"])
 def test_a_condition_only_reads(source: str) -> None:
-    with pytest.raises(EvaluationError, match="^a condition only reads$"):
+    with pytest.raises(EvaluationError, match=r"^a condition only reads$"):
         answer(source, world({"x": []}, is_readonly=True))
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "new X()", "this", "x => x", "function () {}", "`a`", "/a/", "a ?? b", "a?.b", "x ** 2", "x | 1", "x << 1", "~x",
-        "...x", "{...x}", "1 2", "a b", "'\\ud800'", "'open", "0xg", "1a", "@", "x = ", "1 = 2", "1++", "[1", "(1", "f(1",
+        "new X()", "this", "x => x", "function () {}", "`a`", "/a/", "a ?? b", "a?.b", "x ** 2",
+        "x | 1", "x << 1", "~x",
+        "...x", "{...x}", "1 2", "a b", "'\\ud800'", "'open", "0xg", "1a", "@", "x = ",
+        "1 = 2", "1++", "[1", "(1", "f(1",
     ],
 )  # fmt: skip
 def test_what_is_not_in_the_subset_is_refused_when_it_is_parsed(source: str) -> None:
@@ -261,7 +263,8 @@ def test_what_is_not_in_the_subset_is_refused_when_it_is_parsed(source: str) -> 
 @pytest.mark.parametrize(
     "source",
     [
-        "class A {}", "try {} catch (e) {}", "throw 1", "switch (x) {}", "do {} while (0)", "return 1", "break", "x = 1 y = 2",
+        "class A {}", "try {} catch (e) {}", "throw 1", "switch (x) {}", "do {} while (0)", "return 1", "break",
+        "x = 1 y = 2",
         "function f() {}", "if (x)", "{", "for (x in y) {}", "import 'a'", "var 1",
     ],
 )  # fmt: skip

@@ -20,12 +20,18 @@ MISTAKES = [
     ),
     (
         "<scxml><state><raise event='go'/></state></scxml>",
-        "PD163 document, line 1, column 15: <raise> cannot stand in <state>. There can be: final, initial, datamodel, "
-        "history, onentry, onexit, parallel, state, transition.",
+        (
+            "PD163 document, line 1, column 15: <raise> cannot stand in "
+            "<state>. There can be: final, initial, datamodel, "
+            "history, onentry, onexit, parallel, state, transition."
+        ),
     ),
     (
         "<scxml><state xmlns:q='urn:q'><q:editor/></state></scxml>",
-        "PD163 document, line 1, column 31: element 'editor' is of the namespace 'urn:q'. Only SCXML's own are read: drop it.",
+        (
+            "PD163 document, line 1, column 31: element 'editor' is of the namespace 'urn:q'. Only "
+            "SCXML's own are read: drop it."
+        ),
     ),
     (
         "<scxml><state name='a'/></scxml>",
@@ -45,7 +51,10 @@ MISTAKES = [
     ),
     (
         "<scxml><state><transition event='a..b'/></state></scxml>",
-        "PD165 document, line 1, column 15: event='a..b' names no event. Write 'order', 'order.paid', 'order.*' or '*'.",
+        (
+            "PD165 document, line 1, column 15: event='a..b' names no event. Write 'order', "
+            "'order.paid', 'order.*' or '*'."
+        ),
     ),
     (
         "<scxml><state><onentry><send event='a' delay='soon'/></onentry></state></scxml>",
@@ -61,7 +70,10 @@ MISTAKES = [
     ),
     (
         "<scxml><script src='a.js'/><state/></scxml>",
-        "PD166 document, line 1, column 8: script 'a.js' is not fetched. Write it here, or give from_scxml read_script=….",
+        (
+            "PD166 document, line 1, column 8: script 'a.js' is not fetched. Write it here, or give "
+            "from_scxml read_script=…."
+        ),
     ),
     (
         "<scxml><state><onentry><send event='a' target='#_parent'/></onentry></state></scxml>",
@@ -85,13 +97,19 @@ MISTAKES = [
     ),
     (
         "<scxml><state><transition cond='a +'/></state></scxml>",
-        "PD169 document, line 1, column 15: cond='a +', character 4: unexpected the end: a value is missing before it. "
-        "See docs/scxml.md.",
+        (
+            "PD169 document, line 1, column 15: cond='a +', character 4: unexpected the end: a value is "
+            "missing before it. "
+            "See docs/scxml.md."
+        ),
     ),
     (
         "<scxml><state><onentry><script>\nx = 1;\ny = new X();</script></onentry></state></scxml>",
-        "PD169 document, line 3, column 5: script: unexpected 'new': a name is missing before it; it is not in the subset, "
-        "or not here. See docs/scxml.md.",
+        (
+            "PD169 document, line 3, column 5: script: unexpected 'new': a name is missing before it; it "
+            "is not in the subset, "
+            "or not here. See docs/scxml.md."
+        ),
     ),
     (
         "<scxml>hello<state/></scxml>",

@@ -165,7 +165,9 @@ class _Builder(Contents):
             for name in history.transitions[0].targets:
                 if name not in inside:
                     raise mistake(
-                        "PD167", history.place, f"the default {name!r} does not lie in {state.id!r}. Name one that does."
+                        "PD167",
+                        history.place,
+                        f"the default {name!r} does not lie in {state.id!r}. Name one that does.",
                     )
 
     def _check_known(self, names: Iterable[str], place: Place) -> None:

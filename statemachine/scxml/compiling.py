@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from attrs import define, field, frozen
 
+from statemachine.errors import DefinitionError
 from statemachine.frame import RESERVED
 from statemachine.rules import Declared, Hook, attach
 from statemachine.scxml.building import build
