@@ -5,8 +5,7 @@
 use it. docs/scxml.md says what is read.
 """
 
-from statemachine.scxml.compiling import program_of
 from statemachine.scxml.data import DocumentData, DocumentEvent, Pending
 from statemachine.scxml.using import due, make_event, state_ids
 
-__all__ = ["DocumentData", "DocumentEvent", "Pending", "due", "make_event", "program_of", "state_ids"]
+__all__ = ["DocumentData", "DocumentEvent", "Pending", "due", "make_event", "state_ids"]
