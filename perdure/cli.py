@@ -26,6 +26,7 @@ def cli() -> None:
     \b
     New here?            perdure demo
     Is this file sound?  perdure verify shop.db
+    Repair what can be   perdure recover shop.db shop:Order
     What does PD104 say? perdure explain PD104
     Something odd?       perdure doctor
 
@@ -72,6 +73,36 @@ def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
 
     classes = [workflow_class(name) for name in workflows]
     report = recovery.verify(file, *classes, progress=_bar("verify"))
+    click.echo(report.to_json() if output == "json" else str(report))
+    return 0 if report.is_clean else EXIT_FINDINGS
+
+
+@cli.command()
+@click.argument("file", type=click.Path())
+@click.argument("workflows", nargs=-1, metavar="[MODULE:CLASS]…")
+@click.option(
+    "--level",
+    type=click.Choice(["heads", "full"]),
+    default="full",
+    help="Read every chain, or only the heads and what is wrong with them.",
+)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the report.")
+def recover(*, file: str, workflows: tuple[str, ...], level: str, output: str) -> int:
+    """Repair what FILE itself proves, set aside what it does not, and say which is which.
+
+    A head that disagrees with its sound journal is rebuilt. A damaged newest row is set aside where its head is proven
+    without it. Each repair is a transition of its own, nothing is deleted, and a second run changes nothing. Safe
+    beside running processes.
+
+    With the classes of its workflows (perdure recover shop.db shop:Order) the data is read too.
+
+    Exit code 0 if all is sound or repaired, 1 if anything is left that a person must look at.
+    """
+    import recovery
+    from perdure.loading import workflow_class
+
+    classes = [workflow_class(name) for name in workflows]
+    report = recovery.recover(file, *classes, level=level, progress=_bar("recover"))
     click.echo(report.to_json() if output == "json" else str(report))
     return 0 if report.is_clean else EXIT_FINDINGS
 

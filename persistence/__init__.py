@@ -23,7 +23,7 @@ from persistence.errors import (
     StoreFull,
     WrongLevel,
 )
-from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Sealed, StoreFacts
+from persistence.records import Draft, Found, Head, KeyRecord, Quarantine, Record, Row, Sealed, StoreFacts, Stub
 from persistence.store import Capabilities, Reader, Store, Transaction, Value
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "Draft",
+    "Found",
     "Head",
     "InDoubt",
     "KeyRecord",
@@ -58,6 +59,7 @@ __all__ = [
     "StoreError",
     "StoreFacts",
     "StoreFull",
+    "Stub",
     "Transaction",
     "Value",
     "WrongLevel",

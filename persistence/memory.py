@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from attrs import define, evolve, field
 
 from persistence.errors import Busy, Closed, Conflict, NoSql, StoreError
-from persistence.records import Draft, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, seal_of
+from persistence.records import Draft, Found, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, Stub, seal_of
 from persistence.store import Capabilities, Value
 
 __all__ = ["MemoryReader", "MemoryStore", "MemoryTransaction"]
@@ -35,6 +35,7 @@ class Contents:
     lane: list[tuple[int, Sealed]] = field(factory=list[tuple[int, Sealed]])
     definitions: dict[bytes, tuple[int, str]] = field(factory=dict[bytes, tuple[int, str]])
     marks: dict[str, tuple[int, Quarantine]] = field(factory=dict[str, tuple[int, Quarantine]])
+    stubs: dict[int, tuple[int, Stub]] = field(factory=dict[int, tuple[int, Stub]])  # by n; they hide their rows
 
     def undo(self, commit: int) -> None:
         """Take off what carries the number of a commit that did not happen."""
@@ -48,6 +49,7 @@ class Contents:
         self.keys = {name: value for name, value in self.keys.items() if value[0] != commit}
         self.definitions = {name: value for name, value in self.definitions.items() if value[0] != commit}
         self.marks = {name: value for name, value in self.marks.items() if value[0] != commit}
+        self.stubs = {n: value for n, value in self.stubs.items() if value[0] != commit}
 
 
 class MemoryReader:
@@ -78,15 +80,35 @@ class MemoryReader:
 
     def journal(self, instance: str) -> list[Row]:
         """Read the transitions of one instance, oldest first."""
-        return [Row(draft.record, draft.hash) for draft in self._drafts(instance)]
+        hidden = {stub.version for stub in self.stubs(instance)}
+        drafts = [draft for draft in self._drafts(instance) if draft.record.version not in hidden]
+        return [Row(draft.record, draft.hash) for draft in drafts]
 
     def row(self, instance: str, version: int) -> Row | None:
         """Read one transition of an instance."""
         drafts = self._drafts(instance)
-        if not 0 < version <= len(drafts):
+        if not 0 < version <= len(drafts) or any(stub.version == version for stub in self.stubs(instance)):
             return None
         draft = drafts[version - 1]
         return Row(draft.record, draft.hash)
+
+    def stubs(self, instance: str) -> list[Stub]:
+        """Read what the rows of an instance that were set aside left in their places, by version."""
+        found = [stub for commit, stub in list(self._contents.stubs.values()) if commit <= self._commit]
+        return sorted((stub for stub in found if stub.instance == instance), key=lambda stub: stub.version)
+
+    def evidence(self, instance: str) -> list[Found]:
+        """Read every row that is kept for an instance, by n."""
+        places = {sealed.hash: sealed.n for sealed in self.lane()}
+        return [Found(places[row.hash], row.record.version, row.hash, row) for row in self.journal(instance)]
+
+    def row_counts(self) -> dict[str, int]:
+        """Count the rows that are kept for each instance."""
+        return {instance: len(self.journal(instance)) for instance in self.instances()}
+
+    def damage(self) -> list[str]:
+        """Return nothing: there is no file."""
+        return []
 
     def key(self, name: tuple[str, str, str]) -> KeyRecord | None:
         """Read one key record by (instance, kind, key)."""
@@ -103,7 +125,9 @@ class MemoryReader:
         """Iterate over all rows in the order of their commits."""
         for commit, sealed in list(self._contents.lane):
             if commit <= self._commit:
-                yield sealed
+                written, stub = self._contents.stubs.get(sealed.n, (self._commit + 1, None))
+                is_stub = stub is not None and written <= self._commit
+                yield Sealed(stub.n, stub.hash, stub.seal) if stub is not None and is_stub else sealed
 
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart."""
@@ -157,6 +181,10 @@ class MemoryTransaction:
         """Read one transition of an instance."""
         return self._view.row(instance, version)
 
+    def stubs(self, instance: str) -> list[Stub]:
+        """Read what the rows of an instance that were set aside left in their places, by version."""
+        return self._view.stubs(instance)
+
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart."""
         return self._view.definition(fingerprint)
@@ -209,6 +237,26 @@ class MemoryTransaction:
         self.has_written = self.has_marked = True
         if self._view.head(mark.instance) is not None:
             self._contents.marks.setdefault(mark.instance, (self._commit, mark))
+
+    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
+        """Hide a row behind its stub; the row itself is kept. Raises Conflict."""
+        del reason, time  # kept where there is a file to look into
+        self._check_fits()
+        places = {sealed.hash: sealed.n for _, sealed in self._contents.lane}
+        found = self._view.row(stub.instance, stub.version)
+        if found is None or places[found.hash] != stub.n:
+            raise Conflict(f"{stub.instance}: row {stub.n} is not its version {stub.version}")
+        self.has_written = self.has_marked = True
+        self._contents.stubs[stub.n] = (self._commit, stub)
+
+    def rebuild(self, head: Head, *, rows: Sequence[int], reason: str, time: int) -> None:
+        """Check that this is the head: here a head is always the journal's newest row. Raises Conflict."""
+        del reason, time
+        self._check_fits()
+        evidence = self._view.evidence(head.instance)
+        if not evidence or (evidence[-1].n, evidence[-1].hash) != (rows[-1] if rows else 0, head.hash):
+            raise Conflict(f"{head.instance}: its newest row is not of version {head.version} and that hash")
+        self.has_written = self.has_marked = True
 
     def commit(self) -> None:
         """Let everybody see what was written."""

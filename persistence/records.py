@@ -2,10 +2,11 @@
 
 This module is the specification that every store shares. All integers are big-endian; `‖` is concatenation.
 
-  record          = "perdure-record-1" ‖ field ‖ field ‖ …        the fields of `Record`, in the order of the class
   field           = u32 length ‖ bytes                            length 0xFFFFFFFF and no bytes for None
                     text is UTF-8; an integer is 8 bytes signed; bytes are themselves
-  record digest   = sha256(record)
+  rest digest     = sha256("perdure-rest-1" ‖ field ‖ …)          event, before, key, actor, note, token, kind, body
+  record digest   = sha256("perdure-record-1" ‖ field ‖ … ‖ rest digest)
+                    instance, workflow, version, fingerprint, after, revision, epoch, incarnation, time
   hash            = sha256(hash before it ‖ record digest ‖ sha256(image after it))
   hash before v1  = sha256("perdure-genesis-1" ‖ field(instance) ‖ field(workflow) ‖ field(secret))
   seal            = sha256(seal before it ‖ i64 first n ‖ i64 last n ‖ hash ‖ hash ‖ …)     of one commit
@@ -14,8 +15,15 @@ A transition is valid if and only if
   (1) its hash equals the formula above, over its record, its image and the hash before it, and
   (2) its version is the version before it plus one.                                     INV-1, INV-2
 A head is valid if and only if
-  (3) sha256(previous hash ‖ record digest ‖ sha256(image)) equals its hash, and          INV-3
+  (3) its hash equals the formula above, over its own columns, its rest digest, its image and its previous
+      hash, and                                                                           INV-3
   (4) the journal's row it points to has that hash and that version.                      INV-4
+A stub is what a row that was set aside leaves. It is valid if and only if
+  (5) sha256(hash before it ‖ proof) equals its hash; proof = record digest ‖ sha256(image), so that the chain goes on
+      past a row that is lost.
+
+The record digest has two parts because a head repeats one of them: so a head proves all its columns by itself, even
+where its journal row is damaged.
 
 No rowid, surrogate key or pointer is part of a record, so that a chain can move to any store unchanged. Names stand in
 it as text, so that a damaged symbol table is noticed. A configuration is stored as text: its leaves in document order,
@@ -33,6 +41,7 @@ __all__ = [
     "KIND_IMAGE",
     "KIND_PATCH",
     "Draft",
+    "Found",
     "Head",
     "KeyRecord",
     "Quarantine",
@@ -40,10 +49,15 @@ __all__ = [
     "Row",
     "Sealed",
     "StoreFacts",
+    "Stub",
+    "digests",
     "genesis",
+    "head_digest",
     "head_hash",
+    "proof_of",
     "record_digest",
     "seal_of",
+    "stub_hash",
 ]
 
 KIND_IMAGE = 1  # the body is {"event": …, "image": …}: the payload and the whole data after the transition
@@ -51,6 +65,7 @@ KIND_PATCH = 2  # the body is {"event": …, "patch": …}: reserved, not writte
 
 _NONE = b"\xff\xff\xff\xff"
 _PREFIX = b"perdure-record-1"
+_REST_PREFIX = b"perdure-rest-1"
 _length = struct.Struct(">I").pack
 _number = struct.Struct(">Iq").pack
 _range = struct.Struct(">qq").pack
@@ -58,7 +73,7 @@ _range = struct.Struct(">qq").pack
 
 @define(eq=True)
 class Record:
-    """One transition as it is hashed: store-independent values only. The order of the fields is the encoding's."""
+    """One transition as it is hashed: store-independent values only."""
 
     instance: str
     workflow: str
@@ -90,29 +105,51 @@ def _bytes(value: bytes) -> bytes:
     return _length(len(value)) + value
 
 
+def digests(record: Record) -> tuple[bytes, bytes]:
+    """Return rest digest and record digest, 32 bytes each. Pure."""
+    rest = sha256(
+        b"".join(
+            (
+                _REST_PREFIX,
+                _text(record.event),
+                _text(record.before),
+                _text(record.key),
+                _text(record.actor),
+                _text(record.note),
+                _bytes(record.token),
+                _number(8, record.kind),
+                _bytes(record.body),
+            )
+        )
+    ).digest()
+    return rest, _digest(record, record.after, rest)
+
+
 def record_digest(record: Record) -> bytes:
-    """Return sha256 of the record's specified encoding, 32 bytes. Pure."""
+    """Return the digest of a record's specified encoding, 32 bytes. Pure."""
+    return digests(record)[1]
+
+
+def head_digest(head: "Head") -> bytes:
+    """Return the record digest that follows from a head's columns and its rest digest. Pure."""
+    return _digest(head, head.configuration, head.rest_digest)
+
+
+def _digest(shared: "Record | Head", after: str, rest: bytes) -> bytes:
     return sha256(
         b"".join(
             (
                 _PREFIX,
-                _text(record.instance),
-                _text(record.workflow),
-                _number(8, record.version),
-                _bytes(record.fingerprint),
-                _text(record.event),
-                _text(record.before),
-                _text(record.after),
-                _number(8, record.revision),
-                _number(8, record.epoch),
-                _number(8, record.incarnation),
-                _text(record.key),
-                _text(record.actor),
-                _text(record.note),
-                _number(8, record.time),
-                _bytes(record.token),
-                _number(8, record.kind),
-                _bytes(record.body),
+                _text(shared.instance),
+                _text(shared.workflow),
+                _number(8, shared.version),
+                _bytes(shared.fingerprint),
+                _text(after),
+                _number(8, shared.revision),
+                _number(8, shared.epoch),
+                _number(8, shared.incarnation),
+                _number(8, shared.time),
+                rest,
             )
         )
     ).digest()
@@ -121,6 +158,16 @@ def record_digest(record: Record) -> bytes:
 def head_hash(previous: bytes, digest: bytes, image: bytes) -> bytes:
     """Return the hash of a transition from the hash before it, its record digest and the image after it. Pure."""
     return sha256(previous + digest + sha256(image).digest()).digest()
+
+
+def proof_of(head: "Head") -> bytes:
+    """Return what proves a head's hash to who knows the hash before it; a stub keeps it. Pure."""
+    return head_digest(head) + sha256(head.image).digest()
+
+
+def stub_hash(previous: bytes, proof: bytes) -> bytes:
+    """Return the hash of the transition that a stub stands for. Pure."""
+    return sha256(previous + proof).digest()
 
 
 def genesis(instance: str, workflow: str, secret: bytes) -> bytes:
@@ -150,7 +197,7 @@ class Head:
     outcome: str | None  # None while it runs
     hash: bytes
     previous_hash: bytes
-    record_digest: bytes
+    rest_digest: bytes  # of what its record holds beside the columns above
     image: bytes
     quarantine: str | None = None  # the reason of its mark, or None
 
@@ -176,7 +223,7 @@ class Draft:
 
     record: Record
     previous_hash: bytes
-    record_digest: bytes
+    rest_digest: bytes
     hash: bytes
     image: bytes
     outcome: str | None
@@ -201,7 +248,7 @@ class Draft:
             outcome=self.outcome,
             hash=self.hash,
             previous_hash=self.previous_hash,
-            record_digest=self.record_digest,
+            rest_digest=self.rest_digest,
             image=self.image,
         )
 
@@ -212,6 +259,28 @@ class Row:
 
     record: Record
     hash: bytes
+
+
+@define(eq=True)
+class Found:
+    """One row that a store keeps for an instance, found by whose it is and not by a head's or row's pointer."""
+
+    n: int  # its position in the lane
+    version: int
+    hash: bytes
+    row: Row | None  # None where it cannot be read
+
+
+@define(eq=True)
+class Stub:
+    """What stays in the place of a journal row that was set aside: neither n nor version is ever used again."""
+
+    n: int
+    instance: str
+    version: int
+    hash: bytes
+    seal: bytes | None
+    proof: bytes  # record digest ‖ sha256(image)
 
 
 @define(eq=True)

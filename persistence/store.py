@@ -15,7 +15,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from persistence.records import Draft, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts
+from persistence.records import Draft, Found, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, Stub
 
 __all__ = ["Capabilities", "Reader", "Store", "Transaction", "Value"]
 
@@ -59,6 +59,10 @@ class Transaction(Protocol):
         """Read one transition of an instance, or None."""
         ...
 
+    def stubs(self, instance: str) -> list[Stub]:
+        """Read what the rows of an instance that were set aside left in their places, by version."""
+        ...
+
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart, or None."""
         ...
@@ -81,6 +85,24 @@ class Transaction(Protocol):
 
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside. An instance that has a mark keeps it; one that does not exist gets none."""
+        ...
+
+    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
+        """Take the row at a stub's n and version out of its journal and leave the stub in its place in the lane.
+
+        The row is kept, byte for byte, where no reader of the journal meets it; one that is lost already leaves the
+        stub all the same. The instance's head stays as it is: the next draft follows from it. Raises Conflict where the
+        instance does not exist, or a stub or another instance's transition stands at n.
+        """
+        ...
+
+    def rebuild(self, head: Head, *, rows: Sequence[int], reason: str, time: int) -> None:
+        """Make this the head of its instance, whatever stands there; what stood there is kept as found.
+
+        `rows` are the n of the rows of its journal, oldest first, as proven: whatever pointers a store keeps lead along
+        them from here on. Identity (instance, workflow, secret) and mark are not written. Raises Conflict where the
+        instance does not exist, or the last of the rows is not of the head's version and hash.
+        """
         ...
 
     def commit(self) -> None:
@@ -107,12 +129,31 @@ class Reader(Protocol):
         """Read one transition of an instance, or None."""
         ...
 
+    def evidence(self, instance: str) -> list[Found]:
+        """Read every row that is kept for an instance, by n, each on its own: no pointer is followed or need be right.
+
+        May read the whole journal: it is asked only where something is wrong already.
+        """
+        ...
+
+    def row_counts(self) -> dict[str, int]:
+        """Count the rows that are kept for each instance, in one pass over all; stubs are not rows."""
+        ...
+
+    def damage(self) -> list[str]:
+        """Return what the store itself finds wrong with its file: the pages, and rows that belong to nobody."""
+        ...
+
     def keys(self, instance: str) -> list[KeyRecord]:
         """Read all keys of one instance, by version, kind and key."""
         ...
 
     def lane(self) -> Iterator[Sealed]:
-        """Iterate over the rows of all instances in the order of their commits."""
+        """Iterate over the rows of all instances, and the stubs of rows, in the order of their commits."""
+        ...
+
+    def stubs(self, instance: str) -> list[Stub]:
+        """Read what the rows of an instance that were set aside left in their places, by version."""
         ...
 
     def definition(self, fingerprint: bytes) -> str | None:

@@ -1,30 +1,33 @@
-"""What is the case: facts of one instance and of the store, gathered read-only. Nothing is judged here.
+"""What is the case: facts of one instance, gathered read-only. Nothing is judged here.
 
 All facts of an instance come from one read view. At level `heads` the head and its journal row are examined; at `full`
 every row is: the chain is recomputed from version 1, each image is folded and each configuration checked against the
-definition that wrote it. Guards and actions never run, so new code cannot rewrite history.
+definition that wrote it. Where anything is wrong, `evidence` is asked what the rows prove on their own, at both levels.
+Guards and actions never run, so new code cannot rewrite history.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from attrs import evolve, field, frozen
 
-from persistence import Corrupt, Head, KeyRecord, Reader, Row
-from persistence.records import genesis, seal_of
-from statemachine.admission import HeadFacts
-from statemachine.chart import Chart
+from persistence import Corrupt, Head, KeyRecord, Reader, Row, Stub
+from recovery.evidence import Chain, Charts, Proof, charts_of, head_of, prove, walk
+from recovery.lane import LaneFacts, lane_facts
+from statemachine.admission import HeadFacts, Verdict, judge_head
 from statemachine.codec import loads
 from statemachine.definition import Definition
-from statemachine.loading import broken_row, examine, illegal, image_of
+from statemachine.errors import DataError
+from statemachine.loading import examine, fit
 
-__all__ = ["InstanceFacts", "LaneFacts", "instance_facts", "lane_facts"]
+__all__ = ["InstanceFacts", "View", "instance_facts"]
 
-NO_SEAL = bytes(32)
+LOOK_BACK_MAX = 1_000  # versions asked for the last one that fits its class; further back it would hardly be offered
 
 
 @frozen
 class InstanceFacts:
-    """What was found about one instance."""
+    """What was found about one instance. Texts are reasons; None where all is well."""
 
     instance: str
     workflow: str
@@ -32,147 +35,210 @@ class InstanceFacts:
     configuration: str
     hash: bytes
     outcome: str | None
-    head: HeadFacts
-    broken_chain: str | None = None  # why the journal does not prove itself; None where it does, or was not read
+    head: HeadFacts  # of the head as it stands, or as it would after the repair
+    broken_chain: str | None = None  # damage that nothing repairs
+    torn_tail: str | None = None  # the newest row is damaged, everything before it is sound
+    is_vouched: bool = False  # head and seal prove each other, without the torn row
+    differs: str | None = None  # the head disagrees with its journal, which is sound
     broken_key: str | None = None
-    sound_version: int = 0  # the last version that is provably sound; the head's at level `heads`
-    rows: int = 0  # of its chain, as far as it can be followed from the head; 0 at level `heads`
+    sound_version: int = 0  # the last version that is provably sound
+    loses: tuple[str, ...] = field(factory=tuple)  # what going back to it would lose
+    rows: int = 0  # rows and stubs that are kept for it; 0 at level `heads`
+    proof: Proof | None = None  # what a repair is made of
 
 
-@frozen
-class LaneFacts:
-    """What was found about the order of commits."""
+class View:
+    """One read view of a store, and what is asked of it more than once."""
 
-    last: int  # the newest row's number
-    rows: int
-    seal: bytes
-    broken: tuple[str, ...] = field(factory=tuple)
+    def __init__(self, reader: Reader, *, definitions: Mapping[str, Definition], full: bool, has_sql: bool) -> None:
+        self.reader = reader
+        self.definitions = definitions
+        self.full = full
+        self.has_sql = has_sql
+        self.charts: Charts = charts_of(reader)
+
+    def again(self, reader: Reader) -> "View":
+        """Return a later view, for one instance that has not moved: what was asked of the whole store still holds."""
+        view = View(reader, definitions=self.definitions, full=self.full, has_sql=self.has_sql)
+        for name in ("lane", "counts"):
+            if name in vars(self):  # else it is asked of the later reader: ours is closed by then
+                setattr(view, name, vars(self)[name])
+        return view
+
+    @cached_property
+    def lane(self) -> LaneFacts:
+        """The order of commits."""
+        return lane_facts(self.reader.lane())
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many rows are kept for each instance."""
+        return self.reader.row_counts()
 
 
-def instance_facts(
-    reader: Reader, instance: str, *, definitions: Mapping[str, Definition], full: bool, has_sql: bool
-) -> InstanceFacts | None:
-    """Gather the facts of one instance; None if there is none of that id. Rows that cannot be read are a fact too."""
+def instance_facts(view: View, instance: str) -> InstanceFacts | None:
+    """Gather the facts of one instance; None if there is none of that id. What cannot be read is a fact too."""
     try:
-        return _instance_facts(reader, instance, definitions=definitions, full=full, has_sql=has_sql)
+        head = view.reader.head(instance)
+        return None if head is None else _facts(view, head)
     except Corrupt as error:
-        return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(broken_hash=str(error)))
+        rows = view.counts.get(instance, 0) if view.full else 0
+        return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(), broken_chain=str(error), rows=rows)
 
 
-def _instance_facts(
-    reader: Reader, instance: str, *, definitions: Mapping[str, Definition], full: bool, has_sql: bool
-) -> InstanceFacts | None:
-    head = reader.head(instance)
-    if head is None:
-        return None
-    definition = definitions.get(head.workflow)
+def _facts(view: View, head: Head) -> InstanceFacts:
+    definition = view.definitions.get(head.workflow)
     found = InstanceFacts(
-        instance=instance,
+        instance=head.instance,
         workflow=head.workflow,
         version=head.version,
         configuration=head.configuration,
         hash=head.hash,
         outcome=head.outcome,
-        head=examine(head, definition, source=reader, has_sql=has_sql),
+        head=_examined(view, head, definition),
         sound_version=head.version,
     )
-    if not full:
+    is_damaged = judge_head(found.head).verdict is Verdict.QUARANTINED
+    if not view.full:
+        return _deep(view, found, head, is_led=True) if is_damaged else found
+    return _whole(view, found, head, is_damaged=is_damaged)
+
+
+def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) -> InstanceFacts:
+    """Add what the whole chain says, as the head's pointers lead along it, and its keys."""
+    count, stubs = view.counts.get(head.instance, 0), view.reader.stubs(head.instance)
+    chain = _chain(view, head, stubs)
+    is_led = _reaches(chain, head)
+    is_all = is_led and sum(isinstance(one, Row) for one in chain.standing) == count
+    found = evolve(found, rows=count + len(stubs))
+    if is_damaged or not is_all:
+        found = _deep(view, found, head, is_led=is_led)
+    if found.broken_chain is not None:
         return found
-    rows = reader.journal(instance)
-    sound, broken = _walk(head, rows, _charts(reader))
-    return evolve(
+    standing = chain.standing if found.proof is None else found.proof.chain.standing
+    return evolve(found, broken_key=_broken_key(view, head, standing))
+
+
+def _examined(view: View, head: Head, definition: Definition | None) -> HeadFacts:
+    try:
+        return examine(head, definition, source=view.reader, has_sql=view.has_sql)
+    except Corrupt as error:
+        return HeadFacts(mark=head.quarantine, broken_link=str(error), has_class=definition is not None)
+
+
+def _chain(view: View, head: Head, stubs: Sequence[Stub]) -> Chain:
+    """Walk the journal as the head's pointers lead."""
+    try:
+        rows = view.reader.journal(head.instance)
+    except Corrupt as error:
+        return Chain(reason=str(error))
+    return walk(head, rows, stubs, charts=view.charts, lane=view.lane)
+
+
+def _reaches(chain: Chain, head: Head) -> bool:
+    """Say whether a chain leads to the head and ends there."""
+    standing = chain.standing
+    return chain.reason is None and len(standing) == head.version > 0 and standing[-1].hash == head.hash
+
+
+def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> InstanceFacts:
+    """Add what the rows prove on their own, and judge the head that would stand after a repair.
+
+    `is_led` says that the head's own pointers lead to its rows, as far as they were followed.
+    """
+    definition = view.definitions.get(head.workflow)
+    has_link = found.head.broken_link is None
+    proof = prove(head, view.reader, charts=view.charts, lane=view.lane)
+    sound = len(proof.chain.standing)
+    found = evolve(
         found,
-        broken_chain=broken,
+        broken_chain=proof.broken,
+        torn_tail=proof.torn,
+        is_vouched=proof.stub is not None,
+        differs=proof.differs,
         sound_version=sound,
-        rows=len(rows),
-        broken_key=_broken_key(reader.keys(instance), rows, definition) if broken is None else None,
+        loses=proof.loses,
+        proof=proof,
     )
+    if proof.head is None or proof.broken is not None or (proof.torn is not None and proof.stub is None):
+        return evolve(found, head=HeadFacts(mark=head.quarantine, has_class=definition is not None))
+    if proof.head == head and is_led and has_link:
+        found = evolve(found, differs=None)  # what is wrong is in the data; or a row stands beside the chain
+    told = proof.chain.standing[-1] if proof.torn is None else None
+    record = told.record if isinstance(told, Row) else None
+    facts = fit(
+        proof.head,
+        definition,
+        source=view.reader,
+        has_sql=view.has_sql,
+        told=(None, None) if record is None else (record.actor, record.note),
+    )
+    found = evolve(found, head=facts)
+    if judge_head(evolve(facts, mark=None)).verdict is Verdict.QUARANTINED:
+        return _looking_back(view, found, head)
+    return found
 
 
-def _charts(reader: Reader) -> Callable[[bytes], Chart | None]:
-    """Return a function that reads the chart of a fingerprint, each once."""
-    known: dict[bytes, Chart | None] = {}
-
-    def chart(fingerprint: bytes) -> Chart | None:
-        if fingerprint not in known:
-            text = reader.definition(fingerprint)
-            try:
-                found = None if text is None else Chart(text)
-            except (KeyError, TypeError, ValueError):
-                found = None
-            known[fingerprint] = found if found is not None and found.fingerprint == fingerprint else None
-        return known[fingerprint]
-
-    return chart
-
-
-def _walk(head: Head, rows: list[Row], chart: Callable[[bytes], Chart | None]) -> tuple[int, str | None]:
-    """Return the last version that is proven from version 1 on, and why the one after it is not."""
-    previous, before = genesis(head.instance, head.workflow, head.secret), ""
-    for place, row in enumerate(rows):
-        reason = broken_row(row, place + 1, previous=previous) or _misplaced(row, before) or _illegal_row(row, chart)
-        if reason is not None:
-            return place, f"version {place + 1}: {reason}"
-        previous, before = row.hash, row.record.after
-    if not rows or (rows[-1].hash, len(rows)) != (head.hash, head.version):
-        return len(rows), f"version {len(rows) + 1}: the chain of rows from version 1 does not reach the head"
-    if image_of(rows[-1]) != head.image:
-        return len(rows), f"version {head.version}: the head's image is not the one in the journal"
-    return len(rows), None
+def _looking_back(view: View, found: InstanceFacts, head: Head) -> InstanceFacts:
+    """Find the last version whose image fits its class: what stands above is well chained, and wrong."""
+    definition = view.definitions.get(head.workflow)
+    assert found.proof is not None
+    standing = found.proof.chain.standing
+    for place in range(len(standing) - 1, max(-1, len(standing) - 1 - LOOK_BACK_MAX), -1):
+        row = standing[place]
+        if isinstance(row, Stub) or definition is None:
+            continue
+        try:
+            earlier = head_of(row, head, previous=b"", charts=view.charts)
+        except DataError:
+            continue
+        told = (row.record.actor, row.record.note)
+        facts = fit(earlier, definition, source=view.reader, has_sql=view.has_sql, told=told)
+        if judge_head(evolve(facts, mark=None)).verdict is not Verdict.QUARANTINED:
+            lost = [one for one in standing[place + 1 :] if isinstance(one, Row)]
+            loses = tuple(f"version {one.record.version}: {one.record.event}" for one in lost)
+            return evolve(found, sound_version=place + 1, loses=(*loses, *found.loses))
+    return evolve(found, sound_version=0)
 
 
-def _misplaced(row: Row, before: str) -> str | None:
-    if row.record.before == before:
-        return None
-    return f"it starts from {row.record.before!r}, the row before it ended in {before!r}"
-
-
-def _illegal_row(row: Row, chart: Callable[[bytes], Chart | None]) -> str | None:
-    found = chart(row.record.fingerprint)
-    if found is None:
-        return "the definition that wrote it is missing or damaged"
-    return illegal(row.record.after, found)
-
-
-def _broken_key(keys: list[KeyRecord], rows: list[Row], definition: Definition | None) -> str | None:
+def _broken_key(view: View, head: Head, standing: Sequence[Row | Stub]) -> str | None:
     """Compare keys with the rows that they answer for, both ways, and their digests with the payloads."""
-    by_version = {row.record.version: row for row in rows}
+    try:
+        keys = view.reader.keys(head.instance)
+    except Corrupt as error:
+        return str(error)
+    definition = view.definitions.get(head.workflow)
+    hashes = {place: one.hash for place, one in enumerate(standing, start=1)}
+    hashes.setdefault(head.version, head.hash)  # of a row that is torn
+    by_version = {one.record.version: one for one in standing if isinstance(one, Row)}
     for key in keys:
         row = by_version.get(key.version)
-        if row is None or row.hash != key.hash or row.record.after != key.after:
-            return f"key {key.key!r} answers for version {key.version}, which is another one"
-        if key.error != loads(row.record.body).get("error"):
-            return f"key {key.key!r} answers for version {key.version} with another error than the journal's"
-        if key.kind == "send" and row.record.key != key.key:
-            return f"key {key.key!r} answers for version {key.version}, which was sent with {row.record.key!r}"
-        if definition is not None and definition.fingerprint == row.record.fingerprint:
-            digest = definition.digest_of(row.record.event, loads(row.record.body)["event"])
-            if digest != key.digest:
-                return f"key {key.key!r} of version {key.version} stands for another payload than the journal's"
-    answered = {key.version for key in keys}
-    for row in rows:
-        if row.record.key is not None and row.record.version not in answered:
-            return f"version {row.record.version} was sent with key {row.record.key!r}, which is not on record"
+        reason = _wrong_key(key, hashes.get(key.version), row, definition=definition)
+        if reason is not None:
+            return f"key {key.key!r} of version {key.version} {reason}"
+    answered = {(key.version, key.kind) for key in keys}
+    lost = (version for version, row in by_version.items() if _kind(row) and (version, _kind(row)) not in answered)
+    missing = next(lost, None)
+    return None if missing is None else f"version {missing} was sent with a key that is not on record"
+
+
+def _kind(row: Row) -> str:
+    """Return the kind of key that a row answers for; empty where it has none."""
+    return "start" if row.record.version == 1 else "send" if row.record.key is not None else ""
+
+
+def _wrong_key(key: KeyRecord, row_hash: bytes | None, row: Row | None, *, definition: Definition | None) -> str | None:
+    if row_hash != key.hash or (row is not None and row.record.after != key.after):
+        return "answers for another version"
+    if row is None:
+        return None  # of a row that was set aside only the hash is known
+    if key.kind != _kind(row) or key.key != (row.record.key or ""):
+        return f"answers for a transition that was sent with {row.record.key!r}"
+    if key.error != loads(row.record.body).get("error"):
+        return "answers with another error than the journal's"
+    if key.time != row.record.time:
+        return "has another time than its transition"
+    if definition is not None and definition.fingerprint == row.record.fingerprint:
+        digest = definition.digest_of(row.record.event, loads(row.record.body)["event"])
+        return None if digest == key.digest else "stands for another payload than the journal's"
     return None
-
-
-def lane_facts(reader: Reader, *, chained: int) -> LaneFacts:
-    """Recompute every seal, in the order of the commits. `chained` is how many rows all chains hold together."""
-    broken: list[str] = []
-    seal, hashes, first, last, rows = NO_SEAL, list[bytes](), 1, 0, 0
-    for row in reader.lane():
-        rows += 1
-        if row.n != last + 1:
-            broken.append(f"row {last + 1} is missing from the order of commits")
-            first = row.n if not hashes else first
-        hashes.append(row.hash)
-        last = row.n
-        if row.seal is not None:
-            if seal_of(seal, first, tuple(hashes)) != row.seal:
-                broken.append(f"the seal at row {row.n} does not follow from rows {first} to {row.n}")
-            seal, hashes, first = row.seal, [], row.n + 1
-    if hashes:
-        broken.append(f"rows {first} to {last} carry no seal: their commit is not whole")
-    if rows != chained:
-        broken.append(f"{rows} rows were committed, the chains of all instances hold {chained}: a head went back")
-    return LaneFacts(last, rows, seal, tuple(broken))

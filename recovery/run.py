@@ -1,18 +1,21 @@
 """The doors of recovery: facts, then verdict, then resume, then report, over a whole store.
 
-`verify` only reads. `recover` also writes, and only where something must be set aside: one transaction per instance,
-which looks again before it writes and does nothing if the instance has moved on. Running it twice changes nothing the
-second time.
+`verify` only reads. `recover` also writes, and only where something is repaired or must be set aside: one transaction
+per instance, which looks again before it writes and does nothing if the instance has moved on. Running it twice changes
+nothing the second time.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from persistence import NotFound, Quarantine, SQLiteStore, Store
-from recovery.facts import InstanceFacts, LaneFacts, instance_facts, lane_facts
+from attrs import evolve, frozen
+
+from persistence import NotFound, SQLiteStore, Store
+from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.report import Finding, RecoveryReport
+from recovery.resume import resume
 from recovery.verdict import judge
 from statemachine import Engine, Limits, Verdict, Workflow
 from statemachine.admission import Judgement
@@ -33,7 +36,7 @@ def verify(path: Path, *workflows: type[Workflow[Any]], progress: Progress | Non
     """
     store = SQLiteStore(path, read_only=True)
     try:
-        return _report(store, os.fspath(path), workflows, level="full", progress=progress)
+        return _survey(store, _definitions(workflows), full=True, progress=progress).report(store, os.fspath(path))
     finally:
         store.close()
 
@@ -41,31 +44,62 @@ def verify(path: Path, *workflows: type[Workflow[Any]], progress: Progress | Non
 def recover(
     path: "Path | Store", *workflows: type[Workflow[Any]], level: str = "heads", progress: Progress | None = None
 ) -> RecoveryReport:
-    """Judge the live heads (`heads`) or every chain (`full`) of a store, and set aside what is damaged.
+    """Judge the live heads (`heads`) or every chain (`full`) of a store; repair what is proven, set aside what is not.
 
-    Everything else stays usable. Durable on return. Safe beside live writers. Raises StoreError children, and
-    ValueError for an unknown level.
+    A head that disagrees with its sound journal is rebuilt, a damaged newest row is set aside where its head is proven
+    without it, and each repair is a transition of its own. Everything else stays usable. Durable on return. Safe beside
+    live writers. A file without a store in it is refused. Raises StoreError children, and ValueError for an unknown
+    level.
     """
     if level not in {"heads", "full"}:
         raise ValueError(f"level {level!r} is unknown; use 'heads' or 'full'")
     if isinstance(path, (str, os.PathLike)):
         if not os.path.exists(path):  # noqa: PTH110  # takes any PathLike
             raise NotFound(f"{os.fspath(path)}: there is no such file; check the path")
+        SQLiteStore(path, read_only=True).close()  # refuses what is no store: opened for writing, it would become one
         store: Store = SQLiteStore(path)
     else:
         store = path
     try:
         name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else "store"
-        report = _report(store, name, workflows, level=level, progress=progress)
-        definitions = _definitions(workflows)
-        for finding in report.instances:
-            if finding.verdict == Verdict.QUARANTINED.value:
-                _set_aside(store, finding, definitions, full=level == "full")
+        report = _recover(store, _definitions(workflows), name, full=level == "full", progress=progress)
         store.settle()
         return report
     finally:
         if store is not path:
             store.close()
+
+
+def _recover(
+    store: Store, definitions: Mapping[str, Definition], name: str, *, full: bool, progress: Progress | None
+) -> RecoveryReport:
+    found = _survey(store, definitions, full=full, progress=progress)
+    repairs: dict[str, str] = {}
+    for facts, judgement in found.judged:
+        is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
+        if is_due and facts.head.mark is None:
+            repairs[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
+    verdicts = {facts.instance: judgement for facts, judgement in found.judged}
+    repaired = {
+        instance: (verdicts[instance], done)
+        for instance, done in repairs.items()
+        if done and verdicts[instance].verdict is not Verdict.QUARANTINED
+    }
+    if not repaired:
+        return found.report(store, name)
+    # Seal, versions and hashes are those after the repairs; and a rebuilt head may fit its class no longer.
+    report = _survey(store, definitions, full=full, progress=None).report(store, name)
+    return evolve(report, instances=tuple(_repaired(one, repaired) for one in report.instances))
+
+
+def _repaired(finding: Finding, repaired: Mapping[str, tuple[Judgement, str]]) -> Finding:
+    """Say of a finding how it came about, where that was a repair."""
+    if finding.instance not in repaired:
+        return finding
+    judgement, done = repaired[finding.instance]
+    if finding.is_bad:
+        return evolve(finding, repair=f"{done} ({judgement.reason})")
+    return evolve(finding, verdict=judgement.verdict.value, reason=judgement.reason, repair=done)
 
 
 def open(  # noqa: A001  # recovery.open is the design's name, beside the built-in one
@@ -100,36 +134,55 @@ def _definitions(workflows: Iterable[type[Workflow[Any]]]) -> dict[str, Definiti
     return {definition.name: definition for definition in found}
 
 
-def _report(
-    store: Store, path: str, workflows: Iterable[type[Workflow[Any]]], *, level: str, progress: Progress | None
-) -> RecoveryReport:
-    definitions = _definitions(workflows)
-    findings: list[Finding] = []
-    lane, chained = LaneFacts(0, 0, b""), 0
-    has_sql = store.capabilities.sql
+@frozen
+class _Survey:
+    """What one pass over a store found."""
+
+    view: View  # its reader is closed; what it remembers holds
+    judged: tuple[tuple[InstanceFacts, Judgement], ...]
+    damage: tuple[str, ...]
+
+    def report(self, store: Store, path: str) -> RecoveryReport:
+        full = self.view.full
+        return RecoveryReport(
+            path=path,
+            level="full" if full else "heads",
+            store_id=store.facts.store_id,
+            rows=self.view.lane.rows if full else 0,
+            seal=self.view.lane.seal.hex() if full else "",
+            instances=tuple(_finding(facts, judgement) for facts, judgement in self.judged),
+            store=self.damage,
+        )
+
+
+def _survey(store: Store, definitions: Mapping[str, Definition], *, full: bool, progress: Progress | None) -> _Survey:
+    """Gather and judge the facts of every instance, in one read view."""
+    judged: list[tuple[InstanceFacts, Judgement]] = []
     with store.reader() as reader:
-        instances = list(reader.instances())
+        view = View(reader, definitions=definitions, full=full, has_sql=store.capabilities.sql)
+        instances, owned = list(reader.instances()), 0
         for done, instance in enumerate(instances):
-            facts = instance_facts(reader, instance, definitions=definitions, full=level == "full", has_sql=has_sql)
-            chained += 0 if facts is None else facts.rows
-            if facts is not None and (level == "full" or facts.outcome is None):
-                findings.append(_finding(facts, judge(facts)))
+            facts = instance_facts(view, instance)
+            if facts is not None:
+                owned += facts.rows
+                judgement = judge(facts)
+                if full or facts.outcome is None or not judgement.is_usable:
+                    judged.append((facts, judgement))
             if progress is not None:
                 progress(done + 1, len(instances))
-        if level == "full":
-            lane = lane_facts(reader, chained=chained)
-    return RecoveryReport(
-        path=path,
-        level=level,
-        store_id=store.facts.store_id,
-        rows=lane.rows,
-        seal=lane.seal.hex(),
-        instances=tuple(findings),
-        store=lane.broken,
-    )
+        damage = [*reader.damage(), *_lane_damage(view, owned)] if full else []
+        return _Survey(view, tuple(judged), tuple(damage))
+
+
+def _lane_damage(view: View, owned: int) -> list[str]:
+    lane = view.lane
+    if owned == lane.rows:
+        return list(lane.broken)
+    return [*lane.broken, f"{lane.rows} rows were committed, the instances that can be read have {owned} of them"]
 
 
 def _finding(facts: InstanceFacts, judgement: Judgement) -> Finding:
+    is_set_aside = judgement.verdict is Verdict.QUARANTINED
     return Finding(
         instance=facts.instance,
         workflow=facts.workflow,
@@ -138,19 +191,5 @@ def _finding(facts: InstanceFacts, judgement: Judgement) -> Finding:
         version=facts.version,
         sound_version=facts.sound_version,
         hash=facts.hash.hex(),
+        loses=facts.loses if is_set_aside else (),
     )
-
-
-def _set_aside(store: Store, finding: Finding, definitions: dict[str, Definition], *, full: bool) -> None:
-    """Mark one instance, if what was found is still so. A mark that stands is kept."""
-    with store.transaction() as transaction, store.reader() as reader:
-        facts = instance_facts(
-            reader, finding.instance, definitions=definitions, full=full, has_sql=store.capabilities.sql
-        )
-        if facts is None or facts.head.mark is not None or facts.hash.hex() != finding.hash:
-            return
-        judgement = judge(facts)
-        if judgement.verdict is Verdict.QUARANTINED:
-            mark = Quarantine(finding.instance, judgement.reason, facts.sound_version, time.time_ns() // 1000)
-            transaction.quarantine(mark)
-            transaction.commit()

@@ -4,6 +4,7 @@ from statemachine.admission import HeadFacts, Judgement, Verdict
 from statemachine.chart import Chart, Configuration
 from statemachine.codec import CustomType
 from statemachine.cursor import Cursor
+from statemachine.door import Outcome
 from statemachine.engine import Engine
 from statemachine.errors import (
     ChartFinding,
@@ -17,6 +18,7 @@ from statemachine.errors import (
 from statemachine.failing import Failed
 from statemachine.instance import Instance
 from statemachine.limits import Limits
+from statemachine.offers import Offer, PlainState, Reason, ShortOffer
 from statemachine.rules import always, done, enter, invariant, leave, on, on_error
 from statemachine.states import ANY, Compound, Final, History, Parallel, State
 from statemachine.tasks import Retry, after, task
@@ -43,10 +45,15 @@ __all__ = [
     "InvariantBroken",
     "Judgement",
     "Limits",
+    "Offer",
+    "Outcome",
     "Parallel",
+    "PlainState",
+    "Reason",
     "ReentrantCall",
     "Refused",
     "Retry",
+    "ShortOffer",
     "State",
     "Transition",
     "Verdict",

@@ -4,7 +4,8 @@ The engine calls it at each first load of an instance and never repairs: what is
 judges with the same table and adds what takes more than a head to know.
 
 A head is sound if and only if its hash follows from its own parts (INV-3), its journal row has that hash and version
-(INV-4), its configuration is legal (INV-8), its data is readable and its invariants hold.
+(INV-4), its configuration is legal (INV-8), its data is readable and its invariants hold. Whether a damaged head can be
+repaired takes its whole journal: recovery alone answers REBUILT and KEPT AT HEAD.
 """
 
 from enum import Enum
@@ -21,6 +22,8 @@ class Verdict(Enum):
     RESUMED = "RESUMED"  # sound, and fits a chart with another fingerprint; recorded by its next transition
     NOT_READ = "NOT READ"  # sound as far as can be told without its class
     NEEDS_MIGRATION = "NEEDS MIGRATION"  # sound, but does not fit this class; another process's class may
+    REBUILT = "REBUILT"  # its head disagreed with its sound journal, and is made from it
+    KEPT_AT_HEAD = "KEPT AT HEAD"  # its newest row is damaged, and its head proven without it
     QUARANTINED = "QUARANTINED"  # damaged; set aside
 
 

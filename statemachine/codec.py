@@ -96,13 +96,16 @@ class Codec(typing.Generic[T]):
                 return cast("T", self._in_trusted(plain))
         return self.structure(loads(data))
 
-    def structure(self, plain: object) -> T:
-        """Return the value of plain JSON data. Raises DataError with the path of what does not fit. Pure."""
+    def structure(self, plain: object, *, path: str | None = None) -> T:
+        """Return the value of plain JSON data. Raises DataError with the path of each thing that does not fit. Pure.
+
+        `path` is what the data is called there, by default the codec's own.
+        """
         try:
             self._check_bounds(plain)
             return cast("T", self._in(plain))
         except Exception as error:
-            raise DataError(self._why_not_in(plain, error)) from error
+            raise DataError(self._why_not_in(plain, error, path or self.path)) from error
 
     def schema(self) -> dict[str, object]:
         """Return the JSON Schema (draft 2020-12) of what is accepted, docstrings as descriptions. Pure."""
@@ -175,13 +178,14 @@ class Codec(typing.Generic[T]):
             return f"{self.path}: {DEEP}"
         return next(misfits_out(self._kind, value, self.path), "") or f"{self.path}: {error}"
 
-    def _why_not_in(self, plain: object, error: Exception) -> str:
+    def _why_not_in(self, plain: object, error: Exception, path: str) -> str:
         from statemachine._codec.misfits import misfits_in
 
         if isinstance(error, RecursionError) or DEEP in str(error):
-            return f"{self.path}: {DEEP}"
-        found = list(islice(misfits_in(self._kind, plain, self.path), MISFITS_MAX))
-        return "; ".join(found) or f"{self.path}: {error}"
+            return f"{path}: {DEEP}"
+        found = list(islice(misfits_in(self._kind, plain, path), MISFITS_MAX + 1))
+        more = " and more" if len(found) > MISFITS_MAX else ""
+        return "; ".join(found[:MISFITS_MAX]) + more or f"{path}: {error}"
 
 
 def _is_bounded(value: object) -> bool:

@@ -66,7 +66,8 @@ def handle(
         failed = failure(definition.chart, configuration, error, event=name)
         if failed is None:
             raise
-        attempt = begin_attempt()
+        time, attempt = attempt.time, begin_attempt()
+        attempt.time = time  # one for the event, however long the first attempt took
         with bound():
             decision = decide(definition, attempt, image, name=FAILED, event=failed)
         return attempt, evolve(decision, error=str(failed))

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, head_hash, record_digest
+from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, digests, head_hash
 from statemachine.codec import dumps
 from statemachine.decide import Decision
 from statemachine.definition import Definition
@@ -45,12 +45,12 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
         kind=KIND_IMAGE,
         body=_body(decision, request.payload),
     )
-    digest = record_digest(record)
+    rest, digest = digests(record)
     row_hash = head_hash(link.previous, digest, decision.image)
     return Draft(
         record=record,
         previous_hash=link.previous,
-        record_digest=digest,
+        rest_digest=rest,
         hash=row_hash,
         image=decision.image,
         outcome=decision.macrostep.outcome,

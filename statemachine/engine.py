@@ -4,8 +4,7 @@ The path of one event, in order (`_fire`):
   1. The event is checked and encoded; nothing is locked yet.
   2. The store's transaction begins: nobody else writes. Heads that were remembered are dropped if anybody else wrote.
   3. A known key answers with what it did. A stale `expect_version` and an ended instance are refused.
-  4. `handle` runs guards, actions and invariants on thawed data; the user's SQL runs in the same transaction. A failure
-     that an `@on_error` rule handles is undone first, SQL included.
+  4. `handle` runs guards, actions and invariants on thawed data, the user's SQL too; a handled failure is undone first.
   5. The record is hashed onto the chain; row, head, key and seal are written; COMMIT.
   6. Only then is anything remembered, and the sender answered.                                            INV-9
 
@@ -20,9 +19,9 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction, Value
+from persistence import Busy, CannotOpen, Closed, Draft, Head, NoSql, Reader, Row, Store, Transaction
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import decide_start, handle
@@ -34,14 +33,22 @@ from statemachine.frame import Attempt, SqlPort
 from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
-from statemachine.loading import Loaded, broken_row, configuration_of, examine
+from statemachine.loading import Loaded, configuration_of, examine
+from statemachine.offers import View
+from statemachine.proving import check_chain, replay
 from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
+from statemachine.usertables import ReadingSql
+from statemachine.waiting import Queue
 from statemachine.workflow import Workflow, definition_of
 
-__all__ = ["Engine", "ReadingSql"]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+__all__ = ["Engine"]
 
 D = TypeVar("D")
+T = TypeVar("T")
 W = TypeVar("W", bound=Workflow[Any])
 
 TURN_SECONDS_MAX = 10.0  # how long a sender waits for other threads of its process; longer waits hide a stuck callback
@@ -79,6 +86,7 @@ class Engine:
         self._turn_lock = threading.Lock()
         self._pid = os.getpid()
         self._inside = threading.local()  # .calls: this thread runs a callback of this engine's
+        self._queue = Queue(self.limits.calls_max)
         self._heads: dict[str, Loaded] = {}
         self._seen = (-1, -1)  # generation and position of the store when `_heads` was true
         self._run = os.urandom(8)
@@ -166,7 +174,7 @@ class Engine:
         """Return a read-only door to the user's tables. Raises NoSql on a store without SQL."""
         if not self.store.capabilities.sql:
             raise NoSql("this engine's store has no SQL")
-        return ReadingSql(self)
+        return ReadingSql(self.store, self.check_turn)
 
     def _definition(self, workflow: object) -> Definition:
         definition = definition_of(cast("type[Any]", workflow))
@@ -187,19 +195,13 @@ class Engine:
     def _fire(self, transaction: Transaction, definition: Definition, request: Request, *, instance: str) -> Transition:
         loaded = self._load(transaction, definition, instance)
         if request.key is not None:
-            replayed = self._replay(transaction, loaded, request)
+            replayed = replay(transaction, loaded, request)
             if replayed is not None:
                 return replayed
         self._check_ready(loaded, request)
         head = loaded.head
-        event = (request.name, request.event)
-        begin = partial(
-            loaded.attempt,
-            request,
-            time=max(self._clock(), head.time),
-            seed=self._seed(head.secret, head.incarnation, head.version + 1),
-            sql=self._sql_port(transaction),
-        )
+        sql, event = self._sql_port(transaction), (request.name, request.event)
+        begin = partial(self._attempt, loaded, sql, actor=request.actor, note=request.note, roles=request.roles)
         try:
             attempt, decision = handle(definition, begin, loaded.image, event=event, bound=transaction.member)
         except Refused as refused:
@@ -210,29 +212,24 @@ class Engine:
         self._commit(transaction, definition, done)
         return Transition(done.record, done.hash)
 
-    def _replay(self, transaction: Transaction, loaded: Loaded, request: Request) -> Transition | None:
-        """Return what a known key did; None for one that is not known. Raises Refused `key_reused`."""
-        assert request.key is not None
-        name = (loaded.head.instance, "send", request.key)
-        known = transaction.keys([name]).get(name)
-        if known is None:
-            return None
-        state, version = loaded.configuration, loaded.head.version
-        if known.digest != request.digest:
-            reason = f"key {request.key!r} was used for another event or payload at version {known.version}"
-            raise Refused("key_reused", reason, state=state, version=version)
-        row = transaction.row(loaded.head.instance, known.version)
-        if row is None or row.hash != known.hash or not self._is_proven(transaction, loaded.head, row):
-            reason = f"key {request.key!r} names version {known.version}, which is not as it was written"
-            raise Refused("instance_unsound", reason, state=state, version=version)
-        return Transition(row.record, row.hash, replayed=True)
-
-    def _is_proven(self, transaction: Transaction, head: Head, row: Row) -> bool:
-        """Say whether a row follows from the one before it."""
-        version = row.record.version
-        before = transaction.row(head.instance, version - 1) if version > 1 else None
-        previous = genesis(head.instance, head.workflow, head.secret) if before is None else before.hash
-        return broken_row(row, version, previous=previous) is None
+    def _attempt(
+        self, loaded: Loaded, sql: SqlPort | None, *, actor: str | None, roles: tuple[str, ...], note: str | None = None
+    ) -> Attempt:
+        """Return an attempt at the next version of an instance, on data of its own."""
+        head = loaded.head
+        return Attempt(
+            data=loaded.definition.decode_data(loaded.image),
+            id=head.instance,
+            version=head.version + 1,
+            time=max(self._clock(), head.time),
+            actor=actor,
+            note=note,
+            roles=roles,
+            seed=self._seed(head.secret, head.incarnation, head.version + 1),
+            sql=sql,
+            configuration=loaded.configuration,
+            memory=loaded.memory,
+        )
 
     def _check_ready(self, loaded: Loaded, request: Request) -> None:
         head = loaded.head
@@ -306,27 +303,31 @@ class Engine:
 
     def read(self, definition: Definition, instance: str) -> Loaded:
         """Return the last committed head of an instance, judged; what the properties of a handle call."""
+        with self.viewing(definition, instance) as view:
+            return view.loaded
+
+    @contextmanager
+    def viewing(
+        self, definition: Definition, instance: str, *, actor: str | None = None, roles: tuple[str, ...] = ()
+    ) -> Generator[View]:
+        """Read the last committed head, judged, and let guards be asked on it while the block is open."""
         self.check_turn()
         with self._calling(), self.store.reader() as reader:
             head = reader.head(instance)
             known = self._heads.get(instance)
-            if known is not None and head is not None and known.head == head and known.definition is definition:
-                return known
-            return self._admit(head, definition, instance=instance, source=reader)
+            if known is None or head is None or known.head != head or known.definition is not definition:
+                known = self._admit(head, definition, instance=instance, source=reader)
+            sql = reader if self.store.capabilities.sql else None
+            yield View(known, roles, partial(self._attempt, known, sql, actor=actor, roles=roles))
 
     def rows(self, instance: str) -> Sequence[Row]:
         """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""
         self.check_turn()
         with self.store.reader() as reader:
-            head, rows = reader.head(instance), reader.journal(instance)
+            head, rows, stubs = reader.head(instance), reader.journal(instance), reader.stubs(instance)
         if head is None:
             raise Refused("unknown_instance", f"there is no instance {instance!r}")
-        previous = genesis(instance, head.workflow, head.secret)
-        for place, row in enumerate(rows):
-            reason = broken_row(row, place + 1, previous=previous)
-            if reason is not None:
-                raise Refused("instance_unsound", f"{instance!r} version {place + 1}: {reason}", version=head.version)
-            previous = row.hash
+        check_chain(head, rows, stubs)
         return rows
 
     # -- taking turns --------------------------------------------------------------------------------------------------
@@ -370,13 +371,25 @@ class Engine:
         """Return an id that nobody else makes."""
         return uuid7(self._clock() // 1000, int.from_bytes(os.urandom(10), "big"))
 
+    def enqueue(self, call: "Callable[[], T]") -> "Future[T]":
+        """Let a call run after those that were queued before it; what `submit`, `asend` and `afire` of a handle use.
+
+        Raises Busy when too many wait, Closed, ReentrantCall.
+        """
+        self.check_turn()
+        return self._queue.add(call)
+
     # -- closing -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the engine and its store. Closing twice is allowed; in a forked child it does nothing."""
+        """Close the engine and its store, once the calls that are queued have run.
+
+        Closing twice is allowed; in a forked child it does nothing.
+        """
         if os.getpid() != self._pid:
             return
         self.check_turn()
+        self._queue.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -390,23 +403,12 @@ class Engine:
         self.close()
 
 
-class ReadingSql:
-    """`engine.sql()`: reads the user's tables from outside, as committed."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def execute(self, statement: str, parameters: Sequence[Value] = (), /) -> list[tuple[Value, ...]]:
-        """Run one reading statement and return all its rows. Raises SqlFailed for one that writes."""
-        self._engine.check_turn()
-        with self._engine.store.reader() as reader:
-            return reader.execute(statement, parameters, writable=False)
-
-
 def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
     if judgement.verdict is Verdict.NEEDS_MIGRATION:
         code, repair = "needs_migration", "open it with a class that fits, or mend the invariant or what it reads"
     else:
         code = "instance_unsound"
-        repair = "nothing was loaded or written; perdure verify FILE MODULE:CLASS says what is sound (no repair yet)"
+        repair = "nothing was loaded or written; perdure recover FILE MODULE:CLASS repairs what can be repaired"
+        if head.quarantine is not None:
+            repair = "it was set aside; perdure verify FILE MODULE:CLASS says up to which version it is sound"
     return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)

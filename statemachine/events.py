@@ -1,15 +1,17 @@
 """An event as a caller hands it over: checked, named and encoded before anything is locked or read."""
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypedDict
 
 from attrs import frozen
 
+from statemachine._codec.scalars import shown
 from statemachine.definition import Definition
 from statemachine.errors import DataError, Refused
 from statemachine.limits import Limits
 from statemachine.states import is_texts
 
-__all__ = ["START", "AttrsEvent", "DataclassEvent", "Request", "checked_text", "event_of", "request", "start_request"]
+__all__ = ["START", "AttrsEvent", "DataclassEvent", "Extras", "Request", "check_sender", "checked_text"]
+__all__ += ["event_of", "request", "start_request"]
 
 START = "perdure.start"  # the event of version 1; no class can have this name
 
@@ -24,6 +26,16 @@ class DataclassEvent(Protocol):
     """The same as pyright sees it: it knows an attrs class by this attribute, mypy by the other one."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class Extras(TypedDict, total=False):
+    """What goes with an event, as the keywords of `Instance.send`."""
+
+    key: str | None
+    expect_version: int | None
+    actor: str | None
+    roles: tuple[str, ...]
+    note: str | None
 
 
 @frozen(eq=False)
@@ -74,9 +86,8 @@ def request(  # what `send` takes, as keywords
     if len(payload) > limits.event_bytes_max:
         raise Refused("invalid_payload", f"{name} has {len(payload)} bytes; at most {limits.event_bytes_max}")
     if expect_version is not None and type(expect_version) is not int:
-        raise Refused("invalid_argument", f"expect_version={expect_version!r} is no integer")
-    if not is_texts(roles):
-        raise Refused("invalid_argument", f"roles={roles!r} is no tuple of texts; write roles=('manager',)")
+        raise Refused("invalid_argument", f"expect_version={shown(expect_version)} is no integer")
+    check_sender(actor, roles, limits=limits)
     return Request(
         name=name,
         event=own,
@@ -84,10 +95,18 @@ def request(  # what `send` takes, as keywords
         key=None if key is None else checked_text("key", key, limits.text_bytes_max),
         digest=b"" if key is None else codec.digest(name, event),
         expect_version=expect_version,
-        actor=None if actor is None else checked_text("actor", actor, limits.text_bytes_max),
+        actor=actor,
         roles=roles,
         note=None if note is None else checked_text("note", note, limits.note_bytes_max),
     )
+
+
+def check_sender(actor: object, roles: object, *, limits: Limits) -> None:
+    """Check who sends. Raises Refused `invalid_argument`."""
+    if actor is not None:
+        checked_text("actor", actor, limits.text_bytes_max)
+    if not is_texts(roles):
+        raise Refused("invalid_argument", f"roles={shown(roles)} is no tuple of texts; write roles=('manager',)")
 
 
 def start_request(
@@ -118,7 +137,7 @@ def start_request(
 def checked_text(what: str, value: object, most: int) -> str:
     """Return a text that can be stored and indexed. Raises Refused `invalid_argument`."""
     if type(value) is not str or not value:
-        raise Refused("invalid_argument", f"{what}={value!r} is no text, or empty")
+        raise Refused("invalid_argument", f"{what}={shown(value)} is no text, or empty")
     try:
         size = len(value.encode())
     except UnicodeEncodeError as error:

@@ -1,18 +1,27 @@
 """The typed handle of one instance: sends events, and reads the last committed head at each access."""
 
-from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar, cast
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, Unpack, cast, overload
 
 from persistence import Row
 from statemachine.chart import Configuration
 from statemachine.definition import Definition
-from statemachine.events import AttrsEvent, DataclassEvent, Request, request
+from statemachine.door import Door, Outcome, named_request
+from statemachine.errors import Refused
+from statemachine.events import AttrsEvent, DataclassEvent, Extras, Request, check_sender, event_of, request
 from statemachine.limits import Limits
 from statemachine.loading import Loaded
+from statemachine.offers import Answers, Offer, View, misfit_offer, offer_of
 from statemachine.transition import Transition
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Host", "Instance"]
 
+T = TypeVar("T")
 W = TypeVar("W")
 D = TypeVar("D")
 
@@ -28,6 +37,16 @@ class Host(Protocol):
 
     def read(self, definition: Definition, instance: str) -> Loaded:
         """Return the last committed head, judged."""
+        ...
+
+    def viewing(
+        self, definition: Definition, instance: str, *, actor: str | None = None, roles: tuple[str, ...] = ()
+    ) -> AbstractContextManager[View]:
+        """Read the last committed head, judged, as one sender sees it."""
+        ...
+
+    def enqueue(self, call: "Callable[[], T]") -> "Future[T]":
+        """Let a call run after those that were queued before it."""
         ...
 
     def rows(self, instance: str) -> Sequence[Row]:
@@ -64,17 +83,111 @@ class Instance(Generic[W, D]):
         if the instance has moved on. `roles` are those of the sender. Raises Refused (nothing changed, no key used),
         InvariantBroken, StoreError, and whatever a callback raises; then the transition did not happen.
         """
-        prepared = request(
-            self._definition,
-            event,
-            limits=self._engine.limits,
-            key=key,
-            expect_version=expect_version,
-            actor=actor,
-            roles=roles,
-            note=note,
-        )
+        extras = Extras(key=key, expect_version=expect_version, actor=actor, roles=roles, note=note)
+        prepared = request(self._definition, event, limits=self._engine.limits, **extras)
         return self._engine.fire(self._definition, self.id, prepared)
+
+    def submit(self, event: AttrsEvent | DataclassEvent, **extras: Unpack[Extras]) -> "Future[Transition]":
+        """Queue an event and return the future of what `send` would return, at once.
+
+        Events that are queued run one after the other in the order of the calls, whatever thread or event loop they
+        come from; closing the engine waits for them. `Future.cancel` takes one out that is still queued. Raises Busy
+        when too many wait, Closed, ReentrantCall; the rest is raised by the future.
+        """
+        return self._engine.enqueue(partial(self.send, event, **extras))
+
+    def asend(self, event: AttrsEvent | DataclassEvent, **extras: Unpack[Extras]) -> Coroutine[None, None, Transition]:
+        """Queue an event as `submit` does, at the call itself, and return a coroutine that waits for its transition.
+
+        From any event loop, which goes on meanwhile. Durable once awaited. Cancelling stops the waiting, not the event.
+        """
+        return _wait(self.submit(event, **extras))
+
+    # -- the door for agents -------------------------------------------------------------------------------------------
+
+    def fire(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        *,
+        key: str | None = None,
+        expect_version: int | None = None,
+        actor: str | None = None,
+        roles: tuple[str, ...] = (),
+        note: str | None = None,
+    ) -> Outcome:
+        """Run one event, given by its name and plain JSON values, and return what became of it, ready for JSON.
+
+        Durable on return. A refusal is an outcome and no exception, whatever the caller got wrong: nothing happened, no
+        key was used, and the hint says what to do next, each misfit of the arguments with its path. Raises StoreError,
+        InvariantBroken, DataError, and whatever a callback raises; then the transition did not happen either (but see
+        InDoubt), and the same key may be used again.
+        """
+        extras = Extras(key=key, expect_version=expect_version, actor=actor, roles=roles, note=note)
+        return Door(self._engine, self._definition, self.id, extras).fire(name, arguments)
+
+    def afire(
+        self, name: str, arguments: Mapping[str, object], **extras: Unpack[Extras]
+    ) -> Coroutine[None, None, Outcome]:
+        """Queue what `fire` does, at the call itself, and return a coroutine that waits for its outcome; like `asend`.
+
+        The arguments must not be changed before it has been awaited.
+        """
+        return _wait(self._engine.enqueue(partial(self.fire, name, arguments, **extras)))
+
+    @overload
+    def offers(self, /, *, actor: str | None = None, roles: tuple[str, ...] = ()) -> list[Offer]: ...
+    @overload
+    def offers(
+        self, event: AttrsEvent | DataclassEvent, /, *, actor: str | None = None, roles: tuple[str, ...] = ()
+    ) -> list[Offer]: ...
+    @overload
+    def offers(
+        self,
+        event: str,
+        arguments: Mapping[str, object],
+        /,
+        *,
+        actor: str | None = None,
+        roles: tuple[str, ...] = (),
+    ) -> list[Offer]: ...
+    def offers(self, *given: object, actor: str | None = None, roles: tuple[str, ...] = ()) -> list[Offer]:
+        """Return what may be sent: every event of the workflow in the order of its rules, ready for JSON.
+
+        Given an event, or a name and arguments, it returns the offer of that one alone, decided with its payload, which
+        is "yes" or "no" as long as its guards raise nothing. Reads the last committed head and writes nothing; guards
+        run, actions do not. `actor` and `roles` are those of whoever would send. Raises Refused (`unknown_event`,
+        `invalid_argument`, and as the properties do) and StoreError.
+        """
+        check_sender(actor, roles, limits=self._engine.limits)
+        if not given:
+            with self._engine.viewing(self._definition, self.id, actor=actor, roles=roles) as view:
+                answers = Answers(view)
+                return [offer_of(view, name, answers) for name in self._definition.events]
+        return [self._offer(given, Extras(actor=actor, roles=roles))]
+
+    def _offer(self, given: Sequence[object], extras: Extras) -> Offer:
+        """Return the offer of an event, or of a name and its arguments."""
+        definition, limits = self._definition, self._engine.limits
+        event, *arguments = given
+        asked, misfit = None, ""
+        name = event if isinstance(event, str) else event_of(definition, event)
+        try:
+            if isinstance(event, str):
+                asked = named_request(definition, event, *arguments, limits=limits, extras=extras)
+            else:
+                asked = request(definition, event, *arguments, limits=limits, **extras)
+        except Refused as refused:
+            if refused.code != "invalid_payload":
+                raise
+            misfit = refused.reason
+        actor, roles = extras.get("actor"), extras.get("roles", ())
+        with self._engine.viewing(definition, self.id, actor=actor, roles=roles) as view:
+            if asked is None:
+                return misfit_offer(view, name, misfit)
+            return offer_of(view, name, Answers(view, asked.event))
+
+    # -- reading -------------------------------------------------------------------------------------------------------
 
     @property
     def configuration(self) -> Configuration:
@@ -110,3 +223,9 @@ class Instance(Generic[W, D]):
     def __repr__(self) -> str:
         """Show workflow and id."""
         return f"<Instance {self._definition.name} {self.id}>"
+
+
+def _wait(future: "Future[T]") -> Coroutine[None, None, T]:
+    from statemachine.waiting import wait_for  # asyncio, for those who use it
+
+    return wait_for(future)

@@ -3,11 +3,24 @@
 Used by the engine at the first load of an instance and by recovery for every instance, so that both see the same.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from attrs import define, evolve
 
-from persistence.records import KIND_IMAGE, Head, Record, Row, head_hash, record_digest
+from persistence.records import (
+    KIND_IMAGE,
+    Head,
+    KeyRecord,
+    Record,
+    Row,
+    Stub,
+    genesis,
+    head_digest,
+    head_hash,
+    record_digest,
+    stub_hash,
+)
 from persistence.store import Reader, Transaction
 from statemachine.admission import HeadFacts
 from statemachine.chart import Chart, Configuration, Memory
@@ -15,15 +28,18 @@ from statemachine.codec import dumps, loads
 from statemachine.decide import broken_invariant
 from statemachine.definition import Definition
 from statemachine.errors import DataError
-from statemachine.events import Request
 from statemachine.frame import Attempt, SqlPort
 
 __all__ = [
     "Loaded",
+    "answer",
+    "broken_head",
     "broken_row",
     "configuration_of",
     "configuration_text",
     "examine",
+    "fit",
+    "follow",
     "illegal",
     "image_of",
     "memory_of",
@@ -43,22 +59,6 @@ class Loaded:
     def memory(self) -> Memory:
         """What its regions remember."""
         return memory_of(self.head.configuration)
-
-    def attempt(self, request: Request, *, time: int, seed: bytes, sql: SqlPort | None) -> Attempt:
-        """Return a fresh attempt at an event, from where the instance stands, on data thawed anew."""
-        return Attempt(
-            data=self.definition.decode_data(self.image),
-            id=self.head.instance,
-            version=self.head.version + 1,
-            time=time,
-            actor=request.actor,
-            note=request.note,
-            roles=request.roles,
-            seed=seed,
-            sql=sql,
-            configuration=self.configuration,
-            memory=self.memory,
-        )
 
 
 def configuration_text(configuration: Configuration, *, memory: Memory = ()) -> str:
@@ -93,54 +93,58 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
     tables come from the same view of the store.
     """
     tail = source.row(head.instance, head.version)
-    broken_hash = _broken_hash(head)
-    broken_link = _broken_link(head, tail)
-    same = definition is not None and definition.fingerprint == head.fingerprint
-    unknown, illegal_as_stored = (None, None) if same else _as_stored(head, source.definition(head.fingerprint))
-    if definition is None or broken_hash is not None:
+    broken_hash, broken_link = broken_head(head), _broken_link(head, tail)
+    if tail is None or broken_hash is not None or broken_link is not None:
         return HeadFacts(
-            mark=head.quarantine,
-            broken_hash=broken_hash,
-            broken_link=broken_link,
-            unknown_definition=unknown,
-            illegal_as_stored=illegal_as_stored,
-            has_class=definition is not None,
+            mark=head.quarantine, broken_hash=broken_hash, broken_link=broken_link, has_class=definition is not None
         )
-    if same and broken_link is None:
-        broken_link = _broken_outcome(head, definition.chart)
-    misplaced = illegal(head.configuration, definition.chart)
+    return fit(head, definition, source=source, has_sql=has_sql, told=(tail.record.actor, tail.record.note))
+
+
+def fit(
+    head: Head,
+    definition: Definition | None,
+    *,
+    source: Transaction | Reader,
+    has_sql: bool,
+    told: tuple[str | None, str | None],  # actor and note, which an invariant may read
+) -> HeadFacts:
+    """Gather how a head that is proven fits the definition that wrote it, and its class."""
+    same = definition is not None and definition.fingerprint == head.fingerprint
+    if same and definition is not None:
+        unknown, wrong = None, _broken_outcome(head, definition.chart)
+    else:
+        unknown, wrong = _as_stored(head, source.definition(head.fingerprint))
     facts = HeadFacts(
-        mark=head.quarantine,
-        broken_link=broken_link,
-        unknown_definition=unknown,
-        illegal_as_stored=illegal_as_stored,
+        mark=head.quarantine, unknown_definition=unknown, illegal_as_stored=wrong, has_class=definition is not None
+    )
+    if definition is None:
+        return facts
+    facts = evolve(
+        facts,
         same_fingerprint=same,
         lower_revision=_lower(head, definition),
-        illegal=misplaced,
+        illegal=illegal(head.configuration, definition.chart),
     )
-    if misplaced is not None or tail is None:
+    if facts.illegal is not None:
         return facts
-    return _with_data(facts, head, definition, record=tail.record, sql=source if has_sql else None)
+    return _with_data(facts, head, definition, told=told, sql=source if has_sql else None)
 
 
-def _broken_hash(head: Head) -> str | None:
-    if head_hash(head.previous_hash, head.record_digest, head.image) == head.hash:
+def broken_head(head: Head) -> str | None:
+    """Return why a head does not prove itself (INV-3); None if it does. Pure."""
+    if head_hash(head.previous_hash, head_digest(head), head.image) == head.hash:
         return None
-    return f"version {head.version}: the image or a hash of its head was changed"
+    return f"version {head.version}: a column, the image or a hash of its head was changed"
 
 
 def _broken_link(head: Head, tail: Row | None) -> str | None:
-    """Compare a head with the record it stands for: the record is proven by its digest, the head's columns by it."""
-    where = f"version {head.version}"
+    """Compare a head with the record it stands for."""
     if tail is None:
-        return f"{where}: its row is missing from the journal"
-    record = tail.record
-    if record_digest(record) != head.record_digest or tail.hash != head.hash:
-        return f"{where}: head and journal disagree, or the row was changed"
-    differing = [name for name in _SHARED if getattr(record, name) != getattr(head, name)]
-    if record.after != head.configuration:
-        differing.append("configuration")
-    return f"{where}: the head's {', '.join(differing)} was changed" if differing else None
+        return f"version {head.version}: its row is missing from the journal"
+    if tail.hash == head.hash and record_digest(tail.record) == head_digest(head):
+        return None
+    return f"version {head.version}: head and journal disagree, or the row was changed"
 
 
 def _broken_outcome(head: Head, chart: Chart) -> str | None:
@@ -174,8 +178,79 @@ def broken_row(row: Row, version: int, *, previous: bytes) -> str | None:
     return None
 
 
-_SHARED = ("instance", "workflow", "version", "fingerprint", "revision", "epoch", "incarnation", "time")
-"""What a head repeats of its record, under the same name."""
+def follow(
+    head: Head, rows: Sequence[Row], stubs: Sequence[Stub]
+) -> Iterator[tuple[int, Row | Stub | None, str | None]]:
+    """Yield version, what stands there, and why it does not follow from the version before it.
+
+    Begins with what the head says of its origin (instance, workflow, secret) and ends after the newest version, or the
+    first that does not follow. Of several rows that say they are one version, the one that follows is it. Pure.
+    """
+    standing: dict[int, list[Row]] = {}
+    for row in rows:
+        standing.setdefault(row.record.version, []).append(row)
+    left = {stub.version: stub for stub in stubs}
+    previous = genesis(head.instance, head.workflow, head.secret)
+    for version in range(1, max((*standing, *left), default=0) + 1):
+        found, reason = _next(standing.get(version, []), left.get(version), version, previous=previous)
+        yield version, found, reason
+        if found is None or reason is not None:
+            return
+        previous = found.hash
+
+
+def _next(rows: list[Row], stub: Stub | None, version: int, *, previous: bytes) -> tuple[Row | Stub | None, str | None]:
+    reasons = [broken_row(row, version, previous=previous) for row in rows]
+    if None in reasons:
+        return rows[reasons.index(None)], None
+    if stub is not None:
+        is_proven = stub_hash(previous, stub.proof) == stub.hash
+        return stub, None if is_proven else "what a row that was set aside left does not prove its hash"
+    return (rows[0], reasons[0]) if rows else (None, "its row is missing from the journal")
+
+
+def answer(source: Transaction, head: Head, known: KeyRecord, *, name: str, payload: bytes) -> Row | None:
+    """Return the transition that a key stands for, proven; None where it is not as it was written.
+
+    Of one that was set aside, key and request tell enough: event, configuration, hash and time. Actor, note and data
+    are lost with the row.
+    """
+    version, stubs = known.version, source.stubs(head.instance)
+    before = source.row(head.instance, version - 1) if version > 1 else None
+    left = {stub.version: stub for stub in stubs}
+    previous: Row | Stub | None = before or left.get(version - 1)
+    if previous is None and version > 1:
+        return None
+    origin = genesis(head.instance, head.workflow, head.secret) if previous is None else previous.hash
+    row = source.row(head.instance, version)
+    found, reason = _next([] if row is None else [row], left.get(version), version, previous=origin)
+    if found is None or reason is not None or found.hash != known.hash:
+        return None
+    return found if isinstance(found, Row) else _retold(head, known, before=before, body=(name, payload))
+
+
+def _retold(head: Head, known: KeyRecord, *, before: Row | None, body: tuple[str, bytes]) -> Row:
+    name, payload = body
+    record = Record(
+        instance=head.instance,
+        workflow=head.workflow,
+        version=known.version,
+        fingerprint=b"",
+        event=name,
+        before="" if before is None else before.record.after,
+        after=known.after,
+        revision=head.revision,
+        epoch=head.epoch,
+        incarnation=head.incarnation,
+        key=known.key,
+        actor=None,
+        note=None,
+        time=known.time,
+        token=b"",
+        kind=KIND_IMAGE,
+        body=b'{"event":' + payload + b"}",
+    )
+    return Row(record, known.hash)
 
 
 def _as_stored(head: Head, text: str | None) -> tuple[str | None, str | None]:
@@ -198,7 +273,7 @@ def _lower(head: Head, definition: Definition) -> str | None:
 
 
 def _with_data(
-    facts: HeadFacts, head: Head, definition: Definition, *, record: Record, sql: SqlPort | None
+    facts: HeadFacts, head: Head, definition: Definition, *, told: tuple[str | None, str | None], sql: SqlPort | None
 ) -> HeadFacts:
     """Add to the facts what of the data does not fit its class."""
     try:
@@ -210,8 +285,8 @@ def _with_data(
         id=head.instance,
         version=head.version,
         time=head.time,
-        actor=record.actor,
-        note=record.note,
+        actor=told[0],
+        note=told[1],
         sql=sql,
         configuration=configuration_of(head.configuration),
     )

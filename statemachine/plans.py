@@ -5,11 +5,14 @@ stands for: the children of its region that were active when that was last left 
 `fallback` if it never was. A region records what it remembers when it is left, before anything is entered; so a rule
 that leaves a region for its own history comes back to where it was.
 
-Conflicts are removed with the aims of before, entry uses those of after: they differ only for a region that the rule
-itself leaves, and then its domain lies outside of that region with either.
+What is left is decided with the aims of before, entry uses those of after: they differ only for a region that the rule
+itself leaves, so all of them lie inside the domain of before.
 
-One thing differs from appendix D: there a history adds the ancestors of its states up to its own region, also where the
-domain lies inside of that region, and so enters states that are active and were not left. Here they end at the domain.
+Two things differ from appendix D, so that what is entered is what is not active:
+  - there a history adds the ancestors of its states up to its own region, also where the domain lies inside of that
+    region, and so enters states that were not left; here they end at the domain;
+  - there a rule's domain is found again with the aims of after, and may lie inside a region that the rule just left,
+    which is then not entered; here the domain is the one that decided what is left.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -52,7 +55,8 @@ def updated(chart: Chart, memory: Memory, recorded: Memory) -> Memory:
 
 def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *, memory: Memory) -> Plan:
     active = {node for leaf in configuration for node in chart.nodes[leaf].path}
-    exits = {rule: exit_set(rule, _aims(chart, rule, memory), active) for rule in rules}
+    aims = {rule: _aims(chart, rule, memory) for rule in rules}
+    exits = {rule: exit_set(rule, aims[rule], active) for rule in rules}
     kept = remove_conflicts(rules, exits)
     left = {node for rule in kept for node in exits[rule]}
     recorded = _recorded(left, active)
@@ -60,8 +64,8 @@ def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ..
     staying = active - left
     entered: set[Node] = set()
     for rule in kept:
-        aims = _aims(chart, rule, after)
-        _enter_aims(aims, _domain(rule, aims), entered, recall=partial(_recall, chart, after))
+        recall = partial(_recall, chart, after)
+        _enter_aims(_aims(chart, rule, after), _domain(rule, aims[rule]), entered, recall=recall)
     order = sorted(left, key=lambda node: -node.index)
     return _plan_of(kept, configuration, left=order, entered=entered, active=staying | entered, recorded=recorded)
 

@@ -8,6 +8,8 @@ docstring:
   - a history adds no ancestors of its own: those of its states, up to the transition's domain, are added with the
     effective targets. Appendix D adds them up to the history's parent, which enters states that were never left where
     the domain lies inside of that;
+  - a transition's domain is found once, before states are left: Appendix D finds it again for entry, when what is
+    remembered may lead deeper, and then does not enter what was left;
   - exit and rule actions see the configuration before, entry actions the one after;
   - the number of microsteps of one macrostep is bounded.
 """
@@ -54,6 +56,7 @@ class Reference:
         self.outcome: str | None = None
         self.holding: frozenset[str] = frozenset()
         self.history_value: dict[str, set[str]] = {}
+        self.domain: dict[RefRule, str] = {}
         for leaf in story.start:
             self.configuration |= {leaf, *self.ancestors(leaf, "")}
 
@@ -114,6 +117,7 @@ class Reference:
         return True
 
     def microstep(self, enabled: list[RefRule], value: object) -> None:
+        self.domain = {rule: self.transition_domain(rule) for rule in enabled if rule.targets}
         self.exit_states(enabled)
         for rule in enabled:
             if rule.action:
@@ -197,13 +201,15 @@ class Reference:
             for state in rule.targets:
                 self.add_descendants(state, to_enter)
             if rule.targets:
-                ancestor = self.transition_domain(rule)
+                ancestor = self.domain[rule]
                 for state in self.effective_targets(rule):
                     self.add_ancestors(state, ancestor, to_enter)
         return to_enter
 
     def enter_states(self, enabled: list[RefRule]) -> None:
         to_enter = self.compute_entry_set(enabled)
+        assert not to_enter & self.configuration, "a state that is active is entered"
+        assert all(self.parent[one] in self.configuration | to_enter for one in to_enter), "a parent is not entered"
         self.ran.append((self.leaves(self.configuration | to_enter),))
         for state in [one for one in self.order if one in to_enter]:
             self.configuration.add(state)

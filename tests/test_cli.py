@@ -55,8 +55,8 @@ def test_verify_of_a_damaged_file_exits_1_and_names_the_instance(file: Path) -> 
     connection.close()
     shown = perdure("verify", str(file), "examples.order:Order", "-o", "json")
     report = json.loads(shown.stdout)
-    assert (shown.returncode, report["counts"]) == (1, {"CLEAN": 1, "QUARANTINED": 1})
-    assert [one["instance"] for one in report["instances"] if one["verdict"] == "QUARANTINED"] == ["o-2"]
+    assert (shown.returncode, report["counts"]) == (1, {"CLEAN": 1, "REBUILT": 1})
+    assert [one["instance"] for one in report["instances"] if one["verdict"] == "REBUILT"] == ["o-2"]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,17 @@ def test_an_engine_refuses_it_too_and_uses_no_key() -> None:
         assert printer.send(Cancel(), key="c").version == 5
 
 
+def test_an_offer_says_that_an_event_is_deferred() -> None:
+    with Engine(MemoryStore(), Printer) as engine:
+        printer = engine.start(Printer)
+        printer.send(Finish())
+
+        offers = {one["event"]: one for one in printer.offers()}
+
+    assert offers["Cancel"]["enabled"] == "no"
+    assert offers["Cancel"].get("reason", {}).get("code") == "event_deferred"
+
+
 def test_what_is_deferred_is_part_of_the_chart() -> None:
     class Hasty(Printer, revision=1):
         printing = State()

@@ -141,6 +141,12 @@ CONVERSATIONS: list[tuple[str, str, list[str], list[tuple[str, str]]]] = [
         [("F", "-p.y.c #1 +p.y.d = p.x.a,p.y.d"), ("E", "-p.x.a #0 +p.x.b = p.x.b,p.y.d")],
     ),
     (
+        "what a rule leaves for a history is entered, also where that now leads deeper than its default",
+        "p*{x[a* b] k^^x}",
+        ["E p.x > p.k"],
+        [("E", "-p.x.a -p.x -p #0 +p +p.x +p.x.a = p.x.a"), ("E", "-p.x.a #0 +p.x.a = p.x.a")],
+    ),
+    (
         "a final state that is brought back ends its region again",
         "r*[a* b! h^a] out end",
         ["E r.a > r.b", "done:r r > out", "G out > r.h"],

@@ -297,6 +297,13 @@ def test_the_sender_gets_the_transition_with_its_error(engine: Engine) -> None:
     assert [one.error for one in mill.history()] == [None, "ValueError: grit"]
 
 
+def test_an_agent_is_told_what_failed(engine: Engine) -> None:
+    outcome = engine.start(Mill, id="m").fire("Grind", {"how": "badly"})
+
+    assert (outcome["outcome"], outcome["state"]) == ("committed", "broken")
+    assert outcome["hint"].endswith("It failed and was undone, and a rule handled that: ValueError: grit.")
+
+
 def test_its_key_answers_with_the_error_and_runs_nothing_again(engine: Engine) -> None:
     mill = engine.start(Mill, id="m")
     first = mill.send(Grind("badly"), key="k")

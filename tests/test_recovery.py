@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from attrs import define, frozen
@@ -16,73 +16,22 @@ from attrs import define, frozen
 import recovery
 from examples.order import Cancel, Charged, Order, Submit
 from persistence import Corrupt, NotFound
-from persistence.records import head_hash, record_digest
+from persistence.records import digests, head_hash
 from persistence.sqlite import SQLiteStore
 from statemachine import Engine, Final, Instance, Refused, State, Workflow, invariant, on
-from tests.kit import STOCKED, Clock, shipped, shop
-
-
-def damaged(folder: Path, *statements: str) -> Path:
-    """Return a file with three orders, two of them whole, after somebody changed it with another program."""
-    with shop(folder) as engine:
-        shipped(engine, "a")
-        engine.start(Order, id="b").send(Submit("lamp", 1), key="k")
-        shipped(engine, "c")
-    path = folder / "shop.db"
-    with sqlite3.connect(path) as connection:
-        for statement in statements:
-            assert connection.execute(statement).rowcount == 1, statement
-    connection.close()
-    return path
-
-
-def symbol(name: str) -> str:
-    return f"(select id from perdure_symbol where name = '{name}')"
-
-
-ROW_OF_B = "instance = (select id from perdure_instance where name = 'b')"
-
-DAMAGE = {
-    "head: configuration": f"update perdure_instance set configuration = {symbol('review')} where name = 'b'",
-    "head: version": "update perdure_instance set version = 3 where name = 'b'",
-    "head: image": "update perdure_instance set image = cast('{}' as blob) where name = 'b'",
-    "head: hash": "update perdure_instance set hash = zeroblob(32) where name = 'b'",
-    "head: previous hash": "update perdure_instance set previous_hash = zeroblob(32) where name = 'b'",
-    "head: record digest": "update perdure_instance set record_digest = zeroblob(32) where name = 'b'",
-    "head: time": "update perdure_instance set time = time + 1 where name = 'b'",
-    "head: revision": "update perdure_instance set revision = 7 where name = 'b'",
-    "head: incarnation": "update perdure_instance set incarnation = 2 where name = 'b'",
-    "head: epoch": "update perdure_instance set epoch = 2 where name = 'b'",
-    "head: pointer": "update perdure_instance set head = 1 where name = 'b'",
-    "head: outcome": "update perdure_instance set outcome = 'shipped' where name = 'b'",
-    "row: body": f"update perdure_journal set body = cast('{{}}' as blob) where {ROW_OF_B} and version = 2",
-    "row: event": f"update perdure_journal set event = {symbol('Approve')} where {ROW_OF_B} and version = 2",
-    "row: after": f"update perdure_journal set after = {symbol('review')} where {ROW_OF_B} and version = 2",
-    "row: actor": f"update perdure_journal set actor = 'eve' where {ROW_OF_B} and version = 2",
-    "row: key": f"update perdure_journal set key = 'other' where {ROW_OF_B} and version = 2",
-    "row: version": f"update perdure_journal set version = 4 where {ROW_OF_B} and version = 2",
-    "row: gone": f"delete from perdure_journal where {ROW_OF_B} and version = 2",
-}
-"""What the engine itself must notice at the first load of b: it reads the head and its row."""
-
-DEEP_DAMAGE = {
-    "row 1: body": f"update perdure_journal set body = cast('{{}}' as blob) where {ROW_OF_B} and version = 1",
-    "row 1: note": f"update perdure_journal set note = 'x' where {ROW_OF_B} and version = 1",
-    "row 1: gone": f"delete from perdure_journal where {ROW_OF_B} and version = 1",
-    "secret": "update perdure_instance set secret = zeroblob(16) where name = 'b'",
-    "key: version": f"update perdure_key set version = 1 where {ROW_OF_B} and kind = 'send'",
-    "key: hash": f"update perdure_key set hash = zeroblob(32) where {ROW_OF_B} and kind = 'send'",
-    "key: name": f"update perdure_key set key = 'other' where {ROW_OF_B} and kind = 'send'",
-    "key: digest": f"update perdure_key set digest = zeroblob(32) where {ROW_OF_B} and kind = 'send'",
-    "key: digest of the start": f"update perdure_key set digest = zeroblob(32) where {ROW_OF_B} and kind = 'start'",
-    "row 1: text": f"update perdure_journal set actor = cast(x'ff41' as text) where {ROW_OF_B} and version = 1",
-    "key: gone": f"delete from perdure_key where {ROW_OF_B} and kind = 'send'",
-}
-"""What needs the whole chain."""
-
-
-def verdicts(report: recovery.RecoveryReport) -> dict[str, str]:
-    return {finding.instance: finding.verdict for finding in report.instances}
+from tests.damage import (
+    DAMAGE,
+    DEEP_DAMAGE,
+    HEAD_DAMAGE,
+    ROW_OF_A,
+    ROW_OF_B,
+    TAIL_DAMAGE,
+    change,
+    damaged,
+    dump,
+    verdicts,
+)
+from tests.kit import STOCKED, Clock, shop
 
 
 def test_an_undamaged_file_is_clean(tmp_path: Path) -> None:
@@ -90,10 +39,17 @@ def test_an_undamaged_file_is_clean(tmp_path: Path) -> None:
     assert (report.is_clean, report.counts(), report.rows) == (True, {"CLEAN": 3}, 14)
 
 
-@pytest.mark.parametrize("damage", [*DAMAGE, *DEEP_DAMAGE])
-def test_verify_finds_damage_and_clears_the_others(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "damage"),
+    [
+        *(("REBUILT", damage) for damage in HEAD_DAMAGE),
+        *(("KEPT AT HEAD", damage) for damage in TAIL_DAMAGE),
+        *(("QUARANTINED", damage) for damage in DEEP_DAMAGE),
+    ],
+)
+def test_verify_finds_damage_and_clears_the_others(tmp_path: Path, verdict: str, damage: str) -> None:
     report = recovery.verify(damaged(tmp_path, {**DAMAGE, **DEEP_DAMAGE}[damage]), Order)
-    assert verdicts(report) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
+    assert verdicts(report) == {"a": "CLEAN", "b": verdict, "c": "CLEAN"}
     assert not report.is_clean
 
 
@@ -118,12 +74,12 @@ def test_a_consistent_lie_in_the_head_and_its_row_is_found_by_the_hash_before_it
     assert row is not None
     assert head is not None
     row.record.note = "forged"
-    digest = record_digest(row.record)
+    rest, digest = digests(row.record)
     forged = head_hash(bytes(32), digest, head.image)
     with sqlite3.connect(path) as connection:
-        values = (forged, bytes(32), digest)
+        values = (forged, bytes(32), rest)
         connection.execute(
-            "update perdure_instance set hash = ?, previous_hash = ?, record_digest = ? where name = 'b'", values
+            "update perdure_instance set hash = ?, previous_hash = ?, rest_digest = ? where name = 'b'", values
         )
         connection.execute(
             f"update perdure_journal set note = 'forged', hash = ? where {ROW_OF_B} and version = 2", (forged,)
@@ -134,24 +90,27 @@ def test_a_consistent_lie_in_the_head_and_its_row_is_found_by_the_hash_before_it
     assert any("seal" in finding for finding in report.store)
 
 
-def test_a_head_that_went_back_with_all_its_parts_is_found_by_the_order_of_commits(tmp_path: Path) -> None:
+def test_a_head_that_went_back_with_all_its_parts_is_found_and_brought_forward_again(tmp_path: Path) -> None:
     with shop(tmp_path) as engine:
         engine.start(Order, id="b")
     path = tmp_path / "shop.db"
-    columns = "version, configuration, time, head, prior, hash, previous_hash, record_digest, image"
+    columns = "version, configuration, time, head, prior, hash, previous_hash, rest_digest, image"
     with sqlite3.connect(path) as connection:
         old = connection.execute(f"select {columns} from perdure_instance").fetchone()
     connection.close()
     with shop(tmp_path) as engine:
-        engine.get(Order, "b").send(Submit("lamp", 1))
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"update perdure_instance set ({columns}) = ({','.join('?' * 9)})", old)
-    connection.close()
-    assert any("went back" in finding for finding in recovery.verify(path, Order).store)
+        sent = engine.get(Order, "b").send(Submit("lamp", 1), key="k")
+    change(path, f"update perdure_instance set ({columns}) = ({','.join('?' * 9)})", *old)
+    assert verdicts(recovery.verify(path, Order)) == {"b": "REBUILT"}
+    recovery.recover(path, Order, level="full")
+    with shop(tmp_path) as engine:
+        order = engine.get(Order, "b")
+        assert order.send(Submit("lamp", 1), key="k").hash == sent.hash
+        assert (order.state, order.version) == ("charging", 3)
 
 
 def test_without_its_class_an_instance_is_judged_but_its_data_is_not_read(tmp_path: Path) -> None:
-    path = damaged(tmp_path, DAMAGE["row: after"])
+    path = damaged(tmp_path, DEEP_DAMAGE["row 1: note"])
     assert verdicts(recovery.verify(path)) == {"a": "NOT READ", "b": "QUARANTINED", "c": "NOT READ"}
 
 
@@ -163,25 +122,14 @@ def test_verify_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_recover_sets_aside_what_is_damaged_and_the_mark_stays(tmp_path: Path) -> None:
-    path = damaged(tmp_path, DAMAGE["head: time"])
+    path = damaged(tmp_path, "update perdure_key set version = 1 where key = 'k'")
     report = recovery.recover(path, Order, level="full")
     assert verdicts(report) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("update perdure_instance set time = time - 1 where name = 'b'").rowcount == 1
-        assert connection.execute("select reason from perdure_quarantine").fetchall() == [
-            ("version 2: the head's time was changed",)
-        ]
-    connection.close()
-    with shop(tmp_path) as engine, pytest.raises(Refused, match="the head's time was changed"):
+    change(path, "update perdure_key set version = 2 where key = 'k'")
+    reason = "key 'k' of version 1 answers for another version"
+    assert dump(path)["perdure_quarantine"][0][1] == reason.encode()
+    with shop(tmp_path) as engine, pytest.raises(Refused, match=f"{reason}; it was set aside; perdure verify"):
         engine.get(Order, "b")
-
-
-def test_recover_twice_is_recover_once(tmp_path: Path) -> None:
-    path = damaged(tmp_path, DAMAGE["head: hash"])
-    first = recovery.recover(path, Order, level="full")
-    once = dump(path)
-    second = recovery.recover(path, Order, level="full")
-    assert (verdicts(first), once) == (verdicts(second), dump(path))
 
 
 def test_recover_on_a_sound_file_writes_nothing(tmp_path: Path) -> None:
@@ -231,42 +179,38 @@ def test_open_sweeps_after_a_kill_and_forgets_the_killed_owner(tmp_path: Path) -
     assert child.returncode == -signal.SIGKILL
     with recovery.open(tmp_path / "shop.db", Order, clock=Clock()) as engine:
         assert engine.get(Order, "k").state == "charging"
-        assert engine.sql().execute("select count(*) from perdure_quarantine") == [(1,)]
+        assert engine.get(Order, "b").history()[-1].event == "perdure.rebuilt"
         assert engine.sql().execute("select count(*) from perdure_open_mark") == [(1,)]
 
 
 def test_open_after_a_clean_close_sweeps_nothing(tmp_path: Path) -> None:
     damaged(tmp_path, DAMAGE["head: time"])
-    with recovery.open(tmp_path / "shop.db", Order) as engine:
-        assert engine.sql().execute("select count(*) from perdure_quarantine") == [(0,)]
-
-
-def dump(path: Path) -> list[str]:
-    """Return everything in a file as SQL text, open marks aside."""
-    connection = sqlite3.connect(path)
-    try:
-        return [line for line in connection.iterdump() if "perdure_open_mark" not in line]
-    finally:
-        connection.close()
+    with recovery.open(tmp_path / "shop.db", Order) as engine, pytest.raises(Refused, match="perdure recover FILE"):
+        engine.get(Order, "b")
 
 
 def test_the_report_is_json_too(tmp_path: Path) -> None:
     report = recovery.verify(damaged(tmp_path, DAMAGE["head: hash"]), Order)
     parsed = json.loads(report.to_json())
-    assert (parsed["clean"], parsed["counts"]) == (False, {"CLEAN": 2, "QUARANTINED": 1})
+    assert (parsed["clean"], parsed["counts"]) == (False, {"CLEAN": 2, "REBUILT": 1})
     assert len(parsed["instances"][0]["hash"]) == len(parsed["seal"]) == 64
 
 
 def test_the_report_names_the_last_sound_version(tmp_path: Path) -> None:
-    report = recovery.verify(damaged(tmp_path, DAMAGE["row: body"]), Order)
-    assert "b is provably sound up to version 1 of 2" in str(report)
+    path = damaged(tmp_path, f"update perdure_journal set body = cast('{{}}' as blob) where {ROW_OF_A} and version = 4")
+    report = recovery.verify(path, Order)
+    assert (
+        "a is provably sound up to version 3 of 6; going back there would lose version 4: Charged, version 5: Picked, "
+        "version 6: Labelled; user rows and finished effects would stay"
+    ) in str(report)
+    assert json.loads(report.to_json())["instances"][0]["sound_version"] == 3
 
 
 def test_text_that_is_no_utf_8_is_damage_of_one_instance_and_a_coded_error(tmp_path: Path) -> None:
     path = damaged(
         tmp_path, f"update perdure_journal set actor = cast(x'ff41' as text) where {ROW_OF_B} and version = 2"
     )
-    assert verdicts(recovery.verify(path, Order)) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
+    assert verdicts(recovery.verify(path, Order)) == {"a": "CLEAN", "b": "KEPT AT HEAD", "c": "CLEAN"}
     with shop(tmp_path) as engine:
         with pytest.raises(Corrupt, match=r"PS304 .* is no UTF-8"):
             engine.get(Order, "b")
@@ -277,7 +221,8 @@ def test_a_name_that_cannot_be_read_is_counted_as_lost(tmp_path: Path) -> None:
     path = damaged(tmp_path, "update perdure_instance set name = cast(x'ff41' as text) where name = 'b'")
     report = recovery.verify(path, Order)
     assert verdicts(report) == {"a": "CLEAN", "c": "CLEAN"}
-    assert any("14 rows were committed, the chains of all instances hold 12" in finding for finding in report.store)
+    told = "14 rows were committed, the instances that can be read have 12 of them"
+    assert any(told in finding for finding in report.store)
 
 
 def test_a_damaged_row_is_neither_replayed_nor_shown(tmp_path: Path) -> None:
@@ -402,3 +347,66 @@ def test_an_invariant_broken_under_the_same_class_is_damage(tmp_path: Path) -> N
         connection.execute("delete from stock")
     connection.close()
     assert verdicts(recovery.verify(path, Stocked)) == {"s": "QUARANTINED"}
+
+
+def test_a_broken_invariant_names_the_last_version_that_keeps_it(tmp_path: Path) -> None:
+    class Bounded(Workflow[OldData], revision=1):
+        here = State(initial=True)
+        allowed: ClassVar[int] = 9
+
+        @on(Tick, here, to=None)
+        def tick(self, event: Tick) -> None:
+            self.data.count += 1
+
+        @invariant
+        def bounded(self) -> bool:
+            return self.data.count <= self.allowed
+
+    path = tmp_path / "n.db"
+    with Engine(path, Bounded) as engine:
+        handle = engine.start(Bounded, id="n")
+        for _ in range(4):
+            handle.send(Tick())
+    Bounded.allowed = 2
+    (found,) = recovery.recover(path, Bounded).instances
+    assert (found.verdict, found.version, found.sound_version) == ("QUARANTINED", 5, 3)
+    assert found.loses == ("version 4: Tick", "version 5: Tick")
+
+
+def test_an_instance_that_is_parked_stops_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "n.db"
+    original = counter(OldData)
+    ticked(path, original, 3)
+    with Engine(path, original) as engine:
+        engine.start(original, id="m")
+    changed = counter(OldData, revision=2, limit=1)
+    assert verdicts(recovery.recover(path, changed)) == {"n": "NEEDS MIGRATION", "m": "RESUMED"}
+    with Engine(path, changed) as engine:
+        assert engine.get(changed, "m").send(Tick()).version == 2
+    before = dump(path)
+    assert verdicts(recovery.recover(path, changed)) == {"n": "NEEDS MIGRATION", "m": "CLEAN"}
+    assert dump(path) == before
+
+
+def test_a_misfit_deep_in_the_data_is_named_by_its_path(tmp_path: Path) -> None:
+    @define
+    class Line:
+        count: int = 1
+
+    @define
+    class Lines:
+        lines: tuple[Line, ...] = (Line(), Line(2))
+
+    @define
+    class NarrowLine:
+        count: str = ""
+
+    @define
+    class NarrowLines:
+        lines: tuple[NarrowLine, ...] = ()
+
+    path = tmp_path / "n.db"
+    ticked(path, counter(Lines), 0)
+    (found,) = recovery.recover(path, counter(NarrowLines, revision=2)).instances
+    assert found.verdict == "NEEDS MIGRATION"
+    assert "NarrowLines.lines[0].count: expected text, got 1" in found.reason

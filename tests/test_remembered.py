@@ -139,6 +139,12 @@ def test_it_stands_in_record_head_and_view_and_not_in_the_configuration(store: S
         assert [row.record.before for row in reader.journal("p")][-1] == REMEMBERED
 
 
+def test_an_offer_knows_where_a_history_leads(store: Store) -> None:
+    (offer,) = (one for one in turned_off(Engine(store, Player)).offers() if one["event"] == "On")
+
+    assert offer["to"] == [["power.song.second", "power.sound.low"], ["power.song.second", "power.sound.high"]]
+
+
 def test_a_second_engine_goes_on_where_the_first_was_left(store: Store) -> None:
     turned_off(Engine(store, Player))
 

@@ -177,3 +177,32 @@ def test_names_of_other_languages_mean_nothing(name: str) -> None:
     with pytest.raises((FrameError, DefinitionError)) as raised:
         Cursor(Workflow.from_scxml(document), DocumentData())
     assert str(raised.value).startswith(("PF460 ", "PD169 "))
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("let a = []; for (let i = 0; 50000 > i; i++) a = [a]; x = a", "PF460"),
+        ("let a = []; for (let i = 0; 30000 > i; i++) a = [a]; x = '' + a", "PF461"),
+        ("let a = []; for (let i = 0; 30000 > i; i++) a = {a: a}; x = JSON.stringify(a)", "PF461"),
+    ],
+)
+def test_what_is_nested_too_deep_is_neither_kept_nor_written(script: str, expected: str) -> None:
+    with pytest.raises(FrameError) as raised:
+        scripted(script)()
+    assert raised.value.code == expected
+
+
+def test_a_remark_without_an_end_is_found_at_once() -> None:
+    document = f"<scxml name='x'><script>{'/*' * 200_000}</script><state id='a'/></scxml>"
+
+    with pytest.raises(DefinitionError, match=r"^PD169 .* the remark that begins here has no end"):
+        Workflow.from_scxml(document)
+
+
+def test_what_is_just_within_the_limits_is_read() -> None:
+    """The control of the tests above: it is the limit that refuses, and nothing else."""
+    deep = "".join(f'<state id="s{n}">' for n in range(DEPTH_MAX - 1)) + "</state>" * (DEPTH_MAX - 1)
+
+    assert Workflow.from_scxml(f'<scxml name="x">{deep}</scxml>').__name__ == "x"
+    scripted("x = 0; while (x !== 10000) x++")()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from persistence import MemoryStore, SQLiteStore, Store, Transaction
@@ -32,6 +33,15 @@ class TestSQLiteStore(StoreContract):
     def open_again(self, store: Store) -> Store:
         assert isinstance(store, SQLiteStore)
         return SQLiteStore(store.path)
+
+    def damage_head(self, store: Store, instance: str) -> bool:
+        assert isinstance(store, SQLiteStore)
+        other = apsw.Connection(store.path)
+        spoilt = "hash = x'00', image = x'00', version = 7, configuration = 99, head = 99, prior = 99, outcome = 'lost'"
+        other.execute(f"UPDATE perdure_instance SET {spoilt} WHERE name = ?", (instance,))
+        other.execute("UPDATE perdure_journal SET prior = 99")
+        other.close()
+        return True
 
     def fail_commit(self, transaction: Transaction) -> bool:
         transaction.execute("INSERT INTO child (parent) VALUES (1)", (), writable=True)  # outside a member: not judged

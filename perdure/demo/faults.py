@@ -22,6 +22,7 @@ from persistence import (
     Row,
     Store,
     StoreFacts,
+    Stub,
     Transaction,
     Value,
 )
@@ -108,6 +109,10 @@ class FaultyTransaction:
         """Read one transition."""
         return self._transaction.row(instance, version)
 
+    def stubs(self, instance: str) -> list[Stub]:
+        """Read what rows that were set aside left."""
+        return self._transaction.stubs(instance)
+
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart."""
         return self._transaction.definition(fingerprint)
@@ -131,6 +136,14 @@ class FaultyTransaction:
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside."""
         self._transaction.quarantine(mark)
+
+    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
+        """Set a row aside."""
+        self._transaction.set_aside(stub, reason=reason, time=time)
+
+    def rebuild(self, head: Head, *, rows: Sequence[int], reason: str, time: int) -> None:
+        """Write a proven head."""
+        self._transaction.rebuild(head, rows=rows, reason=reason, time=time)
 
     def commit(self) -> None:
         """Commit; or leave that out and say nothing, so that the end of the block undoes what was acknowledged."""

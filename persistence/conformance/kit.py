@@ -10,9 +10,9 @@ from persistence.records import (
     Record,
     Row,
     Sealed,
+    digests,
     genesis,
     head_hash,
-    record_digest,
     seal_of,
 )
 from persistence.store import Reader, Store, Transaction
@@ -87,10 +87,10 @@ class Chain:
             kind=KIND_IMAGE,
             body=b'{"event":{"n":%d},"image":{"total":1}}' % self.version,
         )
-        digest = record_digest(record)
+        rest, digest = digests(record)
         own = head_hash(self.previous, digest, image)
         keys = () if key is None else (self.key_record(key, record, own),)
-        done = Draft(record, self.previous, digest, own, image, outcome, self.secret, self.definition, keys)
+        done = Draft(record, self.previous, rest, own, image, outcome, self.secret, self.definition, keys)
         self.previous, self.after = own, after
         return done
 

@@ -32,6 +32,11 @@ class ReadingContract(ABC):
         del store
         return None
 
+    def damage_head(self, store: Store, instance: str) -> bool:
+        """Spoil the head of an instance, and whatever leads from it to its rows; return False if there is no way to."""
+        del store, instance
+        return False
+
     def fail_commit(self, transaction: Transaction) -> bool:
         """Make the commit of this open transaction fail, and return True; False where that cannot be arranged."""
         del transaction

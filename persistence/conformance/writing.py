@@ -10,20 +10,21 @@ from persistence.conformance.kit import (
     assert_only,
     assert_seen,
     assert_seen_in,
+    generation_of,
     raised,
     rows_of,
     write,
 )
 from persistence.conformance.reading import ReadingContract
 from persistence.errors import Conflict, StoreError
-from persistence.records import Quarantine, Row
+from persistence.records import Found, Quarantine, Row, Stub
 from persistence.store import Store
 
 __all__ = ["WritingContract"]
 
 
 class WritingContract(ReadingContract):
-    """The second third of `StoreContract`: undoing, comparing, setting aside."""
+    """The second third of `StoreContract`: undoing, comparing, setting aside, repairing."""
 
     # -- what is not committed -----------------------------------------------------------------------------------------
 
@@ -222,3 +223,99 @@ class WritingContract(ReadingContract):
             first = Chain("i-1").next()
             write(store, first)
             assert_seen_in(store, [first])
+
+    # -- repairs -------------------------------------------------------------------------------------------------------
+
+    def test_row_that_is_set_aside_leaves_its_stub(self) -> None:
+        """No reader of the journal meets the row; the stub holds its place in the lane, and the head stands."""
+        chain = Chain("i-1")
+        drafts = [chain.next(key="a"), chain.next(key="b"), chain.next()]
+        stub = Stub(2, "i-1", 2, drafts[1].hash, None, b"proof")
+        with closing(self.open_store()) as store:
+            write(store, *drafts[:2])
+            with store.reader() as reader:
+                stub.seal = list(reader.lane())[1].seal
+            with store.transaction() as transaction:
+                transaction.set_aside(stub, reason="damaged", time=5)
+                assert transaction.row("i-1", 2) is None
+                assert transaction.stubs("i-1") == [stub]
+                transaction.append([drafts[2]])
+                transaction.commit()
+            with store.reader() as reader:
+                assert reader.journal("i-1") == rows_of(drafts[0], drafts[2])
+                assert (reader.row("i-1", 2), reader.row("i-1", 3)) == (None, rows_of(drafts[2])[0])
+                assert (reader.stubs("i-1"), reader.stubs("i-2")) == ([stub], [])
+                assert reader.head("i-1") == drafts[2].head()
+                assert reader.keys("i-1") == [*drafts[0].keys, *drafts[1].keys]
+                assert reader.row_counts() == {"i-1": 2}
+            assert_lane(store, [drafts[:2], drafts[2:]])
+
+    def test_repair_that_is_not_committed_never_was(self) -> None:
+        """Stub and rebuilt head are undone with their transaction, and cached heads are dropped."""
+        chain = Chain("i-1")
+        first, second = chain.next(), chain.next()
+        with closing(self.open_store()) as store:
+            write(store, first)
+            write(store, second)
+            seen = generation_of(store)
+            with store.transaction() as transaction:
+                transaction.rebuild(second.head(), rows=(1, 2), reason="damaged", time=5)
+                transaction.set_aside(Stub(2, "i-1", 2, second.hash, None, b""), reason="damaged", time=5)
+            assert generation_of(store) != seen
+            assert_seen_in(store, [first, second])
+            with store.reader() as reader:
+                assert reader.stubs("i-1") == []
+
+    def test_head_is_rebuilt_from_its_rows(self) -> None:
+        """Whatever stood there, the head reads back as given, the journal can be followed, and the next draft fits."""
+        chain = Chain("i-1")
+        first, second, third = chain.next(), chain.next(after="review", image=b"{}"), chain.next()
+        with closing(self.open_store()) as store:
+            write(store, first)
+            write(store, Chain("i-2").next())
+            write(store, second)
+            self.damage_head(store, "i-1")
+            seen = generation_of(store)
+            with store.transaction() as transaction:
+                transaction.rebuild(second.head(), rows=(1, 3), reason="damaged", time=5)
+                transaction.append([third])
+                transaction.commit()
+            assert generation_of(store) != seen
+            with store.reader() as reader:
+                assert reader.head("i-1") == third.head()
+                assert reader.journal("i-1") == rows_of(first, second, third)
+
+    def test_repair_that_does_not_fit_is_a_conflict(self) -> None:
+        """A head that its last row does not prove, an instance that does not exist, a place that is taken."""
+        chain = Chain("i-1")
+        first, second = chain.next(), chain.next()
+        other = Chain("i-2").next()
+        with closing(self.open_store()) as store:
+            for draft in (first, second, other):
+                write(store, draft)
+            with store.transaction() as transaction:
+                rebuild, aside_at = transaction.rebuild, transaction.set_aside
+                raised(Conflict, lambda: rebuild(first.head(), rows=(1, 2), reason="", time=5))
+                raised(Conflict, lambda: rebuild(second.head(), rows=(), reason="", time=5))
+                raised(Conflict, lambda: rebuild(Chain("i-3").next().head(), rows=(1,), reason="", time=5))
+                raised(Conflict, lambda: aside_at(Stub(3, "i-1", 2, b"h", None, b""), reason="", time=5))
+                raised(Conflict, lambda: aside_at(Stub(9, "i-3", 1, b"h", None, b""), reason="", time=5))
+            assert_lane(store, [[first], [second], [other]])
+
+    def test_evidence_is_every_row_of_one_instance(self) -> None:
+        """By n, with version and hash, read without any pointer; a sound store finds no damage in itself."""
+        one, two = Chain("i-1"), Chain("i-2")
+        drafts = [one.next(), two.next(), one.next(key="k", told=("ann", "why"))]
+        with closing(self.open_store()) as store:
+            for draft in drafts:
+                write(store, draft)
+            mine = [drafts[0], drafts[2]]
+            self.damage_head(store, "i-1")
+            with store.reader() as reader:
+                assert reader.evidence("i-1") == [
+                    Found(n, draft.record.version, draft.hash, row)
+                    for n, draft, row in zip((1, 3), mine, rows_of(*mine), strict=True)
+                ]
+                assert reader.evidence("absent") == []
+                assert reader.row_counts() == {"i-1": 2, "i-2": 1}
+                assert reader.damage() == []

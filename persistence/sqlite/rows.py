@@ -9,15 +9,15 @@ import apsw
 import attrs
 
 from persistence.errors import Corrupt
-from persistence.records import Head, KeyRecord, Record, Row
+from persistence.records import Found, Head, KeyRecord, Record, Row, Stub
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one
 
-__all__ = ["read_definition", "read_head", "read_keys", "read_rows"]
+__all__ = ["read_definition", "read_evidence", "read_head", "read_keys", "read_rows", "read_stubs"]
 
 
-R = TypeVar("R", Head, Record, Row, KeyRecord)
+R = TypeVar("R", Head, Record, Row, KeyRecord, Stub)
 
 
 def _typed(record: R, instance: str) -> R:
@@ -59,6 +59,36 @@ def read_rows(connection: apsw.Connection, instance: str, *, versions: tuple[int
         record = _typed(Record(*fields), instance)
         rows.append(_typed(Row(record, values[-1]), instance))
     return rows
+
+
+TEXTS = (1, 4, 5, 6, 10, 11, 12)  # of a row of `statements.EVIDENCE`, which come as bytes
+
+
+def read_evidence(connection: apsw.Connection, instance: str) -> list[Found]:
+    """Read every row that is kept for an instance; one that cannot be read costs only itself."""
+    with explained(connection.filename):
+        found = fetch_all(connection, statements.EVIDENCE, instance)
+    return [Found(values[0], values[2], values[-1], _readable_row(instance, values)) for values in found]
+
+
+def _readable_row(instance: str, values: tuple[Any, ...]) -> Row | None:
+    fields: list[Any] = [instance, *values[1:-1]]
+    try:
+        for place in TEXTS:
+            fields[place] = None if fields[place] is None else fields[place].decode()
+        for place in NAMES:
+            fields[place] = fields[place] or ""
+        fields[3] = fields[3] or b""
+        return _typed(Row(_typed(Record(*fields), instance), values[-1]), instance)
+    except (Corrupt, UnicodeDecodeError):
+        return None
+
+
+def read_stubs(connection: apsw.Connection, instance: str) -> list[Stub]:
+    """Read the stubs of one instance, by version."""
+    with explained(connection.filename):
+        found = fetch_all(connection, statements.STUBS, instance)
+    return [_typed(Stub(*values), instance) for values in found]
 
 
 def read_keys(connection: apsw.Connection, instance: str) -> list[KeyRecord]:

@@ -8,13 +8,16 @@ A file is valid if and only if
   (F2) `perdure_journal.n` is the order of commits, and the last row of each commit carries the seal of its rows,
        chained from the seal before it (32 zero bytes before the first);                                      INV-5
   (F3) an instance's `head` is the n of its newest journal row, and each row's `prior` the n of the row before it
-       (0 for version 1): following them from the head reaches version 1 without a gap;                        INV-6
-  (F4) every symbol, instance and definition number that a row names exists.
+       that stands (0 where none does): following them from the head reaches version 1 without a gap, but for the
+       versions whose rows left a stub;                                                                        INV-6
+  (F4) every symbol, instance and definition number that a row names exists;
+  (F5) a stub's n is no journal row's, and a row set aside from the journal has a stub at its n: with them the order of
+       commits has no gap.
 
-Written by transactions: instance, journal, key, definition, symbol. Rows of the journal are never updated (INV-7).
-Written by recovery: quarantine, set_aside, stub. Written at open and close: open_mark. Reserved, and empty in files
-that this version writes: checkpoint, work, set_aside, stub. Integer keys are private to the file: names are what is
-hashed.
+Written by transactions: instance, journal, key, definition, symbol. Rows of the journal are never updated, but for
+`prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery: quarantine,
+set_aside, stub, and a head that is rebuilt. Written at open and close: open_mark. Reserved, and empty in files that
+this version writes: checkpoint, work. Integer keys are private to the file: names are what is hashed.
 """
 
 __all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
@@ -62,7 +65,7 @@ TABLES = (
         prior           INTEGER NOT NULL,        -- n of the row before it, to pass by a damaged newest row
         hash            BLOB NOT NULL,           -- of the newest transition
         previous_hash   BLOB NOT NULL,
-        record_digest   BLOB NOT NULL,
+        rest_digest     BLOB NOT NULL,           -- of what its record holds beside the columns here
         image           BLOB                     -- the data; NULL where a checkpoint and patches hold it
     ) STRICT
     """,
@@ -152,12 +155,13 @@ TABLES = (
     """
     CREATE TABLE perdure_set_aside (
         id       INTEGER PRIMARY KEY,
-        source   TEXT NOT NULL,              -- the table that the row stood in
-        n        INTEGER,
+        source   TEXT NOT NULL,              -- perdure_journal or perdure_instance: the table that the row stood in
+        n        INTEGER,                    -- of a journal row
         instance INTEGER NOT NULL,
-        version  INTEGER,
+        version  INTEGER,                    -- as the row had it
         reason   TEXT NOT NULL,
-        row      BLOB NOT NULL,              -- the row as it was, as JSON
+        row      BLOB NOT NULL,              -- the row as it was: a JSON list of its columns as SQL literals, in the
+                                             -- table's order; texts as the literals of their bytes
         time     INTEGER NOT NULL
     ) STRICT
     """,
@@ -167,8 +171,12 @@ TABLES = (
         instance INTEGER NOT NULL,
         version  INTEGER NOT NULL,
         hash     BLOB NOT NULL,
-        seal     BLOB
+        seal     BLOB,
+        proof    BLOB NOT NULL               -- record digest and sha256(image): the hash follows from the one before it
     ) STRICT
+    """,
+    """
+    CREATE INDEX perdure_stub_instance ON perdure_stub (instance, version)
     """,
     """
     CREATE TABLE perdure_quarantine (

@@ -41,7 +41,7 @@ PUT_DEFINITION = "INSERT INTO perdure_definition (fingerprint, text) VALUES (?, 
 # A head with its mark: unique index on name, then primary keys. 0 or 1 row.
 HEAD = """
 SELECT i.id, i.head, i.prior, i.name, w.name, i.version, c.name, d.fingerprint, i.revision, i.epoch, i.incarnation,
-       i.secret, i.time, i.outcome, i.hash, i.previous_hash, i.record_digest, i.image, q.reason
+       i.secret, i.time, i.outcome, i.hash, i.previous_hash, i.rest_digest, i.image, q.reason
 FROM perdure_instance AS i
 LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
 LEFT JOIN perdure_symbol AS c ON c.id = i.configuration
@@ -60,14 +60,14 @@ WHERE w.name = ? ORDER BY i.id
 PUT_INSTANCE = """
 INSERT INTO perdure_instance (
     name, workflow, version, configuration, definition, revision, epoch, incarnation, secret, time, outcome,
-    head, prior, hash, previous_hash, record_digest, image
+    head, prior, hash, previous_hash, rest_digest, image
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 # Compare and set on version and hash: 1 row, or the head is not the one that was decided against.
 MOVE_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
-    time = ?, outcome = ?, prior = head, head = ?, hash = ?, previous_hash = ?, record_digest = ?, image = ?
+    time = ?, outcome = ?, prior = head, head = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?
 WHERE id = ? AND version = ? AND hash = ?
 """
 
@@ -124,9 +124,82 @@ LANE = """
 SELECT n, hash, seal FROM perdure_journal UNION ALL SELECT n, hash, seal FROM perdure_stub ORDER BY n
 """
 
+# What left a stub, of one instance: index on instance and version. 0 rows but for instances that were repaired.
+STUBS = """
+SELECT s.n, i.name, s.version, s.hash, s.seal, s.proof
+FROM perdure_instance AS i JOIN perdure_stub AS s ON s.instance = i.id WHERE i.name = ? ORDER BY s.version
+"""
+
+# Every row that says it belongs to an instance, without any pointer; texts as bytes, so that each is read on its own.
+# Scans the journal.
+EVIDENCE = """
+SELECT j.n, CAST(w.name AS BLOB), j.version, d.fingerprint, CAST(e.name AS BLOB), CAST(b.name AS BLOB),
+       CAST(a.name AS BLOB), j.revision, j.epoch, j.incarnation, CAST(j.key AS BLOB), CAST(j.actor AS BLOB),
+       CAST(j.note AS BLOB), j.time, j.token, j.kind, j.body, j.hash
+FROM perdure_instance AS i
+JOIN perdure_journal AS j ON j.instance = i.id
+LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
+LEFT JOIN perdure_definition AS d ON d.id = j.definition
+LEFT JOIN perdure_symbol AS e ON e.id = j.event
+LEFT JOIN perdure_symbol AS b ON b.id = j.before
+LEFT JOIN perdure_symbol AS a ON a.id = j.after
+WHERE i.name = ? ORDER BY j.n
+"""
+# One pass over the journal; a row per instance.
+ROW_COUNTS = """
+SELECT CAST(i.name AS BLOB), count(*) FROM perdure_journal AS j JOIN perdure_instance AS i ON i.id = j.instance
+GROUP BY j.instance
+"""
+# One pass over the journal; a row per instance whose head row is gone.
+ORPHANS = """
+SELECT j.instance, count(*), min(j.n), max(j.n) FROM perdure_journal AS j
+WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = j.instance) GROUP BY j.instance
+"""
+INTEGRITY = "PRAGMA integrity_check(20)"  # every page of the file; at most 20 lines
+
 INSTANCE_ID = "SELECT id FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
 PUT_QUARANTINE = """
 INSERT INTO perdure_quarantine (instance, reason, sound_version, time) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+
+# What stands at one n: primary keys.
+ROW_AT = "SELECT instance, version, hash FROM perdure_journal WHERE n = ?"
+STUB_AT = "SELECT instance, version, hash FROM perdure_stub WHERE n = ?"
+PUT_STUB = "INSERT INTO perdure_stub (n, instance, version, hash, seal, proof) VALUES (?, ?, ?, ?, ?, ?)"
+# Rows are kept as literals of bytes: quote() of a text would stop at a NUL.
+KEEP_ROW = """
+INSERT INTO perdure_set_aside (source, n, instance, version, reason, row, time)
+SELECT 'perdure_journal', j.n, j.instance, j.version, ?, CAST(json_array(
+    quote(j.n), quote(j.instance), quote(j.version), quote(j.prior), quote(j.definition), quote(j.event),
+    quote(j.before), quote(j.after), quote(j.revision), quote(j.epoch), quote(j.incarnation),
+    quote(CAST(j.key AS BLOB)), quote(CAST(j.actor AS BLOB)), quote(CAST(j.note AS BLOB)), quote(j.time),
+    quote(j.token), quote(j.kind), quote(j.body), quote(j.hash), quote(j.seal)
+) AS BLOB), ?
+FROM perdure_journal AS j WHERE j.n = ?
+"""
+KEEP_HEAD = """
+INSERT INTO perdure_set_aside (source, n, instance, version, reason, row, time)
+SELECT 'perdure_instance', NULL, i.id, i.version, ?, CAST(json_array(
+    quote(i.id), quote(CAST(i.name AS BLOB)), quote(i.workflow), quote(i.version), quote(i.configuration),
+    quote(i.definition), quote(i.revision), quote(i.epoch), quote(i.incarnation), quote(i.secret), quote(i.time),
+    quote(CAST(i.outcome AS BLOB)), quote(i.head), quote(i.prior), quote(i.hash), quote(i.previous_hash),
+    quote(i.rest_digest), quote(i.image)
+) AS BLOB), ?
+FROM perdure_instance AS i WHERE i.id = ?
+"""
+DROP_ROW = "DELETE FROM perdure_journal WHERE n = ?"
+# The newest row that stands below one n, for the head of an instance whose own row was set aside: scans downwards.
+POINT_BELOW = """
+UPDATE perdure_instance SET head = coalesce((
+    SELECT j.n FROM perdure_journal AS j WHERE j.instance = perdure_instance.id AND j.n < ? ORDER BY j.n DESC LIMIT 1
+), 0)
+WHERE id = ? AND version = ?
+"""
+MEND_PRIOR = "UPDATE perdure_journal SET prior = ? WHERE n = ? AND prior <> ?"
+MEND_INSTANCE = """
+UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
+    time = ?, outcome = ?, head = ?, prior = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?
+WHERE id = ?
 """
 
 OPEN_MARKS = "SELECT id, host, boot, pid, started FROM perdure_open_mark"  # one per open engine

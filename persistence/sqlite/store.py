@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 import apsw
@@ -27,7 +27,7 @@ from persistence.errors import (
     ReadOnlyStore,
     WrongLevel,
 )
-from persistence.records import Head, KeyRecord, Row, Sealed, StoreFacts
+from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
@@ -42,65 +42,17 @@ from persistence.sqlite.connection import (
 )
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, iterate, pragma, run
-from persistence.sqlite.rows import read_definition, read_head, read_keys, read_rows
+from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, Memory, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
-from persistence.store import Capabilities, Value
+from persistence.store import Capabilities
 
-__all__ = ["SQLiteReader", "SQLiteStore"]
+__all__ = ["SQLiteStore"]
 
+ROWS_MAX = 2**62  # positions of the lane; a million a second would take 146,000 years to get there
 logger = logging.getLogger("perdure.persistence")
 logging.getLogger("perdure").addHandler(logging.NullHandler())  # silent unless the user says otherwise
-
-
-class SQLiteReader:
-    """The port's Reader over one apsw connection with an open read transaction."""
-
-    def __init__(self, connection: apsw.Connection, user: UserSql) -> None:
-        self._connection = connection
-        self._user = user
-
-    def instances(self, *, workflow: str | None = None) -> Iterator[str]:
-        """Iterate over instance ids, in the order in which they were started."""
-        statement, values = (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
-        with explained(self._connection.filename):
-            for (name,) in iterate(self._connection, statement, *values):
-                yield name.decode(errors="replace")  # a damaged one is then found nowhere, and counted by the lane
-
-    def head(self, instance: str) -> Head | None:
-        """Read one head."""
-        with explained(self._connection.filename):
-            row = fetch_one(self._connection, statements.HEAD, instance)
-        return None if row is None else read_head(row)
-
-    def journal(self, instance: str) -> list[Row]:
-        """Read the transitions of one instance, oldest first."""
-        return read_rows(self._connection, instance)
-
-    def row(self, instance: str, version: int) -> Row | None:
-        """Read one transition of an instance."""
-        rows = read_rows(self._connection, instance, versions=(version, version))
-        return rows[0] if rows else None
-
-    def keys(self, instance: str) -> list[KeyRecord]:
-        """Read all keys of one instance."""
-        return read_keys(self._connection, instance)
-
-    def lane(self) -> Iterator[Sealed]:
-        """Iterate over all rows in the order of their commits."""
-        with explained(self._connection.filename):
-            for row in iterate(self._connection, statements.LANE):
-                yield Sealed(*row)
-
-    def definition(self, fingerprint: bytes) -> str | None:
-        """Read the canonical text of a chart."""
-        return read_definition(self._connection, fingerprint)
-
-    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
-        """Run one reading statement of the user's."""
-        del writable  # nothing is, here
-        return self._user.run(statement, parameters, writable=False)
 
 
 class SQLiteStore:
@@ -320,6 +272,11 @@ class SQLiteStore:
             self._memory.data_version = seen
             row = fetch_one(self._writer, statements.LAST)
         if row is not None:
+            if row[0] > ROWS_MAX:
+                raise Corrupt(
+                    f"{self.path}: the order of commits ends at row {row[0]}, which is damage: nothing can follow it; "
+                    "keep a copy and restore it from a backup"
+                )
             self._memory.last, self._memory.seal = row[0], row[1] or NO_SEAL
 
     def _forget(self) -> None:

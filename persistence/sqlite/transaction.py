@@ -11,16 +11,17 @@ that is not a clean end. A rowid that was remembered across a rollback would be 
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 import apsw
 from attrs import define, field
 
 from persistence.errors import Conflict, InDoubt, SqlFailed, StoreError
-from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, seal_of
+from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.query import fetch_one, run
-from persistence.sqlite.rows import read_definition, read_head, read_rows
+from persistence.sqlite.rows import read_definition, read_head, read_rows, read_stubs
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
@@ -109,6 +110,10 @@ class SQLiteTransaction:
         rows = read_rows(self._connection, instance, versions=(version, version))
         return rows[0] if rows else None
 
+    def stubs(self, instance: str) -> list[Stub]:
+        """Read what the rows of an instance that were set aside left, by version."""
+        return read_stubs(self._connection, instance)
+
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart."""
         return read_definition(self._connection, fingerprint)
@@ -171,7 +176,7 @@ class SQLiteTransaction:
         definition = self._definition(record.fingerprint, draft.definition)
         before, after = self._symbol(record.before), self._symbol(record.after)
         moved = (record.version, after, definition, record.revision, record.epoch, record.incarnation)
-        proof = (draft.hash, draft.previous_hash, draft.record_digest, draft.image)
+        proof = (draft.hash, draft.previous_hash, draft.rest_digest, draft.image)
         if record.version == 1:
             named = (record.instance, self._symbol(record.workflow), *moved, draft.secret, record.time, draft.outcome)
             self._put(statements.PUT_INSTANCE, (*named, n, 0, *proof), what=f"{record.instance}: version 1")
@@ -241,6 +246,43 @@ class SQLiteTransaction:
             row = fetch_one(self._connection, statements.INSTANCE_ID, mark.instance)
             if row is not None:
                 run(self._connection, statements.PUT_QUARANTINE, row[0], mark.reason, mark.sound_version, mark.time)
+
+    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
+        """Keep a row as found, leave its stub, and let the head point to the row before it. Raises Conflict."""
+        self._check_fits()
+        self.has_written = self.has_marked = True
+        with explained(self.path):
+            place = fetch_one(self._connection, statements.PLACE, stub.instance)
+            row = fetch_one(self._connection, statements.ROW_AT, stub.n)
+            is_ours = place is not None and (row is None or row[0] == place[0] or row[2] == stub.hash)
+            if place is None or not is_ours or fetch_one(self._connection, statements.STUB_AT, stub.n) is not None:
+                raise Conflict(f"{stub.instance}: row {stub.n} is not its version {stub.version}")
+            run(self._connection, statements.KEEP_ROW, reason, time, stub.n)
+            run(self._connection, statements.DROP_ROW, stub.n)
+            values = (stub.n, place[0], stub.version, stub.hash, stub.seal, stub.proof)
+            run(self._connection, statements.PUT_STUB, *values)
+            run(self._connection, statements.POINT_BELOW, stub.n, place[0], stub.version)
+        self._memory.instances.pop(stub.instance, None)
+
+    def rebuild(self, head: Head, *, rows: Sequence[int], reason: str, time: int) -> None:
+        """Keep a head as found, write the proven one, and mend the pointers along its rows. Raises Conflict."""
+        self._check_fits()
+        self.has_written = self.has_marked = True
+        with explained(self.path):
+            place = fetch_one(self._connection, statements.PLACE, head.instance)
+            newest = fetch_one(self._connection, statements.ROW_AT, rows[-1] if rows else 0)
+            definition = fetch_one(self._connection, statements.DEFINITION, head.fingerprint)
+            if place is None or definition is None or newest != (place[0], head.version, head.hash):
+                raise Conflict(f"{head.instance}: its newest row is not of version {head.version} and that hash")
+            run(self._connection, statements.KEEP_HEAD, reason, time, place[0])
+            moved = (head.version, self._symbol(head.configuration), definition[0], head.revision, head.epoch)
+            pointers = (rows[-1], rows[-2] if len(rows) > 1 else 0)
+            proof = (head.hash, head.previous_hash, head.rest_digest, head.image)
+            values = (*moved, head.incarnation, head.time, head.outcome, *pointers, *proof, place[0])
+            run(self._connection, statements.MEND_INSTANCE, *values)
+            for prior, n in pairwise((0, *rows)):
+                run(self._connection, statements.MEND_PRIOR, prior, n, prior)
+        self._memory.instances.pop(head.instance, None)
 
     def commit(self) -> None:
         """Commit. Durable on return at the store's level.

@@ -1,6 +1,8 @@
 """Where a value or plain data does not fit its kind, and why. Slow: asked only after something did not fit."""
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import attrs
@@ -22,10 +24,12 @@ from statemachine._codec.kinds import (
     shapes,
 )
 from statemachine._codec.reading import SHAPES, reader
-from statemachine._codec.scalars import Stored, shown
+from statemachine._codec.scalars import SHOWN_MAX, Stored, cut, shown
 from statemachine.errors import DataError
 
 __all__ = ["misfits_in", "misfits_out"]
+
+UNKNOWN_MAX = 10  # names of fields in one message
 
 WORDS: dict[type, str] = {list: "a list", tuple: "a tuple", set: "a set", frozenset: "a frozenset", dict: "a dict"}
 Parts = list[tuple[Kind, Any, str]]  # what a value or plain data consists of: its kind, itself, where it stands
@@ -137,7 +141,7 @@ def _parts_out(kind: Kind, value: Any, path: str) -> Parts:
         case Entries():
             entries = cast("Mapping[Any, Any]", value)
             keys: Parts = [(kind.key, key, path) for key in entries]
-            return [*keys, *((kind.value, one, f"{path}[{key!r}]") for key, one in entries.items())]
+            return [*keys, *((kind.value, one, f"{path}[{shown(key)}]") for key, one in entries.items())]
         case _:
             return []
 
@@ -155,12 +159,25 @@ def misfits_in(kind: Kind, plain: Any, path: str) -> Iterator[str]:
         yield f"{path}: {error}"
         return
     is_sound = True
-    for part in _parts_in(kind, plain, path):
-        for found in misfits_in(*part):
-            is_sound = False
-            yield found
+    for found in _misfits_inside(kind, plain, path):
+        is_sound = False
+        yield found
     if is_sound and not isinstance(kind, Scalar | Stored | Choice):
         yield from _unmade(kind, plain, path)
+
+
+def _misfits_inside(kind: Kind, plain: Any, path: str) -> Iterator[str]:
+    """Yield what is wrong with the parts: fields that do not fit, are missing, or do not exist."""
+    for part in _parts_in(kind, plain, path):
+        yield from misfits_in(*part)
+    if isinstance(kind, Record):
+        names = {one.name for one in kind.members}
+        missing = [one.name for one in kind.members if one.default is None and one.name not in plain]
+        yield from (f"{path}.{name}: a value is missing and there is no default" for name in missing)
+        unknown = sorted(_name(name) for name in plain if name not in names)
+        if unknown:
+            more = f" and {len(unknown) - UNKNOWN_MAX} more" if len(unknown) > UNKNOWN_MAX else ""
+            yield f"{path}: unknown fields: {', '.join(unknown[:UNKNOWN_MAX])}{more}"
 
 
 def _misfits_in_union(kind: Union, plain: Any, path: str) -> Iterator[str]:
@@ -181,24 +198,44 @@ def _misfits_in_union(kind: Union, plain: Any, path: str) -> Iterator[str]:
 def _error_in(kind: Kind, plain: Any) -> str | None:
     match kind:
         case Scalar():
-            return _complaint(kind.check, plain)
+            return _complaint_in(kind.check, plain)
         case Stored():
-            return _complaint(kind.read, plain)
+            return _complaint_in(kind.read, plain)
         case Choice():
             fits = any(type(plain) is type(one) and plain == one for _, one in kind.options)
             words = " or ".join(repr(one) for _, one in kind.options)
-            return None if fits else f"expected {words}, got {shown(plain)}"
+            return None if fits else f"expected {words}, got {as_json(plain)}"
         case Record():
-            return None if type(plain) is dict else f"expected an object, got {shown(plain)}"
+            return None if type(plain) is dict else f"expected an object, got {as_json(plain)}"
         case Entries(form="text" | "digits"):
-            return None if type(plain) is dict else f"expected an object, got {shown(plain)}"
+            return None if type(plain) is dict else f"expected an object, got {as_json(plain)}"
         case Row():
             fits = _is(list, plain) and len(plain) == len(kind.items)
-            return None if fits else f"expected a list of {len(kind.items)}, got {shown(plain)}"
+            return None if fits else f"expected a list of {len(kind.items)}, got {as_json(plain)}"
         case Items() | Entries():
-            return None if type(plain) is list else f"expected a list, got {shown(plain)}"
+            return None if type(plain) is list else f"expected a list, got {as_json(plain)}"
         case _:
             return None
+
+
+def _complaint_in(check: Any, plain: object) -> str | None:
+    """Return a complaint in the words of who sent it, which is JSON."""
+    text = _complaint(check, plain)
+    return text and text.replace(f"got {shown(plain)}", f"got {as_json(plain)}")
+
+
+def as_json(plain: object) -> str:
+    """Return plain data for a message, as JSON where it is JSON, cut."""
+    with suppress(Exception):  # a set, a lone surrogate, what is too deep or too long: as Python says it
+        text = json.dumps(plain, ensure_ascii=False)
+        text.encode()
+        return cut(text)
+    return shown(plain)
+
+
+def _name(key: object) -> str:
+    """Return the name of a field for a message, cut."""
+    return key if type(key) is str and key.isidentifier() and len(key) <= SHOWN_MAX else shown(key)
 
 
 def _parts_in(kind: Kind, plain: Any, path: str) -> Parts:
@@ -210,7 +247,7 @@ def _parts_in(kind: Kind, plain: Any, path: str) -> Parts:
             return [(pair, one, f"{path}[{place}]") for place, one in enumerate(plain)]
         case Entries():
             keys: Parts = [] if kind.form == "digits" else [(kind.key, key, path) for key in plain]
-            return [*keys, *((kind.value, one, f"{path}[{key!r}]") for key, one in plain.items())]
+            return [*keys, *((kind.value, one, f"{path}[{shown(key)}]") for key, one in plain.items())]
         case Custom():
             return [(kind.stored, plain, path)]
         case _:
@@ -218,20 +255,11 @@ def _parts_in(kind: Kind, plain: Any, path: str) -> Parts:
 
 
 def _unmade(kind: Kind, plain: Any, path: str) -> Iterator[str]:
-    """Yield why parts that all fit make no value."""
-    if isinstance(kind, Record):
-        names = [one.name for one in kind.members]
-        missing = [one.name for one in kind.members if one.default is None and one.name not in plain]
-        yield from (f"{path}.{name}: a value is missing and there is no default" for name in missing)
-        unknown = sorted(str(name) for name in plain if name not in names)
-        if unknown:
-            yield f"{path}: unknown fields: {', '.join(unknown)}"
-        if missing or unknown:
-            return
+    """Yield why parts that all fit, and are all there, make no value."""
     try:
         _called(reader(kind, is_trusted=False), plain)
     except DataError as error:
-        yield f"{path}: {error}" if str(error) else f"{path}: {_why(kind)}, got {shown(plain)}"
+        yield f"{path}: {error}" if str(error) else f"{path}: {_why(kind)}, got {as_json(plain)}"
 
 
 def _why(kind: Kind) -> str:

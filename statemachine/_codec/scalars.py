@@ -18,7 +18,7 @@ from attrs import frozen
 from statemachine.errors import DataError
 
 __all__ = ["INTEGER_MAX", "Stored", "check_flag", "check_integer", "check_nothing", "check_number", "check_text"]
-__all__ += ["shown", "stored_of"]
+__all__ += ["SHOWN_MAX", "cut", "shown", "stored_of"]
 
 T = TypeVar("T")
 
@@ -28,9 +28,13 @@ SHOWN_MAX = 60  # characters of a wrong value in a message: enough to recognise 
 
 def shown(value: object) -> str:
     """Return a value for a message, cut. What cannot be written out is named by its type."""
-    text = f"a value of type {type(value).__name__}"
     with suppress(Exception):  # too deep, an integer too long, or what the user's own __repr__ raises
-        text = repr(value)
+        return cut(repr(value))
+    return f"a value of type {type(value).__name__}"
+
+
+def cut(text: str) -> str:
+    """Return a text for a message, cut. Pure."""
     return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
 
 

@@ -7,6 +7,7 @@ from attrs import define, evolve, field
 
 from statemachine.scxml.contents import EVENT_NAME, Contents, ReadScript
 from statemachine.scxml.document import Data, Document, Script, StateNode, TransitionNode
+from statemachine.scxml.matching import DONE, takes
 from statemachine.scxml.reading import Element, Place, mistake
 from statemachine.scxml.syntax import Block, Function
 
@@ -161,6 +162,7 @@ class _Builder(Contents):
                 )
         for rule in state.transitions:
             self._check_known(rule.targets, rule.place)
+            self._check_ends(rule)
         for history in state.histories:
             for name in history.transitions[0].targets:
                 if name not in inside:
@@ -169,6 +171,11 @@ class _Builder(Contents):
                         history.place,
                         f"the default {name!r} does not lie in {state.id!r}. Name one that does.",
                     )
+
+    def _check_ends(self, rule: TransitionNode) -> None:
+        for event in rule.events:
+            if event.startswith(DONE) and not any(takes(event, DONE + one) for one in self.states):
+                raise mistake("PD167", rule.place, f"event={event!r} is the end of no state. Correct the name.")
 
     def _check_known(self, names: Iterable[str], place: Place) -> None:
         for name in names:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from attrs import define, field, frozen
 
 from statemachine.errors import DefinitionError
-from statemachine.frame import RESERVED
+from statemachine.frame import ATTEMPT, RESERVED
 from statemachine.rules import Declared, Hook, attach
 from statemachine.scxml.building import build
 from statemachine.scxml.contents import ReadScript
@@ -110,7 +110,7 @@ class _Compiler:
     # -- names ---------------------------------------------------------------------------------------------------------
 
     def _name_states(self, state: StateNode, above: str) -> None:
-        taken = set(RESERVED | REGION_NAMES)
+        taken = {*RESERVED, *REGION_NAMES, ATTEMPT}
         for child in (*state.states, *state.histories):
             name = _identifier(child.id, taken)
             taken.add(name)

@@ -33,7 +33,7 @@ __all__ = ["EVENT_NAME", "Contents", "ReadScript", "milliseconds"]
 T = TypeVar("T")
 ReadScript: TypeAlias = Callable[[str], str | os.PathLike[str]]
 """Takes the `src` of a script; returns its text, or the path of its file."""
-EVENT_NAME = r"[^\W\d][\w-]*(?:\.[\w-]+)*"  # what a name of an event may be
+EVENT_NAME = r"(?!_other(?![\w-]))[^\W\d][\w-]*(?:\.[\w-]+)*"  # what a name of an event may be
 _VARIABLE = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _DELAY = re.compile(r"\s*(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})(ms|s|m|h|d)\s*")
 SEND_TYPES = frozenset({"scxml", "http://www.w3.org/TR/scxml/#SCXMLEventProcessor"})

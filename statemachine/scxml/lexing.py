@@ -58,7 +58,7 @@ KEYWORDS = frozenset(
 _SIGN = r"===|!==|==|!=|<=|>=|&&|\|\||\+\+|--|[-+*/%]=|\*\*|=>|\.\.\.|\?\?|\?\.|>>>|>>|<<|[{}()\[\];,<>+*/%&|^!~?:=.-]"
 _TOKEN = re.compile(
     r"""
-    (?P<space> \s+ | //[^\n]* | /\*.*?\*/ )
+    (?P<space> \s+ | //[^\n]* | /\*.*?(?:\*/|\Z) )
   | (?P<number> 0[xX][0-9a-fA-F]{1,16} | (?: [0-9]+ (?:\.[0-9]*)? | \.[0-9]+ ) (?:[eE][+-]?[0-9]+)? )
   | (?P<name> [^\W\d][\w$]* | \$[\w$]* )
   | (?P<text> "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' )
@@ -98,6 +98,8 @@ def tokens(source: str) -> list[Token]:
         if match is None:
             raise ScriptSyntaxError(f"{source[at : at + 10]!r} is none of the signs that can stand here", at)
         if match.lastgroup == "space":
+            if match[0].startswith("/*") and not match[0].endswith("*/"):
+                raise ScriptSyntaxError("the remark that begins here has no end", at)
             newline = newline or "\n" in match[0]
         else:
             found.append(_token(match, newline=newline))

@@ -19,6 +19,7 @@ from statemachine.scxml.values import UNDEFINED, Value, text_of, type_name
 __all__ = ["Places", "World"]
 
 _INDEX = re.compile("0|[1-9][0-9]{0,8}")
+DEPTH_MAX = 80  # of what is kept: the codec takes 100 levels, and some stand around it
 INDEX_MAX = 100_000  # a list has no holes: one that grew to a far index would be filled up
 
 
@@ -153,16 +154,18 @@ class Places:
         if self.world.is_readonly:
             raise EvaluationError("a condition only reads", at=at)
 
-    def copied(self, value: Value) -> Value:
+    def copied(self, value: Value, *, depth: int = 0) -> Value:
         """Return a copy of a value that is to be kept; what has no JSON is refused."""
         self.world.budget.spend(1)
+        if depth > DEPTH_MAX:
+            raise EvaluationError(f"what is nested deeper than {DEPTH_MAX} levels cannot be kept in the data model")
         match value:
             case list():
                 items = cast("Sequence[Value]", value)
-                return [self.copied(None if one is UNDEFINED else one) for one in items]
+                return [self.copied(None if one is UNDEFINED else one, depth=depth + 1) for one in items]
             case dict():
                 entries = cast("dict[str, Value]", value).items()
-                return {key: self.copied(one) for key, one in entries if one is not UNDEFINED}
+                return {key: self.copied(one, depth=depth + 1) for key, one in entries if one is not UNDEFINED}
             case float() if not math.isfinite(value):
                 raise EvaluationError(f"{text_of(value)} cannot be kept in the data model")
             case int() if abs(value) > 2**63 - 1:

@@ -159,6 +159,8 @@ class Session:
             run()
         except EvaluationError as error:
             raise _FailedError(node.tag, node.place, error) from error
+        except RecursionError:
+            self.budget.exhausted("went too deep")
 
     # -- executable content --------------------------------------------------------------------------------------------
 

@@ -407,6 +407,19 @@ def callers(engine: Engine) -> None:
     order.send("Submit")  # error
     order.send(Submit("lamp", 3), roles=("boss"))  # error
     order.send(Submit("lamp", 3), key=7)  # error
+    order.submit(Submit)  # error
+    order.submit(Submit("lamp", 3), kye="k")  # error
+    order.asend("Submit", {})  # error
+    order.asend(Submit("lamp", 3)).version  # error
+    order.fire(Submit("lamp", 3))  # error
+    order.fire("Submit")  # error
+    order.fire("Submit", '{"sku": "lamp"}')  # error
+    order.fire("Submit", {"sku": "lamp"}, roles="boss")  # error
+    order.fire("Submit", {"sku": "lamp"})["ok"]  # error
+    order.afire("Submit", {"sku": "lamp"}, key=7)  # error
+    order.offers("Submit")  # error
+    order.offers(Submit)  # error
+    order.offers()[0]["name"]  # error
     order.data.totl  # error
     order.data = Data()  # error
     engine.start(Base, Submit("lamp", 3))  # error

@@ -1,5 +1,7 @@
 """A subclass of the design's program, in every form that a subclass may take, with no ignore; and what callers see."""
 
+import asyncio
+from concurrent.futures import Future
 from datetime import timedelta
 from typing import assert_type
 
@@ -13,6 +15,8 @@ from statemachine import (
     Engine,
     Final,
     Instance,
+    Offer,
+    Outcome,
     Retry,
     State,
     Transition,
@@ -158,6 +162,11 @@ def callers(path: str) -> None:
         assert_type(gift, Instance[GiftOrder, OrderData])
         assert_type(gift.data, OrderData)
         assert_type(gift.send(Submit("lamp", 1800), key="msg-1"), Transition)
+        assert_type(gift.submit(Submit("lamp", 1800), key="msg-1"), Future[Transition])
+        assert_type(gift.fire("Submit", {"sku": "lamp", "total": 1}, key="msg-1"), Outcome)
+        assert_type(gift.offers(roles=("manager",)), list[Offer])
+        assert_type(gift.offers(Submit("lamp", 1)), list[Offer])
+        assert_type(gift.offers("Submit", {"sku": "lamp"}), list[Offer])
         assert_type(gift.history(), list[Transition])
         assert_type(engine.get(Order, "o-1"), Instance[Order, OrderData])
         assert_type(engine.start(Order, OrderData(sku="lamp")), Instance[Order, OrderData])
@@ -166,6 +175,14 @@ def callers(path: str) -> None:
         assert_type(other.start(Counter, Tally(3)).data.count, int)
     assert_type(Cursor(Counter, Tally()).send(Add(2), roles=("boss",)).data, Tally)
     assert_type(Cursor(Tick, None).data, None)
+
+
+async def waiting(gift: Instance[GiftOrder, OrderData]) -> None:
+    """Coroutines: a task can be made of them."""
+    assert_type(await gift.asend(Submit("lamp", 1800), expect_version=1), Transition)
+    assert_type(await asyncio.create_task(gift.afire("Submit", {"sku": "lamp"})), Outcome)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gift.asend(Submit("lamp", 1)))
 
 
 async def unit_tests() -> None:

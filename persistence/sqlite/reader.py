@@ -1,0 +1,90 @@
+"""One consistent view of the file: the port's Reader over a connection with an open read transaction."""
+
+from collections.abc import Iterator, Sequence
+
+import apsw
+
+from persistence.records import Found, Head, KeyRecord, Row, Sealed, Stub
+from persistence.sqlite import statements
+from persistence.sqlite.errors import explained
+from persistence.sqlite.query import fetch_all, fetch_one, iterate
+from persistence.sqlite.rows import read_definition, read_evidence, read_head, read_keys, read_rows, read_stubs
+from persistence.sqlite.usersql import UserSql
+from persistence.store import Value
+
+__all__ = ["SQLiteReader"]
+
+
+class SQLiteReader:
+    """The port's Reader over one apsw connection with an open read transaction."""
+
+    def __init__(self, connection: apsw.Connection, user: UserSql) -> None:
+        self._connection = connection
+        self._user = user
+
+    def instances(self, *, workflow: str | None = None) -> Iterator[str]:
+        """Iterate over instance ids, in the order in which they were started."""
+        statement, values = (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
+        with explained(self._connection.filename):
+            for (name,) in iterate(self._connection, statement, *values):
+                yield name.decode(errors="replace")  # a damaged one is then found nowhere, and counted by the lane
+
+    def head(self, instance: str) -> Head | None:
+        """Read one head."""
+        with explained(self._connection.filename):
+            row = fetch_one(self._connection, statements.HEAD, instance)
+        return None if row is None else read_head(row)
+
+    def journal(self, instance: str) -> list[Row]:
+        """Read the transitions of one instance, oldest first."""
+        return read_rows(self._connection, instance)
+
+    def row(self, instance: str, version: int) -> Row | None:
+        """Read one transition of an instance."""
+        rows = read_rows(self._connection, instance, versions=(version, version))
+        return rows[0] if rows else None
+
+    def stubs(self, instance: str) -> list[Stub]:
+        """Read what the rows of an instance that were set aside left, by version."""
+        return read_stubs(self._connection, instance)
+
+    def evidence(self, instance: str) -> list[Found]:
+        """Read every row that is kept for an instance, by n. Scans the journal."""
+        return read_evidence(self._connection, instance)
+
+    def row_counts(self) -> dict[str, int]:
+        """Count the rows that are kept for each instance."""
+        with explained(self._connection.filename):
+            found = fetch_all(self._connection, statements.ROW_COUNTS)
+        return {name.decode(errors="replace"): count for name, count in found}
+
+    def damage(self) -> list[str]:
+        """Return what SQLite finds wrong with its pages, and rows whose instance has no head row."""
+        with explained(self._connection.filename):
+            found = [line for (line,) in fetch_all(self._connection, statements.INTEGRITY) if line != "ok"]
+            orphans = fetch_all(self._connection, statements.ORPHANS)
+        for surrogate, count, first, last in orphans:
+            found.append(
+                f"{count} rows from {first} to {last} belong to an instance (number {surrogate}) whose row in "
+                "perdure_instance is gone, and with it the name and the secret that their hashes begin with"
+            )
+        return found
+
+    def keys(self, instance: str) -> list[KeyRecord]:
+        """Read all keys of one instance."""
+        return read_keys(self._connection, instance)
+
+    def lane(self) -> Iterator[Sealed]:
+        """Iterate over all rows in the order of their commits."""
+        with explained(self._connection.filename):
+            for row in iterate(self._connection, statements.LANE):
+                yield Sealed(*row)
+
+    def definition(self, fingerprint: bytes) -> str | None:
+        """Read the canonical text of a chart."""
+        return read_definition(self._connection, fingerprint)
+
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        """Run one reading statement of the user's."""
+        del writable  # nothing is, here
+        return self._user.run(statement, parameters, writable=False)

@@ -1,0 +1,228 @@
+"""What a journal proves of its instance without its head: asked where a head or its row is damaged.
+
+Rows are read by whose they are, so that no damaged pointer hides one. From version 1 on each must follow from the one
+before it by hash, be legal under the definition that wrote it, and stand under a seal that holds it. What the first
+break means depends on where it is: at the newest version the head may prove what the row no longer says.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from attrs import evolve, field, frozen
+
+from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub
+from persistence.records import digests, genesis, proof_of
+from recovery.lane import LaneFacts
+from statemachine.chart import Chart
+from statemachine.errors import DataError
+from statemachine.loading import broken_head, configuration_of, follow, illegal, image_of
+
+__all__ = ["Chain", "Charts", "Proof", "charts_of", "prove", "walk"]
+
+Charts = Callable[[bytes], Chart | None]
+
+
+@frozen
+class Chain:
+    """A journal as far as it proves itself."""
+
+    standing: tuple[Row | Stub, ...] = ()  # versions 1, 2, 3 …
+    reason: str | None = None  # why the version after them does not follow; None where there is none
+    is_torn: bool = False  # that version's row is lost or changed; else it is whole, and wrong
+
+
+@frozen
+class Proof:
+    """What the rows of an instance say of its damaged head; texts are reasons."""
+
+    chain: Chain
+    rows: tuple[int, ...] = field(factory=tuple)  # n of each row of the chain, stubs left out
+    broken: str | None = None  # in the middle, or where nothing proves the tail
+    torn: str | None = None  # the head's own row is damaged, everything before it is sound
+    differs: str | None = None  # how the head disagrees with a journal that is sound
+    head: Head | None = None  # the one that the journal or the seal proves
+    stub: Stub | None = None  # in the place of the torn row; None where no seal holds the head's hash
+    loses: tuple[str, ...] = field(factory=tuple)  # what stands above the last sound version
+
+
+def charts_of(reader: Reader) -> Charts:
+    """Return a function that reads the chart of a fingerprint, each once; None for one that is missing or damaged."""
+    known: dict[bytes, Chart | None] = {}
+
+    def chart(fingerprint: bytes) -> Chart | None:
+        if fingerprint not in known:
+            try:
+                text = reader.definition(fingerprint)
+                found = None if text is None else Chart(text)
+            except (Corrupt, KeyError, TypeError, ValueError):
+                found = None
+            known[fingerprint] = found if found is not None and found.fingerprint == fingerprint else None
+        return known[fingerprint]
+
+    return chart
+
+
+def walk(head: Head, rows: Sequence[Row], stubs: Sequence[Stub], *, charts: Charts, lane: LaneFacts) -> Chain:
+    """Follow a journal from version 1, as far as it proves itself. Pure, but for reading the charts."""
+    standing = list[Row | Stub]()
+    before: str | None = ""  # the configuration; None after a stub, where it is lost
+    for version, found, reason in follow(head, rows, stubs):
+        if found is None or reason is not None:
+            return Chain(tuple(standing), f"version {version}: {reason}", is_torn=True)
+        wrong = _wrong(found, before, charts=charts, lane=lane)
+        if wrong is not None:
+            return Chain(tuple(standing), f"version {version}: {wrong}")
+        standing.append(found)
+        before = found.record.after if isinstance(found, Row) else None
+    return Chain(tuple(standing))
+
+
+def _wrong(found: Row | Stub, before: str | None, *, charts: Charts, lane: LaneFacts) -> str | None:
+    """Return what is wrong with a transition that follows by its hash; `before` is None after a stub: it is lost."""
+    if lane.doubts(found.hash):
+        return "the seal of its commit does not hold its hash"
+    if isinstance(found, Stub):
+        return None
+    record = found.record
+    if before is not None and record.before != before:
+        return f"it starts from {record.before!r}, the row before it ended in {before!r}"
+    chart = charts(record.fingerprint)
+    if chart is None:
+        return "the definition that wrote it is missing or damaged"
+    return illegal(record.after, chart)
+
+
+def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Proof:
+    """Gather what is proven of an instance whose head or newest row is damaged."""
+    found = reader.evidence(head.instance)
+    stubs = reader.stubs(head.instance)
+    chain = walk(head, [one.row for one in found if one.row is not None], stubs, charts=charts, lane=lane)
+    chain = _said_unreadable(chain, found)
+    places = {one.hash: one.n for one in found}
+    rows = tuple(places[one.hash] for one in chain.standing if isinstance(one, Row))
+    proof = Proof(chain, rows=rows, loses=_above(len(chain.standing), found, head))
+    leftover = [one for one in found if one.n not in rows]
+    moved = _moved(found, rows, lane)
+    if moved is not None:
+        return evolve(proof, broken=moved)
+    if chain.reason is None:
+        chain = _short_of(head, chain, rows, lane=lane)
+        proof = evolve(proof, chain=chain)
+    if chain.reason is None:
+        return _of_sound(proof, head, charts)
+    if not chain.is_torn or head.version != len(chain.standing) + 1 or len(leftover) > 1:
+        return evolve(proof, broken=chain.reason)
+    return evolve(proof, torn=chain.reason, head=head, stub=_stub(head, chain, leftover, reader=reader, lane=lane))
+
+
+def _moved(found: Sequence[Found], rows: Sequence[int], lane: LaneFacts) -> str | None:
+    """Return which row of a chain does not stand where it was committed: pointers cannot be led along it."""
+    standing = {one.n: one for one in found}
+    for before, n in pairwise((0, *rows)):
+        one = standing[n]
+        if n <= before:
+            return f"version {one.version}: its row stands at {n}, out of the order of commits"
+        if lane.is_in_stretch(n) and lane.proves(n, one.hash) is None:
+            place = next((place for place in lane.missing() if lane.proves(place, one.hash) is not None), None)
+            if place is not None:
+                return f"version {one.version}: its row stands at {n}, and was committed as row {place}"
+    return None
+
+
+def _said_unreadable(chain: Chain, found: Sequence[Found]) -> Chain:
+    """Name the row that cannot be read where it would only be missed."""
+    version = len(chain.standing) + 1
+    if not any(one.row is None and one.version == version for one in found):
+        return chain
+    return evolve(chain, reason=f"version {version}: its row cannot be read", is_torn=True)
+
+
+def _above(sound: int, found: Sequence[Found], head: Head) -> tuple[str, ...]:
+    """Return the versions above the last sound one, each with its event."""
+    told = {
+        one.version: "a row that cannot be read" if one.row is None else one.row.record.event
+        for one in found
+        if one.version > sound
+    }
+    if head.version > sound:
+        told.setdefault(head.version, "a row that is missing")
+    return tuple(f"version {version}: {event}" for version, event in sorted(told.items()))
+
+
+def _short_of(head: Head, chain: Chain, rows: Sequence[int], *, lane: LaneFacts) -> Chain:
+    """Say of a chain that ends well whether a newer transition may be lost: then it is no sound journal."""
+    newest, version = chain.standing[-1:], len(chain.standing)
+    hashes = _hashes(head, chain)
+    if head.hash in hashes[1:] or (head.version == version and head.previous_hash == hashes[version - 1]):
+        return chain  # the head tells of a transition that the chain holds
+    last = rows[-1] if rows else 0
+    is_ahead = head.version > version or head.previous_hash == hashes[-1]
+    if newest and not is_ahead and not any(n > last for n in lane.missing()):
+        return chain  # the head tells nothing, and no row is missing that it could have told of
+    return evolve(chain, reason=f"version {version + 1}: its row is missing from the journal", is_torn=True)
+
+
+def _hashes(head: Head, chain: Chain) -> list[bytes]:
+    """Return the hash after each version, from 0 on."""
+    return [genesis(head.instance, head.workflow, head.secret), *(one.hash for one in chain.standing)]
+
+
+def _of_sound(proof: Proof, head: Head, charts: Charts) -> Proof:
+    newest = proof.chain.standing[-1]
+    if isinstance(newest, Stub):
+        return evolve(proof, broken=f"version {newest.version}: it was set aside, and what repaired it is missing")
+    try:
+        proven = head_of(newest, head, previous=_hashes(head, proof.chain)[-2], charts=charts)
+    except DataError as error:
+        return evolve(proof, broken=f"version {len(proof.chain.standing)}: {error}")
+    return evolve(proof, head=proven, differs=_differs(head, proven))
+
+
+def head_of(row: Row, head: Head, *, previous: bytes, charts: Charts) -> Head:
+    """Return the head that a proven row makes, for the instance of `head`. Raises DataError where it has no image."""
+    record = row.record
+    chart = charts(record.fingerprint)
+    return evolve(
+        head,
+        version=record.version,
+        configuration=record.after,
+        fingerprint=record.fingerprint,
+        revision=record.revision,
+        epoch=record.epoch,
+        incarnation=record.incarnation,
+        time=record.time,
+        outcome=None if chart is None else chart.outcome(configuration_of(record.after)),
+        hash=row.hash,
+        previous_hash=previous,
+        rest_digest=digests(record)[0],
+        image=image_of(row),
+    )
+
+
+PROVEN = (
+    "version", "configuration", "fingerprint", "revision", "epoch", "incarnation", "time", "outcome", "hash",
+    "previous_hash", "rest_digest", "image",
+)  # fmt: skip
+"""What a journal proves of a head."""
+
+
+def _differs(head: Head, proven: Head) -> str:
+    names = [name.replace("_", " ") for name in PROVEN if getattr(head, name) != getattr(proven, name)]
+    if not names:
+        return f"version {head.version}: the pointers to its rows were changed"
+    return f"version {proven.version}: the head's {', '.join(names)} was changed; the journal is sound"
+
+
+def _stub(head: Head, chain: Chain, leftover: Sequence[Found], *, reader: Reader, lane: LaneFacts) -> Stub | None:
+    """Return what would take a torn row's place, if head and seal prove each other."""
+    if broken_head(head) is not None or head.previous_hash != _hashes(head, chain)[-1]:
+        return None
+    stored = next((one for one in reader.lane() if one.hash == head.hash), None)
+    if stored is not None and not lane.is_in_stretch(stored.n):
+        sealed: Sealed | None = stored
+    else:
+        places = [*(one.n for one in leftover), *lane.missing()] if stored is None else [stored.n]
+        sealed = next((one for n in places if (one := lane.proves(n, head.hash)) is not None), None)
+    if sealed is None:
+        return None
+    return Stub(sealed.n, head.instance, head.version, head.hash, sealed.seal, proof_of(head))
