@@ -303,3 +303,27 @@ def test_system_variables_name_the_instance_the_workflow_and_the_event() -> None
 def test_other_classes_were_read_from_no_document() -> None:
     with pytest.raises(TypeError, match="was not read from an SCXML document"):
         make_event(Workflow, "go")
+
+
+def test_check_follows_what_is_entered_by_default_and_takes_no_wildcard_for_a_mistake() -> None:
+    workflow = made(
+        "<state id='a' initial='h'><history id='h'><transition target='c'/></history>"
+        "<state id='b'><transition event='go' target='end'/></state>"
+        "<state id='c'><transition event='go' target='b'/><transition event='*' target='end'/></state></state>"
+        "<final id='end'/>"
+    )
+
+    assert check(workflow) == ()
+
+
+def test_a_transition_that_never_runs_is_found() -> None:
+    workflow = made(
+        "<state id='a'><transition event='*' target='end'/><transition event='go' target='end'/></state><final id='end'/>"
+    )
+
+    assert [(one.code, one.where) for one in check(workflow)] == [("PD203", "a__transition_2")]
+
+
+def test_the_end_of_a_state_that_is_not_there_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"^PD167 .* event='done.state.b' is the end of no state"):
+        made("<state id='a'><transition event='done.state.b' target='a'/></state>")

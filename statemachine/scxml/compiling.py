@@ -219,12 +219,15 @@ class _Compiler:
 
     def _add_rules(self, state: StateNode, prefix: str) -> None:
         source = cast("Ref", self.refs[state.id]) if state.id else ANY
+        taken: set[type[DocumentEvent]] = set()
         for place, rule in enumerate(state.transitions, 1):
             name = f"{prefix}__transition_{place}"
             if not rule.events:
                 self._rule(name, rule, source, kind="always")
                 continue
-            heard = self._heard(rule)
+            # What an earlier transition always takes is no event of a wildcard; what is named stays, for `check` to find.
+            heard = tuple(one for one in self._heard(rule) if one not in taken or one.event_name in rule.events)
+            taken.update(heard if rule.condition is None else ())
             if heard:
                 self._rule(name, rule, source, kind="on", events=heard)
             for region in self._ends(rule):
