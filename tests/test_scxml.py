@@ -318,7 +318,8 @@ def test_check_follows_what_is_entered_by_default_and_takes_no_wildcard_for_a_mi
 
 def test_a_transition_that_never_runs_is_found() -> None:
     workflow = made(
-        "<state id='a'><transition event='*' target='end'/><transition event='go' target='end'/></state><final id='end'/>"
+        "<state id='a'><transition event='*' target='end'/><transition event='go' target='end'/></state>"
+        "<final id='end'/>"
     )
 
     assert [(one.code, one.where) for one in check(workflow)] == [("PD203", "a__transition_2")]

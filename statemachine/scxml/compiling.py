@@ -225,7 +225,7 @@ class _Compiler:
             if not rule.events:
                 self._rule(name, rule, source, kind="always")
                 continue
-            # What an earlier transition always takes is no event of a wildcard; what is named stays, for `check` to find.
+            # What an earlier transition always takes is no event of a wildcard; what is named stays: `check` finds it.
             heard = tuple(one for one in self._heard(rule) if one not in taken or one.event_name in rule.events)
             taken.update(heard if rule.condition is None else ())
             if heard:
