@@ -414,7 +414,7 @@ def test_an_error_is_hashed_with_its_row_and_a_keys_error_is_compared_with_it(tm
         "print(c.total_changes); c.commit(); c.close()"
     )
     assert run_child(script, tmp_path / "mill.db") == (0, "1")
-    assert "answers for version 2 with another error" in str(verify(tmp_path / "mill.db", Mill))
+    assert "key 'k' of version 2 answers with another error" in str(verify(tmp_path / "mill.db", Mill))
 
 
 def test_data_that_is_too_large_is_raised_and_not_handled(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 import recovery
 from persistence import MemoryStore, SQLiteStore, Store
-from persistence.records import Draft, Head, head_hash, record_digest
+from persistence.records import Draft, Head, digests, head_hash
 from recovery import verify
 from statemachine import Compound, Cursor, Engine, History, Instance, Parallel, Refused, State, Workflow, check, on
 from statemachine.loading import configuration_of, configuration_text, memory_of
@@ -200,10 +200,10 @@ def forged(store: Store, after: str) -> None:
         row = reader.row("p", head.version)
     assert row is not None
     record = evolve(row.record, version=head.version + 1, before=row.record.after, after=after)
-    digest = record_digest(record)
+    rest, digest = digests(record)
     made = head_hash(head.hash, digest, head.image)
     text = definition_of(Player).chart.text
-    draft = Draft(record, head.hash, digest, made, head.image, None, head.secret, text)
+    draft = Draft(record, head.hash, rest, made, head.image, None, head.secret, text)
     with store.transaction() as transaction:
         transaction.append([draft])
         transaction.commit()
