@@ -1,7 +1,8 @@
 """Proves where every instance stands after a crash, sets aside what is damaged, and resumes the rest."""
 
 from persistence import StoreError  # first: it says so if another distribution took over the name statemachine
+from recovery.drills.door import drill
 from recovery.report import Finding, RecoveryReport
 from recovery.run import open, recover, verify  # noqa: A004  # recovery.open is the design's name
 
-__all__ = ["Finding", "RecoveryReport", "StoreError", "open", "recover", "verify"]
+__all__ = ["Finding", "RecoveryReport", "StoreError", "drill", "open", "recover", "verify"]
