@@ -6,6 +6,7 @@ import pytest
 
 from statemachine import DefinitionError, Workflow
 from statemachine.scxml.grammar import GRAMMAR, UNSUPPORTED
+from statemachine.scxml.reading import BYTES_MAX
 
 MISTAKES = [
     (
@@ -162,3 +163,12 @@ def test_a_file_is_read_in_the_encoding_that_it_names(encoding: str, tmp_path: P
 def test_what_the_table_lists_as_a_child_is_an_element_of_the_table() -> None:
     assert {child for rule in GRAMMAR.values() for child in rule.children} | {"scxml"} == set(GRAMMAR)
     assert not set(UNSUPPORTED) & set(GRAMMAR)
+
+
+def test_a_script_that_is_too_large_or_no_text_is_refused_where_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "large.js").write_bytes(b" " * (BYTES_MAX + 1))
+    (tmp_path / "latin.js").write_bytes("x = 'é'".encode("latin-1"))
+
+    for src, code in (("large.js", "PD162"), ("latin.js", "PD169")):
+        with pytest.raises(DefinitionError, match=rf"^{code} document, line 1, column 8: script '{src}' "):
+            Workflow.from_scxml(f"<scxml><script src='{src}'/><state/></scxml>", read_script=lambda src: tmp_path / src)

@@ -71,13 +71,14 @@ class Contents:
                 element.place,
                 f"script {src!r} is not fetched. Write it here, or give from_scxml read_script=….",
             )
-        found = self.read_script(src)
-        if not isinstance(found, str):
-            with Path(found).open("rb") as file:
-                found = file.read(BYTES_MAX + 1).decode()
+        given = self.read_script(src)
+        found = given if isinstance(given, str) else _read_file(given)
         if len(found) > BYTES_MAX:
             raise mistake("PD162", element.place, f"script {src!r} has more than {BYTES_MAX} bytes. Split it.")
-        return found, Place(src)
+        try:
+            return found if isinstance(found, str) else found.decode(), Place(src)
+        except UnicodeDecodeError as error:
+            raise mistake("PD169", element.place, f"script {src!r} is not in UTF-8: {error}. Write it so.") from error
 
     # -- executable content --------------------------------------------------------------------------------------------
 
@@ -200,6 +201,11 @@ class Contents:
         if not _VARIABLE.fullmatch(written) or written in KEYWORDS or written.startswith("_"):
             raise mistake("PD165", place, f"{what}={written!r} is no name of a variable. Use letters, digits, _.")
         return written
+
+
+def _read_file(path: "os.PathLike[str]") -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(BYTES_MAX + 1)
 
 
 def milliseconds(written: str) -> int | None:
