@@ -328,3 +328,15 @@ def test_a_transition_that_never_runs_is_found() -> None:
 def test_the_end_of_a_state_that_is_not_there_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"^PD167 .* event='done.state.b' is the end of no state"):
         made("<state id='a'><transition event='done.state.b' target='a'/></state>")
+
+
+def test_what_waits_is_dropped_where_an_instance_ends() -> None:
+    workflow = made(
+        "<state id='a'><onentry><send event='late' delay='1s'/></onentry><transition event='go' target='end'/></state>"
+        "<final id='end'><onentry><send event='late'/></onentry></final><transition event='late'/>"
+    )
+    cursor = started(workflow)
+
+    assert len(cursor.data.pending) == 1
+    assert sent(cursor, workflow, "go") == "end"
+    assert cursor.data.pending == []

@@ -192,6 +192,10 @@ def test_an_expression_has_the_value_that_ecmascript_gives_it(source: str, expec
         ("x = 1 // a remark\n/* another\n one */ y = 2", {"x": 1, "y": 2}),
         ("x = 1; y = x = 3", {"x": 3, "y": 3}),
         ("x = {a: undefined, b: [undefined]}", {"x": {"b": [None]}}),
+        ("x = 1; x = undefined", {}),
+        ("var z; x = z === null", {"z": None, "x": True}),
+        ("x = {a: 1}; x.a = undefined; x.b = undefined", {"x": {}}),
+        ("x = [1]; x[0] = undefined; x.push(undefined)", {"x": [None, None]}),
     ],
 )
 def test_a_script_leaves_the_data_as_ecmascript_does(script: str, expected: dict[str, Any]) -> None:

@@ -270,6 +270,9 @@ class _Compiler:
             self._method("document__has_arrived", guard)
             note = Declared("on", events, (ANY,), None, guard)
             self._method("document__arrival", _taking_event(self.program, (), None), note)
+        ends = tuple(cast("Ref", self.refs[one.id]) for one in self.document.root.states if one.tag == "final")
+        if ends:
+            self._method("document__end", _ending(self.program), Hook("enter", ends))
 
     def _method(self, name: str, function: Callable[..., Any], *notes: Declared | Hook) -> None:
         taken = {*self.methods, *(path for path in self.paths.values() if "." not in path)}
@@ -289,6 +292,13 @@ def _beginning(program: Program) -> Callable[[Any], None]:
         session(program, self).begin()
 
     return begin
+
+
+def _ending(program: Program) -> Callable[[Any], None]:
+    def end(self: "Workflow[DocumentData]") -> None:
+        session(program, self).end()
+
+    return end
 
 
 def _running(program: Program, content: Sequence[Content]) -> Callable[[Any], None]:

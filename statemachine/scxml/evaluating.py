@@ -225,7 +225,7 @@ class Evaluator(Places):
         """Return a method bound to what it is called on; `copying` where that keeps its arguments."""
 
         def called(budget: Budget, arguments: Sequence[Value]) -> Value:
-            return native(budget, [owner, *(map(self.copied, arguments) if copying else arguments)])
+            return native(budget, [owner, *(map(self.kept, arguments) if copying else arguments)])
 
         return called
 

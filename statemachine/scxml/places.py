@@ -56,7 +56,11 @@ class Places:
 
     def declare(self, name: str, value: Value) -> None:
         """Make a variable of the data model, or assign to it."""
-        self.world.variables[name] = self.copied(value)
+        kept = self.copied(value)
+        if kept is UNDEFINED and name in self.world.declared:
+            self.world.variables.pop(name, None)  # what is not there is undefined: JSON has no word for it
+        else:
+            self.world.variables[name] = None if kept is UNDEFINED else kept
 
     def name(self, tree: Name) -> Value:
         """A variable, or a function."""
@@ -127,7 +131,10 @@ class Places:
         owner, key = self.changeable(tree), self.key_of(tree)
         if isinstance(owner, dict):
             self.world.budget.spend_text(len(key))
-            cast("dict[str, Value]", owner)[key] = self.copied(value)
+            parts = cast("dict[str, Value]", owner)
+            parts[key] = self.copied(value)
+            if parts[key] is UNDEFINED:
+                del parts[key]
             return
         if not isinstance(owner, list):
             raise EvaluationError(f"a {type_name(owner)} has no parts that can be assigned to", at=tree.at)
@@ -137,7 +144,7 @@ class Places:
         index = int(key)
         self.world.budget.spend(max(index - len(items), 0))
         items.extend([None] * (index + 1 - len(items)))
-        items[index] = self.copied(value)
+        items[index] = self.kept(value)
 
     def changeable(self, tree: Member) -> Value:
         """Return the owner of a part that is to be changed. Raises EvaluationError."""
@@ -153,6 +160,11 @@ class Places:
         """Raise EvaluationError in a condition."""
         if self.world.is_readonly:
             raise EvaluationError("a condition only reads", at=at)
+
+    def kept(self, value: Value) -> Value:
+        """Return a copy of a value that is to be kept in a list: what is undefined is null there."""
+        found = self.copied(value)
+        return None if found is UNDEFINED else found
 
     def copied(self, value: Value, *, depth: int = 0) -> Value:
         """Return a copy of a value that is to be kept; what has no JSON is refused."""

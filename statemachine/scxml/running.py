@@ -129,6 +129,10 @@ class Session:
         for script in document.scripts:
             self.run((script,))
 
+    def end(self) -> None:
+        """Let nothing wait any longer: the instance ends, and takes no event from here on."""
+        self.frame.data.pending = []
+
     def _make(self, data: Data) -> None:
         if data.value is not None:
             self._step(data, lambda: self._evaluator().declare(data.name, self._value(cast("Expression", data.value))))
