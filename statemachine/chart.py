@@ -17,7 +17,7 @@ left. It is part of where an instance stands, and is legal if and only if
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeAlias, TypeVar
 
@@ -75,6 +75,7 @@ class Node:
     fallback: tuple[str, ...] = ()  # of a history: full names; where it leads as long as nothing is remembered
     defers: frozenset[str] = frozenset()  # events that wait while it is active
     regions: tuple[str, ...] = ()  # full names; of a parallel of `transitions`, which need not enter all its children
+    start: tuple[str, ...] = ()  # full names: what is entered by default where that is not `initial`
 
     def is_descendant(self, other: "Node") -> bool:
         """Say whether it lies inside another node, at any depth; a node is no descendant of itself."""
@@ -93,7 +94,7 @@ class Rule:
     guard: str | None
     reenter: bool
     roles: tuple[str, ...]
-    recalls: frozenset[str] = frozenset()  # the regions to whose histories it leads
+    recalls: frozenset[str] = frozenset()  # the regions to whose histories it leads, or what it enters by default
 
 
 @frozen(eq=False)
@@ -106,6 +107,7 @@ class Plan:
     leave: tuple[str, ...]  # innermost first
     enter: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]  # per node, document order: its actions, its done events
     outcome: str | None  # set if the plan ends the instance
+    is_rest: bool  # it ends the instance, or no eventless rule listens after it
     recorded: Memory = ()  # what the regions that it leaves remember from here on
 
 
@@ -121,15 +123,17 @@ class Chart:
         description: dict[str, Any] = json.loads(text)
         self.text = text
         self.fingerprint = sha256(text.encode()).digest()
-        self.root = Node("", 0, "compound", None, description["initial"], None, (), (), (), [])
+        start = tuple(description.get("start", ()))
+        self.root = Node("", 0, "compound", None, description["initial"], None, (), (), (), [], start=start)
         self.nodes = {"": self.root}
         self._add_nodes(description["states"], self.root)
+        self.recalls = _recalled(self.nodes[name] for node in self.nodes.values() for name in node.start)
         self.rules = tuple(self._rule(order, one) for order, one in enumerate(description["rules"]))
         self._by_node: dict[str, list[Rule]] = {}
         for rule in self.rules:
             self._by_node.setdefault(rule.source.name, []).append(rule)
         self.deferred = frozenset(event for node in self.nodes.values() for event in node.defers)
-        self._candidates: dict[tuple[Configuration, str], tuple[tuple[Rule, ...], ...]] = {}
+        self.heard: dict[tuple[Configuration, str], tuple[tuple[Rule, ...], ...]] = {}
         self.plans: dict[
             tuple[Configuration, tuple[Rule, ...]] | tuple[Configuration, tuple[Rule, ...], Memory], Plan
         ] = {}
@@ -146,6 +150,7 @@ class Chart:
                 fallback=tuple(f"{parent.name}.{inner}" for inner in state.get("fallback", ())),
                 defers=frozenset(state.get("defer", ())),
                 regions=tuple(f"{name}.{region}" for region in state.get("regions", ())),
+                start=tuple(state.get("start", ())),
             )
             object.__setattr__(node, "path", (node, *parent.path))  # it holds itself: made once, frozen from here on
             (parent.histories if node.kind == "history" else parent.children).append(node)
@@ -163,7 +168,7 @@ class Chart:
             guard=rule.get("guard"),
             reenter=rule.get("reenter", False),
             roles=tuple(rule.get("roles", ())),
-            recalls=frozenset(node.name.rpartition(".")[0] for node in targets if node.kind == "history"),
+            recalls=self.recalls | _recalled(targets),
         )
 
     def candidates(self, configuration: Configuration, event: str) -> tuple[tuple[Rule, ...], ...]:
@@ -172,11 +177,11 @@ class Chart:
         A state that defers the event hides the rules of the states around it.
         """
         key = (configuration, event)
-        found = self._candidates.get(key)
+        found = self.heard.get(key)
         if found is None:
             per_leaf = (self._rules_above(self._heard_by(self.nodes[leaf], event), event) for leaf in configuration)
             found = tuple(rules for rules in per_leaf if rules)
-            remember(self._candidates, key, found)
+            remember(self.heard, key, found)
         return found
 
     def undeferred(self, configuration: Configuration, event: str) -> tuple[tuple[Rule, ...], ...]:
@@ -247,6 +252,11 @@ class Chart:
         nodes = {node.name for leaf in configuration for node in self.nodes[leaf].path}
         found = (rule.event for rule in self.rules if rule.source.name in nodes and ":" not in rule.event)
         return tuple(event for event in dict.fromkeys(found) if self.candidates(configuration, event))
+
+
+def _recalled(targets: Iterable[Node]) -> frozenset[str]:
+    """Return the regions to whose histories targets lead."""
+    return frozenset(node.name.rpartition(".")[0] for node in targets if node.kind == "history")
 
 
 def leaves(active: "set[Node]") -> Configuration:

@@ -22,12 +22,12 @@ from itertools import chain, islice
 from typing import Any, TypeVar, cast
 
 from statemachine._codec.fields import names_of
-from statemachine._codec.kinds import DEPTH_MAX, CustomType, Plain, describe_kind
+from statemachine._codec.kinds import DEPTH_MAX, CustomType, Json, Plain, describe_kind
 from statemachine._codec.plain import canonical
 from statemachine._codec.resolving import resolve
 from statemachine.errors import DataError
 
-__all__ = ["DEPTH_MAX", "Codec", "CustomType", "describe", "dumps", "loads"]
+__all__ = ["DEPTH_MAX", "Codec", "CustomType", "Json", "describe", "dumps", "loads"]
 
 T = TypeVar("T")
 

@@ -21,6 +21,7 @@ class StateLike(Protocol):
     deep: bool
     fallback: Sequence[str]
     defer: Sequence[str]
+    start: Sequence[str]
 
 
 class EventLike(Protocol):
@@ -47,6 +48,11 @@ class MachineLike(Protocol):
         """The name of the initial state of the first level."""
         ...
 
+    @property
+    def start(self) -> Sequence[str]:
+        """Full names of what is entered by default where that is not `initial`."""
+        ...
+
 
 def compile_chart(machine: MachineLike, *, schemas: Mapping[str, object]) -> Chart:
     """Return the chart of a machine. `schemas` describe its events and data and are part of its fingerprint. Pure.
@@ -57,6 +63,7 @@ def compile_chart(machine: MachineLike, *, schemas: Mapping[str, object]) -> Cha
     description = {
         "format": 1,
         "initial": machine.initial,
+        **_present({"start": list(machine.start)}),
         "states": [_state(name, state) for name, state in machine.states.items()],
         "rules": _rules(machine),
         **schemas,
@@ -74,6 +81,7 @@ def _state(name: str, state: StateLike) -> dict[str, object]:
         "deep": state.deep,
         "fallback": list(state.fallback),
         "defer": list(state.defer),
+        "start": list(state.start),
     }
     return {"name": name, "kind": state.kind, **_present(optional)}
 

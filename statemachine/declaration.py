@@ -4,6 +4,7 @@ Inheritance: states are merged by name (`statemachine.naming`). A subclass's rul
 is redefined with a decorator replaces the rule, one without keeps it. Guards and actions bind by name.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,6 +74,7 @@ class Declaration:
         states = [self._state_spec("", name, state) for name, state in self.names.tree.items()]
         self.machine = build(self.label, states, self.rules)
         self.machine.initial = initial
+        self.machine.start = self.names.start(self.workflow)
         self.chart = compile_chart(self.machine, schemas=self._schemas())
 
     def _schemas(self) -> Mapping[str, object]:
@@ -118,6 +120,7 @@ class Declaration:
             enter=enter,
             leave=leave,
             defer=defer,
+            start=self.names.start(state),
         )
 
     def _history_specs(self, path: str, region: Ref) -> list[StateSpec]:
@@ -236,7 +239,8 @@ class Declaration:
         if rule.kind == "on_error":
             return [(FAILED, sources)]
         if rule.kind == "done":
-            return [(done_event(source), [source]) for source in sources]
+            ends = [self.names.state(region, "@done") for region in rule.ends]
+            return [(done_event(end), sources) for end in ends] or [(done_event(one), [one]) for one in sources]
         return [(self._event(event), self._listening(rule, event, sources)) for event in rule.events]
 
     def _listening(self, rule: Declared, event: type, sources: list[str]) -> list[str]:
@@ -252,7 +256,7 @@ class Declaration:
     def _check_sources(self, rule: Declared, sources: list[str], name: str) -> None:
         for source in sources:
             state = self.names.states[source]
-            if rule.kind == "done" and isinstance(state, State):
+            if rule.kind == "done" and isinstance(state, State) and not rule.ends:
                 raise DefinitionError(
                     "PD110", f"{self.label}.{name}: @done({source}) names a leaf, which is never done. Name its region."
                 )
@@ -269,8 +273,10 @@ class Declaration:
 
     def _event(self, event: type[Any]) -> str:
         stored = getattr(event, "event_name", event.__name__)
-        if type(stored) is not str or not stored.isidentifier():
-            raise DefinitionError("PD118", f"{event.__name__}: event_name {stored!r} is no name. Use letters and _.")
+        if type(stored) is not str or not re.fullmatch(r"[^\W\d][\w.-]*", stored):
+            raise DefinitionError(
+                "PD118", f"{event.__name__}: event_name {stored!r} is no name. Use letters, digits, _, - and dots."
+            )
         if not is_record(event) or not is_frozen(event):
             raise DefinitionError(
                 "PD109", f"{self.label}: event {stored} is no frozen attrs class or dataclass. Write @frozen."

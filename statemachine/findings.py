@@ -39,7 +39,7 @@ def findings(definition: Definition) -> tuple[ChartFinding, ...]:
 def _ways(definition: Definition) -> Iterator[_Way]:
     nodes = definition.chart.nodes
     for rule in definition.chart.rules:
-        done = rule.source if rule.event.startswith("done:") else None
+        done = nodes[rule.event.removeprefix("done:")] if rule.event.startswith("done:") else None
         for aim in rule.targets or (None,):
             yield _Way(rule.source, aim, done, is_failure=rule.event == FAILED)
     for task in definition.tasks:
@@ -55,8 +55,7 @@ def _ways(definition: Definition) -> Iterator[_Way]:
 
 def _reached(chart: Chart, ways: list[_Way]) -> set[Node]:
     """Return the nodes that can become active if every guard holds."""
-    assert chart.root.initial is not None
-    reached = _entered(chart, chart.nodes[chart.root.initial])
+    reached = set(_inside(chart, chart.root))
     size = 0
     while size < len(reached):
         size = len(reached)
@@ -66,25 +65,30 @@ def _reached(chart: Chart, ways: list[_Way]) -> set[Node]:
     return reached
 
 
-def _entered(chart: Chart, target: Node) -> set[Node]:
+def _entered(chart: Chart, target: Node, *, within: Node | None = None) -> set[Node]:
     """Return what is entered with a target: its ancestors, the regions beside them, and what is inside by default.
 
-    A history leads to its default; what it brings back was reached before.
+    A history leads to its default; what it brings back was reached before. `within` is a node that is active already.
     """
     if target.kind == "history":
-        return {node for name in target.fallback for node in _entered(chart, chart.nodes[name])}
-    entered = set(target.path)
-    for above, below in zip(target.path[1:], target.path, strict=False):
+        return {node for name in target.fallback for node in _entered(chart, chart.nodes[name], within=within)}
+    path = target.path[: target.path.index(within)] if within is not None and within in target.path else target.path
+    entered = set(path)
+    for above, below in zip(path[1:], path, strict=False):
         if above.kind == "parallel":
-            entered.update(inner for child in above.children if child is not below for inner in _inside(child))
-    return entered | set(_inside(target))
+            beside = (child for child in above.children if child is not below)
+            entered.update(inner for child in beside for inner in _inside(chart, child))
+    return entered | set(_inside(chart, target))
 
 
-def _inside(node: Node) -> Iterator[Node]:
+def _inside(chart: Chart, node: Node) -> Iterator[Node]:
     yield node
+    if node.start:
+        yield from (inner for name in node.start for inner in _entered(chart, chart.nodes[name], within=node))
+        return
     for child in node.children:
         if node.kind == "parallel" or child.name == node.initial:
-            yield from _inside(child)
+            yield from _inside(chart, child)
 
 
 def _can_be_done(region: Node, reached: set[Node]) -> bool:

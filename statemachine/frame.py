@@ -26,8 +26,8 @@ __all__ = ["ATTEMPT", "RESERVED", "Attempt", "Callback", "DataField", "Sql", "Sq
 
 RESERVED = frozenset(
     {
-        "actor", "data", "effect_key", "emit", "from_machine", "id", "is_in", "name", "new_id", "note", "now",
-        "progress", "raise_", "random", "revision", "scope", "sql", "tell", "version",
+        "actor", "data", "effect_key", "emit", "from_machine", "from_scxml", "id", "is_in", "name", "new_id", "note",
+        "now", "progress", "raise_", "random", "revision", "scope", "sql", "tell", "version",
     }
 )  # fmt: skip
 """Names that belong to the frame or the class; a workflow may not use them for its own."""
@@ -63,6 +63,8 @@ class Attempt:
     configuration: Configuration = ()
     memory: Memory = ()  # what regions remembered before it
     raised: "deque[tuple[str, object]]" = field(factory=deque[tuple[str, object]])
+    event: object = None  # that a rule was last asked about
+    scratch: object = None  # of a workflow that was read from a document, for as long as the attempt lasts
     may_write: bool = True  # False while a guard or an invariant runs
     is_over: bool = False
     _random: "Random | None" = None

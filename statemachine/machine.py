@@ -63,6 +63,7 @@ class ChartState(NestedState):
         self.deep = spec.deep
         self.fallback = spec.fallback
         self.defer = spec.defer
+        self.start = spec.start
         self.add_substates([ChartState(child) for child in spec.children])
 
 
@@ -78,6 +79,7 @@ class ChartTransition(NestedTransition):
 class ChartMachine(HierarchicalMachine):
     """A machine without a model: a definition, not something that runs."""
 
+    start: tuple[str, ...] = ()  # what is entered by default where that is not `initial`
     state_cls = ChartState
     transition_cls = ChartTransition
 

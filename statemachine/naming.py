@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from attrs import define, field
 
 from statemachine.errors import DefinitionError
-from statemachine.states import Final, History, Parallel, Ref, State, To, children, histories, options, substates
+from statemachine.states import (
+    START,
+    Final,
+    History,
+    Parallel,
+    Ref,
+    State,
+    Target,
+    To,
+    children,
+    histories,
+    options,
+    substates,
+)
 
 __all__ = ["Names"]
 
@@ -105,6 +118,11 @@ class Names:
         if isinstance(target, History) and target in self.histories:
             return self.histories[target]
         return self.state(target, where)
+
+    def start(self, owner: type) -> tuple[str, ...]:
+        """Return what a region, or the workflow, enters by default where that is not its one initial child."""
+        found: tuple[Target, ...] = getattr(owner, START, ())
+        return self.targets(found, owner.__name__) if found else ()
 
     def fallback(self, history: History, path: str) -> tuple[str, ...]:
         """Return where a history leads as long as nothing is remembered, from its region on.

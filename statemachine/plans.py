@@ -16,11 +16,15 @@ Two things differ from appendix D, so that what is entered is what is not active
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeAlias
 
-from statemachine.chart import Chart, Configuration, Memory, Node, Plan, Rule, done_event, leaves, remember
+from statemachine.chart import ALWAYS, Chart, Configuration, Memory, Node, Plan, Rule, done_event, leaves, remember
 from statemachine.dialect import SCXML, Dialect
 
 __all__ = ["exit_set", "initial_plan", "plan", "remove_conflicts", "updated"]
+
+Recall: TypeAlias = Callable[[Node], tuple[Node, ...]]
 
 
 def plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *, memory: Memory = ()) -> Plan:
@@ -40,9 +44,9 @@ def plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ...], *,
 def initial_plan(chart: Chart) -> Plan:
     """Return what starting does: the initial configuration is entered. Pure."""
     entered: set[Node] = set()
-    _enter_default(chart.root, entered)
+    _enter_default(chart.root, entered, recall=partial(_recall, chart, ()))
     entered.discard(chart.root)
-    return _plan_of((), (), left=[], entered=entered, active=entered)
+    return _plan_of(chart, (), (), left=[], entered=entered, active=entered)
 
 
 def updated(chart: Chart, memory: Memory, recorded: Memory) -> Memory:
@@ -62,14 +66,13 @@ def _make_plan(chart: Chart, configuration: Configuration, rules: tuple[Rule, ..
     entered: set[Node] = set()
     for rule in kept:
         domain = _domain(rule, aims[rule], active, dialect=chart.dialect)
-        _enter_aims(_aims(chart, rule, after), domain, entered)
+        _enter_aims(_aims(chart, rule, after), domain, entered, recall=partial(_recall, chart, after))
     return _plan_of(
-        *(kept, configuration),
+        *(chart, kept, configuration),
         left=sorted(left, key=_leaving(chart.dialect)),
         entered=entered,
         active=staying | entered,
         recorded=recorded,
-        dialect=chart.dialect,
     )
 
 
@@ -82,6 +85,7 @@ def _entering(dialect: Dialect) -> "Callable[[Node], tuple[int, int]]":
 
 
 def _plan_of(
+    chart: Chart,
     rules: tuple[Rule, ...],
     before: Configuration,
     *,
@@ -89,21 +93,22 @@ def _plan_of(
     entered: "set[Node]",
     active: "set[Node]",
     recorded: Memory = (),
-    dialect: Dialect = SCXML,
 ) -> Plan:
-    order = sorted(entered, key=_entering(dialect))
+    order = sorted(entered, key=_entering(chart.dialect))
     # A region counts as done from the moment its final state is entered: of two that end together, the later one ends
     # their parallel, once.
     later = [set(order[place + 1 :]) for place in range(len(order))]
     steps = [(node.enter, _done_events(node, active - rest)) for node, rest in zip(order, later, strict=True)]
     ends = [node for node in order if node.kind == "final" and node.parent is not None and node.parent.parent is None]
+    after = leaves(active)
     return Plan(
         rules=rules,
         before=before,
-        after=leaves(active),
+        after=after,
         leave=tuple(action for node in left for action in node.leave),
         enter=tuple((actions, done) for actions, done in steps if actions or done),
         outcome=(ends[0].outcome or ends[0].name) if ends else None,
+        is_rest=bool(ends) or not chart.candidates(after, ALWAYS),
         recorded=recorded,
     )
 
@@ -185,32 +190,40 @@ def _meaning(chart: Chart, target: Node, memory: Memory) -> Iterable[Node]:
 # -- what is entered ---------------------------------------------------------------------------------------------------
 
 
-def _enter_aims(aims: tuple[Node, ...], domain: Node, entered: "set[Node]") -> None:
+def _recall(chart: Chart, memory: Memory, node: Node) -> tuple[Node, ...]:
+    """Return what a region enters by default where that is not one child, with each history replaced."""
+    return tuple(one for name in node.start for one in _meaning(chart, chart.nodes[name], memory))
+
+
+def _enter_aims(aims: tuple[Node, ...], domain: Node, entered: "set[Node]", *, recall: Recall) -> None:
     """Enter what a rule leads to, what lies between that and the domain, and the regions beside it by default."""
     for aim in aims:
-        _enter_default(aim, entered)
+        _enter_default(aim, entered, recall=recall)
     for aim in aims:
         for node in _ancestors(aim):
             if node is domain:
                 break
             entered.add(node)
             if node.kind == "parallel":
-                _complete(node, entered)
+                _complete(node, entered, recall=recall)
 
 
-def _complete(parallel: Node, entered: "set[Node]") -> None:
+def _complete(parallel: Node, entered: "set[Node]", *, recall: Recall) -> None:
     """Enter the regions of a parallel that are not entered yet, if what is entered is one of its regions."""
     regions = _regions(parallel)
     missing = [one for one in regions if not any(node is one or node.is_descendant(one) for node in entered)]
     for region in missing if len(missing) < len(regions) else ():
-        _enter_default(region, entered)
+        _enter_default(region, entered, recall=recall)
 
 
-def _enter_default(node: Node, entered: "set[Node]") -> None:
+def _enter_default(node: Node, entered: "set[Node]", *, recall: Recall) -> None:
     entered.add(node)
+    if node.start:
+        _enter_aims(recall(node), node, entered, recall=recall)
+        return
     inner = _regions(node) if node.kind == "parallel" else [one for one in node.children if one.name == node.initial]
     for child in inner:
-        _enter_default(child, entered)
+        _enter_default(child, entered, recall=recall)
 
 
 def _regions(parallel: Node) -> "list[Node]":

@@ -67,6 +67,7 @@ class Declared:
     when: Callable[..., bool] | None
     reenter: bool = False
     roles: tuple[str, ...] = ()
+    ends: tuple[Composite, ...] = ()  # of `done`: the regions whose end it takes, where they are not its sources
 
 
 @frozen(eq=False)

@@ -29,6 +29,8 @@ class FrameRunner:
 
     def holds(self, rule: Rule, event: object) -> bool:
         """Evaluate a rule's roles, then its guard."""
+        if event is not None:
+            self._attempt.event = event
         if rule.roles and not set(rule.roles) & set(self._attempt.roles):
             self.missing_role = True
             return False

@@ -20,6 +20,7 @@ class StateSpec:
     defer: tuple[str, ...] = ()  # names of events
     deep: bool = False  # of a history
     fallback: tuple[str, ...] = ()  # of a history: names of states, from its region on
+    start: tuple[str, ...] = ()  # what is entered by default where that is not `initial`: full names
 
 
 @frozen

@@ -135,6 +135,10 @@ class History(Named):
     deep: bool
 
 
+START = "__start__"
+"""Where a class says what is entered by default that is not one of its children; what reads documents sets it."""
+
+
 class Region:
     """A state with substates. Use `Compound` (one of them is active) or `Parallel` (all of them are)."""
 

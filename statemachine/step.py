@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define, frozen
 
 from statemachine.chart import ALWAYS, Chart, Configuration, Memory, Plan, Rule
 from statemachine.errors import InvariantBroken
@@ -58,9 +58,9 @@ class Runner(Protocol):
         ...
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Macrostep:
-    """What an event did, from one stable configuration to the next."""
+    """What an event did, from one stable configuration to the next. One is built for each event: hence not frozen."""
 
     before: Configuration
     after: Configuration
@@ -94,10 +94,32 @@ def select(
     `memory` is what the regions of the chart remember, for rules that lead to a history; `internal` says that the event
     came from within, and is not deferred.
     """
-    is_hidden = internal and event in chart.deferred
-    candidates = chart.undeferred(configuration, event) if is_hidden else chart.candidates(configuration, event)
+    if internal and event in chart.deferred:
+        candidates = chart.undeferred(configuration, event)
+    else:
+        known = chart.heard.get((configuration, event))  # what `candidates` asks first: it spares a call
+        candidates = chart.candidates(configuration, event) if known is None else known
     if not candidates:
         return _NOBODY
+    if len(candidates) == 1:
+        for rule in candidates[0]:
+            if holds(rule):
+                chosen = (rule,)
+                break
+        else:
+            return Unhandled(candidates[0])
+    else:
+        chosen, asked = _chosen(candidates, holds)
+        if not chosen:
+            return Unhandled(asked)
+    found = None if memory else chart.plans.get((configuration, chosen))  # the same
+    return plan(chart, configuration, chosen, memory=memory) if found is None else found
+
+
+def _chosen(
+    candidates: tuple[tuple[Rule, ...], ...], holds: Callable[[Rule], bool]
+) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """Return the first rule of each leaf that holds, each once, and all that were asked."""
     answers: dict[Rule, bool] = {}
     chosen: dict[Rule, None] = {}
     for rules in candidates:
@@ -108,11 +130,7 @@ def select(
             if answer:
                 chosen[rule] = None
                 break
-    if not chosen:
-        return Unhandled(tuple(answers))
-    rules = tuple(chosen)
-    known = None if memory else chart.plans.get((configuration, rules))  # what `plan` asks first: it spares a call
-    return plan(chart, configuration, rules, memory=memory) if known is None else known
+    return tuple(chosen), tuple(answers)
 
 
 def macrostep(
@@ -151,11 +169,13 @@ def begin(chart: Chart, *, runner: Runner) -> Macrostep:
 
 
 def _settle(chart: Chart, first: Plan, value: object, *, runner: Runner, memory: Memory) -> Macrostep:
-    plans = [first]
     internal: deque[tuple[str, object]] = deque()
     _run(first, value, internal=internal, runner=runner)
     if first.recorded:
         memory = updated(chart, memory, first.recorded)
+    if first.is_rest and not internal:  # as most events come to: nothing is left to look for
+        return Macrostep(first.before, first.after, (first,), first.outcome, memory)
+    plans = [first]
     while (current := plans[-1]).outcome is None:
         following, value = _next(chart, current.after, internal, runner=runner, memory=memory)
         if following is None:
@@ -190,19 +210,22 @@ def _next(
 
 
 def _run(plan: Plan, value: object, *, internal: "deque[tuple[str, object]]", runner: Runner) -> None:
+    act, raised = runner.act, runner.raised
     for action in plan.leave:
-        runner.act(action, None)
+        act(action, None)
     for rule in plan.rules:
-        runner.act(rule.action, value)
+        act(rule.action, value)
     runner.arrive(plan.after)
     for actions, done in plan.enter:
         for action in actions:
-            runner.act(action, None)
-        internal.extend(runner.raised)
-        runner.raised.clear()
+            act(action, None)
+        if raised:
+            internal.extend(raised)
+            raised.clear()
         internal.extend((name, None) for name in done)
-    internal.extend(runner.raised)
-    runner.raised.clear()
+    if raised:
+        internal.extend(raised)
+        raised.clear()
 
 
 def _loop(plans: list[Plan]) -> str:

@@ -18,9 +18,13 @@ from statemachine.rules import MISSING
 from statemachine.states import Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
     from random import Random
 
     from typing_extensions import TypeVar
+
+    from statemachine.scxml.data import DocumentData
 
     D = TypeVar("D", default=None)
 else:
@@ -73,6 +77,25 @@ class Workflow(Generic[D]):
             if strict and definition is not None:
                 _refuse(_findings(definition))
             type.__setattr__(cls, "__definition__", definition)
+
+    @staticmethod
+    def from_scxml(
+        source: "str | PathLike[str]",
+        /,
+        *,
+        name: str | None = None,
+        revision: int = 1,
+        read_script: "Callable[[str], str | PathLike[str]] | None" = None,
+    ) -> "type[Workflow[DocumentData]]":
+        """Return the workflow that an SCXML document describes (docs/scxml.md): a class like any other.
+
+        A text is the document, a path names its file. `name` is the stored name, by default the document's own.
+        `read_script` takes the `src` of a script and returns its text or the path of its file; without it no script is
+        fetched. Raises DefinitionError with line and column (PD16x, PD17x), OSError where a file cannot be read.
+        """
+        from statemachine.scxml.compiling import compile_document  # only those who read documents pay for it
+
+        return compile_document(source, name=name, revision=revision, read_script=read_script)
 
     def __init__(self, data: D, /) -> None:
         """Make a frame for a unit test: `Order(OrderData()).submit(Submit("lamp", 1))`."""

@@ -231,8 +231,8 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
         f"PD117 D.x has type <class 'complex'>, {LISTED}",
     ),
     (twice_stored, "PD118 W: two events are stored as 'Go'. Give one another event_name."),
-    (lambda: named("a b"), "PD118 Named: event_name 'a b' is no name. Use letters and _."),
-    (lambda: named(3), "PD118 Named: event_name 3 is no name. Use letters and _."),
+    (lambda: named("a b"), "PD118 Named: event_name 'a b' is no name. Use letters, digits, _, - and dots."),
+    (lambda: named(3), "PD118 Named: event_name 3 is no name. Use letters, digits, _, - and dots."),
     (
         lambda: State(tags=cast("Any", "human")),
         "PD119 State(tags='human'): tags are a tuple of texts. Write ('human',).",

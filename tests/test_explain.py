@@ -20,6 +20,7 @@ from typing import IO, ClassVar
 from attrs import define, frozen
 from persistence import MemoryStore
 from statemachine import *
+from statemachine.scxml import DocumentData
 
 @frozen
 class Go: ...

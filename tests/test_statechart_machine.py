@@ -196,7 +196,7 @@ def test_missing_conflict_removal_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_incomplete_parallels_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "_complete", lambda parallel, entered: None)
+    monkeypatch.setattr(plans, "_complete", lambda parallel, entered, **more: None)
 
     assert is_found(every_configuration_is_legal)
 

@@ -273,7 +273,7 @@ def test_missing_conflict_removal_is_found_as_an_illegal_configuration(monkeypat
 
 
 def test_incomplete_parallels_are_found_as_illegal_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "_complete", lambda parallel, entered: None)
+    monkeypatch.setattr(plans, "_complete", lambda *_, **__: None)
 
     assert is_found(every_configuration_is_legal)
 
@@ -292,8 +292,10 @@ def test_outer_rules_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch
 def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = plans._plan_of
 
-    def reversed_exit(rules: tuple[Rule, ...], before: Configuration, *, left: list[Node], **more: Any) -> Plan:
-        return straight(rules, before, left=left[::-1], **more)
+    def reversed_exit(
+        chart: Chart, rules: tuple[Rule, ...], before: Configuration, *, left: list[Node], **more: Any
+    ) -> Plan:
+        return straight(chart, rules, before, left=left[::-1], **more)
 
     monkeypatch.setattr(plans, "_plan_of", reversed_exit)
 
@@ -359,7 +361,7 @@ def test_a_plan_that_is_remembered_without_its_memory_is_found(monkeypatch: pyte
 
 def test_a_second_target_that_is_not_entered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     straight = plans._enter_aims
-    monkeypatch.setattr(plans, "_enter_aims", lambda aims, *more: straight(aims[:1], *more))
+    monkeypatch.setattr(plans, "_enter_aims", lambda aims, *more, **named: straight(aims[:1], *more, **named))
 
     assert is_found(steps_are_those_of_the_standard)
 

@@ -337,7 +337,7 @@ def test_the_cache_of_plans_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [line.rpartition(" ")[2] for line in said] == ["a", "b", "c", "d", "a", "b", "c"]
     assert len(chart.plans) <= 2
-    assert len(chart._candidates) <= 2
+    assert len(chart.heard) <= 2
 
 
 def test_the_bound_of_the_cache_is_stated() -> None:

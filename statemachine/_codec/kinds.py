@@ -9,7 +9,7 @@ import enum
 import json
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
@@ -24,10 +24,18 @@ from statemachine._codec.scalars import (
 )
 
 __all__ = ["DEPTH_MAX", "TAG", "Choice", "Custom", "CustomType", "Entries", "Items", "Kind", "Member", "Record", "Row"]
-__all__ += ["Scalar", "Union", "describe_kind", "keyed", "label", "python_types", "shapes"]
+__all__ += ["ANYTHING", "Json", "Scalar", "Union", "describe_kind", "keyed", "label", "python_types", "shapes"]
 
 T = TypeVar("T")
 Plain = bool | int | float | str | None | list["Plain"] | dict[str, "Plain"]
+
+if TYPE_CHECKING:
+    Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+else:
+
+    class Json:
+        """Any JSON value, as the type of a field. Type checkers see the union that it stands for."""
+
 
 DEPTH_MAX = 100  # nesting of a value and of a type: deeper ones exhaust the stack of some reader
 TAG = "$type"  # no attribute can have this name
@@ -144,6 +152,11 @@ SCALARS: dict[Any, Scalar] = {
     None: NOTHING,
 }
 
+_SIMPLE = tuple(SCALARS[one] for one in (bool, int, float, str))
+ANYTHING = Union((), {})
+"""The kind of `Json`, which is a part of itself."""
+_INSIDE = Items(list, ANYTHING), Entries(SCALARS[str], ANYTHING, "text")
+object.__setattr__(ANYTHING, "members", (*_SIMPLE, *_INSIDE, NOTHING))  # made once, frozen from here on
 
 TEXT = frozenset({"string"})
 
@@ -237,7 +250,7 @@ def _described(kind: Kind, met: dict[int, int]) -> Plain:
         case Custom():
             return {"custom": [kind.type.name, _described(kind.stored, met)]}
         case Union():
-            return _described_union(kind, met)
+            return "json" if kind is ANYTHING else _described_union(kind, met)
         case Record():
             if id(kind) in met:
                 return {"again": met[id(kind)]}

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from statemachine._codec.fields import fields_of, is_record, names_of, runs_code
 from statemachine._codec.kinds import (
+    ANYTHING,
     DEPTH_MAX,
     NOTHING,
     SCALARS,
@@ -22,6 +23,7 @@ from statemachine._codec.kinds import (
     CustomType,
     Entries,
     Items,
+    Json,
     Kind,
     Member,
     Record,
@@ -64,6 +66,9 @@ class _Resolver:
         wanted = _plain_type(wanted, path)
         if depth > DEPTH_MAX:
             raise DefinitionError("PD117", f"{path[:200]}… is nested deeper than {DEPTH_MAX} levels. Flatten the type.")
+        if wanted is Json:
+            self.is_recursive = True
+            return ANYTHING
         found: Kind | None = _scalar(wanted) or stored_of(wanted) or _enum(wanted, path)
         if found is None and typing.get_origin(wanted) is not None and not getattr(wanted, "__unpacked__", False):
             found = self._composed(wanted, path, depth + 1)

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import define, field
 
 from statemachine._codec.kinds import (
+    ANYTHING,
     TAG,
     Choice,
     Custom,
@@ -70,7 +71,8 @@ class _Schemas:
             case Entries():
                 return self.entries(kind)
             case Union():
-                return {"anyOf": [self.of(one, tag=kind.tag(one)) for one in kind.members]}
+                members = kind.members if kind is not ANYTHING else ()
+                return {"anyOf": [self.of(one, tag=kind.tag(one)) for one in members]} if members else {}
             case Custom():
                 return self.of(kind.stored)
             case Record():

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.conformance import transitions_suite
+from tests.conformance import scion_suite, transitions_suite
 
-SUITES = {"transitions": transitions_suite.run}
+SUITES = {"transitions": transitions_suite.run, "scion": scion_suite.run}
 
 
 def main(names: list[str]) -> int:
