@@ -10,13 +10,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
 import recovery
 from persistence import SQLiteStore, Store
 from recovery.drills.crashing import Crashed, crashing
+from recovery.drills.doing import committed, do_step
 from recovery.drills.evidence import evidence_of, tables_of
 from recovery.drills.points import CrashPoint, Disaster, Way
 from recovery.drills.rehearsed import AnyWorkflow, PlannedError, rehearsed
@@ -37,8 +38,7 @@ from recovery.drills.steps import (
     Step,
     Struck,
 )
-from statemachine import Engine, Limits, Refused, Transition
-from statemachine.events import START
+from statemachine import Engine, Limits, Refused
 from statemachine.usertables import ReadingSql
 from statemachine.workflow import definition_of
 
@@ -184,29 +184,12 @@ class _Child:
     def _perform(self, step: Step) -> Answer:
         called = self._step.called
         try:
-            done = self._send(step)
+            done = do_step(self._opened(), self._workflow, self._definition, step=step)
         except Refused as refused:
             return Refusal(refused.code, tuple(called))
         except Exception as error:  # whatever a callback raises is an answer
             return Raised(type(error).__name__, str(error), tuple(called))
-        return Committed(
-            instance=done.instance,
-            version=done.version,
-            event=done.event,
-            after=",".join(done.after),
-            key=done.key,
-            hash=done.hash,
-            replayed=done.replayed,
-            called=tuple(called),
-        )
-
-    def _send(self, step: Step) -> Transition:
-        engine = self._opened()
-        if step.event == START:
-            data = cast("Any", self._definition.decode_data(step.payload))
-            return engine.start(self._workflow, data, id=step.instance).history()[0]
-        event = self._definition.events[step.event].decode(step.payload)
-        return engine.get(self._workflow, step.instance).send(event, key=step.key, roles=step.roles)
+        return committed(done, called=called)
 
     # -- dying ---------------------------------------------------------------------------------------------------------
 
