@@ -346,9 +346,13 @@ class SQLiteStore:
     def _close_connections(self) -> None:
         # Both, and here: a connection that is collected later would close then, and fold or delete the log of
         # whoever has the file open by that time. The reader first, so that the writer is last and folds the log.
-        if self._reader is not None:
-            self._reader.close(force=True)
-        self._writer.close(force=True)
+        try:
+            if self._reader is not None:
+                with explained(self.path):
+                    self._reader.close(force=True)
+        finally:
+            with explained(self.path):
+                self._writer.close(force=True)
 
 
 def _is_sound(meta: dict[str, str]) -> bool:

@@ -76,7 +76,7 @@ def ledgers(count: int, *, level: str = "full") -> Trial:
             data = definition.encode_data(LedgerData())
             steps.append(Step(name, START, data, None, time, shown=f"start {name}"))
             continue
-        event = Close() if number == count - 1 else Add(number)
+        event = Close() if number == count - 1 and number >= 2 * len(NAMES) else Add(number)
         payload = definition.events[type(event).__name__].encode(event)
         key, shown = f"step-{number}", f"{name}: {event}"
         steps.append(Step(name, type(event).__name__, payload, key, time, shown=shown))

@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 
 from recovery.drills.disks.recording import Op, RecordingDisk
 
-__all__ = ["CrashState", "CrashStates", "final_state"]
+__all__ = ["CrashState", "CrashStates"]
 
 SECTOR = 4096
 STATES_MAX = 64  # drawn at one point; a point with at most as many is looked at whole
@@ -205,6 +205,17 @@ class CrashStates:
             story = f"power lost after call {number} of {len(log)}, the {op}"
             yield from self._at(medium, medium.touched(op), told=told, story=story)
 
+    def at_end(self) -> Iterator[CrashState]:
+        """Yield the states of a crash after the last entry alone; the first one is what a kill leaves behind."""
+        medium, told = _Medium(self._disk, sector=self._sector), 0
+        for op in self._disk.log:
+            medium.play(op)
+            told = op.told if op.kind == "told" else told
+        counts, story = medium.choices(), f"after {len(self._disk.log)} calls"
+        newest = [count - 1 for count in counts]
+        yield from self._new(medium.files(newest, noise={}), told, f"killed {story}")
+        yield from self._at(medium, [], told=told, story=f"power lost {story}")
+
     def _at(self, medium: _Medium, touched: list[Place], *, told: int, story: str) -> Iterator[CrashState]:
         """Yield what may be found after a crash at one point."""
         counts = medium.choices()
@@ -251,13 +262,3 @@ def _told(pick: Sequence[int], counts: Sequence[int]) -> str:
         return "nothing was uncertain"
     new = sum(chosen == count - 1 for chosen, count in zip(pick, counts, strict=True))
     return f"of {len(counts)} uncertain sectors, sizes and names {new} are as written last"
-
-
-def final_state(disk: RecordingDisk) -> CrashState:
-    """Return what stands in the files when nobody loses power: what a killed process leaves behind."""
-    medium, told = _Medium(disk, sector=SECTOR), 0
-    for op in disk.log:
-        medium.play(op)
-        told = op.told if op.kind == "told" else told
-    files = medium.files([count - 1 for count in medium.choices()], noise={})
-    return CrashState(files, told, f"killed after {len(disk.log)} calls")

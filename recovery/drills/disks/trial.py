@@ -22,7 +22,7 @@ from recovery.drills.steps import Committed, Evidence, Opened, Step
 from statemachine import Engine, Workflow
 from statemachine.workflow import definition_of
 
-__all__ = ["FILE", "Caller", "Trial", "judge", "look", "undisturbed"]
+__all__ = ["FILE", "Caller", "Trial", "copied", "judge", "look", "undisturbed"]
 
 FILE = "trial.db"
 GOOD = "CLEAN"
