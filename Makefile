@@ -36,6 +36,7 @@ make demo      install the core into .venv and run `perdure demo`
 make test      run the tests               (ARGS="-k name", WORKERS=0)
 make test-all  run them under every supported Python of this machine (each in its own .venv-3.x)
 make conformance  run the test suites that others wrote, fetched and unchanged (SUITE=transitions)
+make disasters power losses, I/O errors, kills and bit rot over the engine, and faults it must find (SIZE=small)
 make lint      ruff, mypy, pyright, both over tests/typing, import-linter
 make format    let ruff format and repair what it can
 make ratchet   write the numbers of today into tests/ratchet.json
@@ -43,7 +44,7 @@ make clean     remove .venv and everything that was made
 PYTHON=…       the interpreter to make .venv with (3.11 or later)
 endef
 
-.PHONY: help demo test test-all conformance conformance-here lint format ratchet clean
+.PHONY: help demo test test-all conformance conformance-here disasters lint format ratchet clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installs into one environment would trample each other
 
@@ -72,6 +73,10 @@ conformance:
 
 conformance-here: $(VENV)/.conformance
 	@$(BIN)/python -m tests.conformance $(SUITE)
+
+# Some minutes; TMPDIR=/dev/shm makes them fewer.
+disasters: $(VENV)/.test
+	@$(BIN)/python -m tests.disasters $(SIZE)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

@@ -57,8 +57,8 @@ class Ledger(Workflow[LedgerData], revision=1):
     def add(self, event: Add) -> None:
         self.data.places += 1
         self.data.sum += event.amount
-        self.sql.execute("insert into line values (?, ?, ?)", (self.id, self.data.places, event.amount))
         self.sql.execute("update total set amount = amount + ? where name = 'all'", (event.amount,))
+        self.sql.execute("insert into line values (?, ?, ?)", (self.id, self.data.places, event.amount))
 
     @invariant
     def sum_is_that_of_the_lines(self) -> bool:

@@ -175,7 +175,7 @@ class CrashStates:
     """The states after each entry of a disk's log, each content once; iterate once.
 
     `sector` is what the disk writes at once, 512 or 4096 bytes; `states_max` how many states are drawn at one point;
-    `has_noise` whether a sector under a write may hold noise. When the iteration is over, `points` says how many
+    `has_noise` whether a sector under a write may hold noise; `end` how many entries of the log count. When the iteration is over, `points` says how many
     crashes there were, `whole` at how many of them every state was made, `possible` how many states all of them allow,
     `tried` how many were made, and `distinct` how many came out, by files and acknowledgements.
     """
@@ -188,16 +188,18 @@ class CrashStates:
         states_max: int = STATES_MAX,
         has_noise: bool = True,
         seed: int = 0,
+        end: int | None = None,
     ) -> None:
         self.points = self.whole = self.possible = self.tried = self.distinct = 0
         self._disk, self._sector, self._most = disk, sector, states_max
+        self._log = disk.log[:end]
         self._has_noise = has_noise
         self._random = random.Random(seed)  # noqa: S311  # a seed is meant to repeat
         self._known: set[tuple[bytes, int]] = set()
 
     def __iter__(self) -> Generator[CrashState]:
         """Yield the states in the order of their crashes."""
-        medium, told, log = _Medium(self._disk, sector=self._sector), 0, self._disk.log
+        medium, told, log = _Medium(self._disk, sector=self._sector), 0, self._log
         for number, op in enumerate(log, start=1):
             medium.play(op)
             told = op.told if op.kind == "told" else told
@@ -208,10 +210,10 @@ class CrashStates:
     def at_end(self) -> Iterator[CrashState]:
         """Yield the states of a crash after the last entry alone; the first one is what a kill leaves behind."""
         medium, told = _Medium(self._disk, sector=self._sector), 0
-        for op in self._disk.log:
+        for op in self._log:
             medium.play(op)
             told = op.told if op.kind == "told" else told
-        counts, story = medium.choices(), f"after {len(self._disk.log)} calls"
+        counts, story = medium.choices(), f"after {len(self._log)} calls"
         newest = [count - 1 for count in counts]
         yield from self._new(medium.files(newest, noise={}), told, f"killed {story}")
         yield from self._at(medium, [], told=told, story=f"power lost {story}")

@@ -22,7 +22,7 @@ from recovery.drills.steps import Committed, Evidence, Opened, Step
 from statemachine import Engine, Workflow
 from statemachine.workflow import definition_of
 
-__all__ = ["FILE", "Caller", "Trial", "copied", "judge", "look", "undisturbed"]
+__all__ = ["FILE", "Caller", "Trial", "copied", "judge", "look", "plain", "undisturbed"]
 
 FILE = "trial.db"
 GOOD = "CLEAN"
@@ -31,7 +31,8 @@ Wrap = Callable[[SQLiteStore], Store]
 """What stands between the engine and the store: where faults are planted."""
 
 
-def _plain(store: SQLiteStore) -> Store:
+def plain(store: SQLiteStore) -> Store:
+    """Plant nothing."""
     return store
 
 
@@ -43,7 +44,7 @@ class Trial:
     schema: str
     steps: tuple[Step, ...]
     level: str = "full"
-    wrap: Wrap = field(default=_plain)
+    wrap: Wrap = field(default=plain)
 
     def open(self, path: Path, *, vfs: str | None = None) -> "Caller":
         """Recover and open a file, and return somebody who does the steps. Raises StoreError."""
@@ -83,8 +84,7 @@ class Caller:
 
 def undisturbed(trial: Trial, folder: Path) -> list[Evidence]:
     """Return what stands in a file after no step, after one, after two …, when nothing goes wrong."""
-    plain = evolve(trial, wrap=_plain)
-    caller = plain.open(folder / FILE)
+    caller = evolve(trial, wrap=plain).open(folder / FILE)
     try:
         found = [_evidence(caller.engine.store, folder / FILE)]
         for step in trial.steps:

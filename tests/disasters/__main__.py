@@ -1,0 +1,115 @@
+"""`make disasters`: every disaster over the engine as it is, then the planted faults; a table at the end.
+
+`python -m tests.disasters small` runs a sample in seconds. The exit code is 1 if anything was lost, torn or doubled, if
+something failed without a code, or if a planted fault got by.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from attrs import frozen
+
+from recovery.drills.disks.results import Result
+from tests.disasters import runs
+from tests.disasters.runs import CONTROLS, FOLDED_PAGES, OPEN, SMALL, SOUND, WHOLE
+
+Run = Callable[..., Result]
+
+DISASTERS: tuple[Run, ...] = (
+    runs.power,
+    partial(runs.power, sector=512),
+    partial(runs.power, pages=FOLDED_PAGES),
+    partial(runs.power, level="normal"),
+    partial(runs.power, level="normal", pages=FOLDED_PAGES),
+    runs.power_twice,
+    runs.errors,
+    partial(runs.errors, pages=FOLDED_PAGES),
+    runs.kills,
+    partial(runs.rotten, is_closed=True),
+    partial(runs.rotten, is_closed=False),
+)
+
+
+@frozen
+class Line:
+    """One line of the table."""
+
+    name: str
+    struck: int
+    verdict: str
+    seen: str
+    is_as_it_must_be: bool
+
+
+def main() -> None:
+    size = SMALL if sys.argv[1:] == ["small"] else WHOLE
+    with TemporaryDirectory() as name:
+        lines = [_disaster(run, Path(name), size) for run in DISASTERS]
+        lines += [_control(one, Path(name)) for one in CONTROLS]
+        lines += [_sound(one, Path(name)) for one in SOUND]
+    _print_table(lines)
+    sys.exit(not all(line.is_as_it_must_be for line in lines))
+
+
+def _disaster(run: Run, folder: Path, size: runs.Size) -> Line:
+    began = perf_counter()
+    result = run(folder, size, _progress)
+    seen = ", ".join(f"{name} {count}" for name, count in sorted(result.seen.items()) if count)
+    verdict = "none bad" if not result.bad else f"{result.bad} BAD: {_kinds(result)}"
+    line = Line(result.name, result.tried, verdict, "; ".join(filter(None, [result.extent, seen])), not result.bad)
+    _said(line, perf_counter() - began, result.stories)
+    return line
+
+
+def _control(name: str, folder: Path) -> Line:
+    run, wrap, kind = CONTROLS[name]
+    result = run(folder, wrap)
+    is_found = kind in result.kinds
+    verdict = f"found in {result.bad}" if is_found else "GOT BY"
+    line = Line(f"planted: {name}", result.tried, verdict, _kinds(result), is_found)
+    _said(line, 0, [])
+    return line
+
+
+def _sound(name: str, folder: Path) -> Line:
+    run, wrap, _ = SOUND[name]
+    result = run(folder, wrap)
+    line = Line(f"not planted: {name}", result.tried, f"{result.bad} bad", _kinds(result), not result.bad)
+    _said(line, 0, result.stories)
+    return line
+
+
+def _kinds(result: Result) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in result.kinds.most_common())
+
+
+def _progress(count: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{count} struck", end="\r", file=sys.stderr)
+
+
+def _said(line: Line, seconds: float, stories: list[str]) -> None:
+    took = f"  ({seconds:.0f} s)" if seconds else ""
+    print(f"{line.name}: {line.struck} struck, {line.verdict}{took}", file=sys.stderr, flush=True)
+    for story in stories:
+        print(story, file=sys.stderr, flush=True)
+
+
+def _print_table(lines: list[Line]) -> None:
+    rows = [("disaster", "struck", "result", "of what, and what was seen")]
+    rows += [(line.name, str(line.struck), line.verdict, line.seen) for line in lines]
+    widths = [max(len(row[place]) for row in rows) for place in range(3)]
+    print()
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False))
+        print("  ".join([*cells, row[3]]).rstrip())
+    for name, why in OPEN.items():
+        print(f"open: {name} ({why})")
+
+
+if __name__ == "__main__":
+    main()

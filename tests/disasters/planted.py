@@ -1,0 +1,245 @@
+"""Planted faults, each through the store, and never by a line of the product: the harness must find every one."""
+
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+from persistence import Draft, InDoubt, Reader, SQLiteStore, Store, StoreFull, Transaction, Value
+
+HEAD_COLUMNS = (
+    "version, configuration, definition, revision, epoch, incarnation, time, outcome, head, prior, hash, "
+    "previous_hash, rest_digest, image"
+)
+TRANSACTION = "perdure_member"
+
+
+def unsynced(store: SQLiteStore) -> Store:
+    """`synchronous=OFF`."""
+    store._writer.pragma("synchronous", "OFF")
+    return store
+
+
+class Planted:
+    """A store whose transactions are of another kind; what it does not name passes through."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    @contextmanager
+    def transaction(self) -> Generator[Transaction]:
+        with self.store.transaction() as inner:
+            yield cast("Transaction", self.planted(inner))
+
+    def planted(self, inner: Transaction) -> Any:
+        raise NotImplementedError
+
+
+class PlantedTransaction:
+    def __init__(self, inner: Transaction, store: SQLiteStore) -> None:
+        self.inner = inner
+        self.store = store
+        self.raw = store._writer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+# -- an answer before COMMIT -------------------------------------------------------------------------------------------
+
+
+class AnswersFirst(Planted):
+    """It answers, and commits when it is next asked for something."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        super().__init__(store)
+        self.pending: ExitStack | None = None
+        self.late: NotYet | None = None
+
+    def flush(self) -> None:
+        if self.pending is not None and self.late is not None:
+            pending, self.pending = self.pending, None
+            with pending:
+                self.late.inner.commit()
+
+    @contextmanager
+    def transaction(self) -> Generator[Transaction]:
+        self.flush()
+        with ExitStack() as stack:
+            late = NotYet(stack.enter_context(self.store.transaction()), self.store)
+            yield cast("Transaction", late)
+            if late.is_told:
+                self.late, self.pending = late, stack.pop_all()
+
+    @contextmanager
+    def reader(self) -> Generator[Reader]:
+        self.flush()
+        with self.store.reader() as reader:
+            yield cast("Reader", reader)
+
+    def close(self) -> None:
+        self.flush()
+        self.store.close()
+
+
+class NotYet(PlantedTransaction):
+    is_told = False
+
+    def commit(self) -> None:
+        self.is_told = True
+
+
+# -- a head outside the transaction ------------------------------------------------------------------------------------
+
+
+class HeadOutside(Planted):
+    """It commits the journal's row, and writes the head afterwards."""
+
+    def planted(self, inner: Transaction) -> object:
+        return HeadLater(inner, self.store)
+
+
+class HeadLater(PlantedTransaction):
+    name = ""
+    after: tuple[Any, ...] = ()
+
+    def append(self, drafts: Sequence[Draft]) -> None:
+        record = drafts[0].record
+        before = self.head(record.instance)
+        self.inner.append(drafts)
+        if before is not None:
+            self.name, self.after = record.instance, self.head(record.instance) or ()
+            self.put(before)
+
+    def commit(self) -> None:
+        self.inner.commit()
+        if self.name:
+            self.put(self.after)
+
+    def head(self, name: str) -> tuple[Any, ...] | None:
+        return self.raw.execute(f"select {HEAD_COLUMNS} from perdure_instance where name = ?", (name,)).fetchone()
+
+    def put(self, values: tuple[Any, ...]) -> None:
+        marks = ", ".join("?" * len(values))
+        self.raw.execute(f"update perdure_instance set ({HEAD_COLUMNS}) = ({marks}) where name = ?", (*values, self.name))
+
+
+# -- a failed COMMIT that is taken for absent --------------------------------------------------------------------------
+
+
+class BelievesReads(Planted):
+    """After a failed COMMIT it looks whether the row is there; where it is not, it says that nothing happened."""
+
+    def planted(self, inner: Transaction) -> object:
+        return ReadsOnly(inner, self.store)
+
+
+class ReadsOnly(PlantedTransaction):
+    hashes: tuple[bytes, ...] = ()
+
+    def append(self, drafts: Sequence[Draft]) -> None:
+        self.hashes = tuple(draft.hash for draft in drafts)
+        self.inner.append(drafts)
+
+    def commit(self) -> None:
+        try:
+            self.inner.commit()
+        except InDoubt as error:
+            asked = "select count(*) from perdure_journal where hash = ?"
+            if self.raw.execute(asked, self.hashes).fetchall() == [(0,)]:
+                raise StoreFull("planted: nothing was written, send it again") from error
+            raise
+
+
+# -- user SQL that ends the transaction, or is not over when it is committed -------------------------------------------
+
+
+class SqlEnds(Planted):
+    """The user's SQL ends the transaction, and nobody looks."""
+
+    def planted(self, inner: Transaction) -> object:
+        return EndsUnseen(inner, self.store)
+
+
+class EndsUnseen(PlantedTransaction):
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        if statement.startswith("insert into line"):
+            try:
+                self.raw.execute("insert or rollback into total values ('all', 0)")
+            except Exception:
+                for words in ("begin immediate", f"savepoint {TRANSACTION}"):
+                    self.raw.execute(words)
+        return self.inner.execute(statement, parameters, writable=writable)
+
+
+class CursorOpen(Planted):
+    """The user's SQL runs on a cursor that is still open at COMMIT; the rest of it runs when the cursor is closed."""
+
+    def planted(self, inner: Transaction) -> object:
+        return LeavesCursor(inner, self.store)
+
+
+class LeavesCursor(PlantedTransaction):
+    cursor: Any = None
+
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        if not statement.startswith("update total"):
+            return self.inner.execute(statement, parameters, writable=writable)
+        self.cursor = self.raw.cursor()
+        self.cursor.execute(f"select 1; {statement}", parameters)
+        return []
+
+    def commit(self) -> None:
+        self.inner.commit()
+        if self.cursor is not None:
+            self.cursor.fetchall()
+
+
+# -- a cache that survives a rollback ----------------------------------------------------------------------------------
+
+
+class RefusesOnce(Planted):
+    """No fault of ours: one commit fails before it has begun, as a full disk would make it."""
+
+    count = 0
+
+    def planted(self, inner: Transaction) -> object:
+        self.count += 1
+        return Refusing(inner, self.store) if self.count == 5 else inner
+
+
+class Refusing(PlantedTransaction):
+    def commit(self) -> None:
+        raise StoreFull("planted: no room")
+
+
+def remembering(store: SQLiteStore) -> Store:
+    """The same, and what was learned in the transaction that was rolled back is kept."""
+    vars(store)["_forget"] = lambda: None
+    return cast("Store", RefusesOnce(store))
+
+
+def refusing(store: SQLiteStore) -> Store:
+    return cast("Store", RefusesOnce(store))
+
+
+def answers_first(store: SQLiteStore) -> Store:
+    return cast("Store", AnswersFirst(store))
+
+
+def head_outside(store: SQLiteStore) -> Store:
+    return cast("Store", HeadOutside(store))
+
+
+def believes_reads(store: SQLiteStore) -> Store:
+    return cast("Store", BelievesReads(store))
+
+
+def sql_ends(store: SQLiteStore) -> Store:
+    return cast("Store", SqlEnds(store))
+
+
+def cursor_open(store: SQLiteStore) -> Store:
+    return cast("Store", CursorOpen(store))

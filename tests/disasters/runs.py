@@ -1,0 +1,181 @@
+"""What `make disasters` runs: disasters over the engine as it is, and planted faults that must not get by."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attrs import evolve, frozen
+
+import recovery
+from persistence.sqlite import connection
+from recovery.drills.disks.erring import fail_disk, strike
+from recovery.drills.disks.failing import Fault
+from recovery.drills.disks.killing import kill
+from recovery.drills.disks.losing import Recording, lose_power, lose_power_again, record
+from recovery.drills.disks.results import Progress, Result
+from recovery.drills.disks.rotting import keeps_frames, rot
+from recovery.drills.disks.states import CrashState, CrashStates
+from recovery.drills.disks.trial import Trial, Wrap, plain, undisturbed
+from recovery.drills.steps import Evidence
+from tests.disasters import planted
+from tests.disasters.ledger import ledgers
+
+TRANSITIONS = 10
+FOLDED_PAGES = 8  # with so few, the log is folded back several times within ten transitions
+NEVER = Fault("open", "EIO", 10**9)
+
+
+@frozen
+class Size:
+    """How much of each disaster there is."""
+
+    states: int  # drawn at one point of a power loss
+    again_every: int  # every so many states are struck a second time
+    faults_every: int
+    kills: int
+    flips: int
+
+
+WHOLE = Size(states=64, again_every=150, faults_every=1, kills=500, flips=1_500)
+SMALL = Size(states=3, again_every=400, faults_every=60, kills=6, flips=25)
+
+
+@contextmanager
+def folding(pages: int | None) -> Iterator[None]:
+    """Fold the log back as soon as it has so many pages."""
+    before = connection.CHECKPOINT_PAGES
+    connection.CHECKPOINT_PAGES = pages or before
+    try:
+        yield
+    finally:
+        connection.CHECKPOINT_PAGES = before
+
+
+@contextmanager
+def prepared(folder: Path, trial: Trial) -> Iterator[tuple[Path, Recording, list[Evidence]]]:
+    """Record a trial, and do it undisturbed: a folder to work in, the recording, what is wanted after each step."""
+    with TemporaryDirectory(dir=folder) as name:
+        work = Path(name)
+        for part in ("undisturbed", "recorded"):
+            (work / part).mkdir()
+        yield work, record(trial, work / "recorded"), undisturbed(trial, work / "undisturbed")
+
+
+def power(
+    folder: Path, size: Size, progress: Progress, *, level: str = "full", sector: int = 4096, pages: int | None = None
+) -> Result:
+    trial = ledgers(TRANSITIONS, level=level)
+    with folding(pages), prepared(folder, trial) as (work, recording, wanted):
+        found = lose_power(
+            trial, recording, work, wanted=wanted, sector=sector, states_max=size.states, progress=progress
+        )
+        found.name += ", log folded back" if pages else ""
+        return found
+
+
+def power_twice(folder: Path, size: Size, progress: Progress) -> Result:
+    trial = ledgers(TRANSITIONS)
+    with prepared(folder, trial) as (work, recording, wanted):
+        return lose_power_again(trial, recording, work, wanted=wanted, every=size.again_every, progress=progress)
+
+
+def errors(folder: Path, size: Size, progress: Progress, *, pages: int | None = None) -> Result:
+    trial = ledgers(TRANSITIONS)
+    with folding(pages), prepared(folder, trial) as (work, _, wanted):
+        found = fail_disk(trial, work, wanted=wanted, every=size.faults_every, progress=progress)
+        found.name += ", log folded back" if pages else ""
+        return found
+
+
+def kills(folder: Path, size: Size, progress: Progress) -> Result:
+    trial = ledgers(2 * TRANSITIONS)
+    with prepared(folder, trial) as (work, _, wanted):
+        return kill(trial, work, wanted=wanted, kills=size.kills, progress=progress)
+
+
+def rotten(folder: Path, size: Size, progress: Progress, *, is_closed: bool) -> Result:
+    """Bits of a file that was closed, or of the file and the log that a kill left behind."""
+    trial = ledgers(TRANSITIONS)
+    with folding(FOLDED_PAGES), prepared(folder, trial) as (work, recording, _):
+        return rot(trial, at_rest(recording, is_closed=is_closed), work, count=size.flips, progress=progress)
+
+
+def at_rest(recording: Recording, *, is_closed: bool) -> CrashState:
+    """Return the files after the close, or after a kill behind the last answer."""
+    log = recording.disk.log
+    last = max(place for place, op in enumerate(log, start=1) if op.kind == "told")
+    return next(CrashStates(recording.disk, end=None if is_closed else last).at_end())
+
+
+# -- planted faults ----------------------------------------------------------------------------------------------------
+
+
+def loses_power_with(folder: Path, wrap: Wrap) -> Result:
+    trial = evolve(ledgers(TRANSITIONS), wrap=wrap)
+    with prepared(folder, trial) as (work, recording, wanted):
+        return lose_power(trial, recording, work, wanted=wanted, states_max=2)
+
+
+def fails_syncs_with(folder: Path, wrap: Wrap) -> Result:
+    """Fail each sync once."""
+    return struck_with(folder, wrap, [Fault("sync", "EIO", number) for number in range(1, 20)])
+
+
+def meets_nothing_with(folder: Path, wrap: Wrap) -> Result:
+    return struck_with(folder, wrap, [NEVER])
+
+
+def struck_with(folder: Path, wrap: Wrap, faults: list[Fault]) -> Result:
+    trial, result = evolve(ledgers(TRANSITIONS), wrap=wrap), Result("planted")
+    with TemporaryDirectory(dir=folder) as name:
+        wanted = undisturbed(trial, Path(name))
+    for fault in faults:
+        with TemporaryDirectory(dir=folder) as name:
+            strike(trial, Path(name), fault, wanted=wanted, result=result)
+    return result
+
+
+def opens_damaged_log_with(folder: Path, wrap: Wrap) -> Result:
+    """Damage a log at rest, open the file and close it, as everybody does who has not looked before."""
+    trial = evolve(ledgers(TRANSITIONS), wrap=wrap)
+    with prepared(folder, trial) as (work, recording, _):
+        return keeps_frames(at_rest(recording, is_closed=False), work, lambda path: trial.open(path).close())
+
+
+def verifies_damaged_log_with(folder: Path, wrap: Wrap) -> Result:
+    """The same, and only a verification looks into it."""
+    trial = evolve(ledgers(TRANSITIONS), wrap=wrap)
+    with prepared(folder, trial) as (work, recording, _):
+        return keeps_frames(
+            at_rest(recording, is_closed=False), work, lambda path: recovery.verify(path, trial.workflow)
+        )
+
+
+Control = tuple[Callable[[Path, Wrap], Result], Wrap, str]
+
+CONTROLS: dict[str, Control] = {
+    "synchronous=OFF": (loses_power_with, planted.unsynced, "LOST"),
+    "an answer given before COMMIT": (loses_power_with, planted.answers_first, "LOST"),
+    "a head written outside the transaction": (loses_power_with, planted.head_outside, "DAMAGED"),
+    "a failed COMMIT taken for absent after a mere read": (fails_syncs_with, planted.believes_reads, "LEFT_BEHIND"),
+    "user SQL that ends the transaction": (meets_nothing_with, planted.sql_ends, "DIFFERS"),
+    "user SQL that leaves a cursor open": (loses_power_with, planted.cursor_open, "DIFFERS"),
+    "a damaged WAL whose intact frames are gone after an open and a close": (opens_damaged_log_with, plain, "LOST"),
+    "a cache that survives a rollback": (meets_nothing_with, planted.remembering, "DAMAGED"),
+}
+"""Planted fault -> the disasters that must find it, and what it is called there. The damaged WAL needs no planting: the
+engine itself folds it back, until there is an anchor that is checked before anything writes."""
+
+SOUND: dict[str, Control] = {
+    "no fault, power lost": (loses_power_with, plain, ""),
+    "no fault, syncs that fail": (fails_syncs_with, plain, ""),
+    "a damaged WAL that is only verified": (verifies_damaged_log_with, plain, ""),
+    "a commit that is refused once": (meets_nothing_with, planted.refusing, ""),
+}
+"""The same disasters without a fault, which find nothing."""
+
+OPEN = {
+    "a deferred foreign key that fails a neighbour": "needs group commit",
+    "an anchor written after the answer": "there is no anchor",
+}
