@@ -36,7 +36,7 @@ make demo      install the core into .venv and run `perdure demo`
 make test      run the tests               (ARGS="-k name", WORKERS=0)
 make test-all  run them under every supported Python of this machine (each in its own .venv-3.x)
 make conformance  run the test suites that others wrote, fetched and unchanged (SUITE=transitions)
-make disasters power losses, I/O errors, kills and bit rot over the engine, and faults it must find (SIZE=small)
+make disasters power losses, I/O errors, kills and bit rot over the engine, and faults it must find (SIZE=small, thorough)
 make lint      ruff, mypy, pyright, both over tests/typing, import-linter
 make format    let ruff format and repair what it can
 make ratchet   write the numbers of today into tests/ratchet.json
@@ -74,7 +74,7 @@ conformance:
 conformance-here: $(VENV)/.conformance
 	@$(BIN)/python -m tests.conformance $(SUITE)
 
-# Some minutes; TMPDIR=/dev/shm makes them fewer.
+# Some ten minutes.
 disasters: $(VENV)/.test
 	@$(BIN)/python -m tests.disasters $(SIZE)
 

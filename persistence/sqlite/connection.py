@@ -14,6 +14,7 @@ import ctypes
 import os
 import time
 import weakref
+from contextlib import suppress
 from functools import cache
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from persistence.sqlite.errors import explained
 from persistence.sqlite.query import pragma
 from persistence.sqlite.schema import LEVELS
 
-__all__ = ["CHECKPOINT_PAGES", "Log", "check_path", "connect", "has_log", "hold_log", "keep_log", "set_level"]
+__all__ = ["CHECKPOINT_PAGES", "Log", "check_path", "connect", "fold_once", "has_log", "hold_log", "keep_log", "set_level"]
 
 BUSY_MS_MAX = 5_000  # how long BEGIN IMMEDIATE waits for another process; longer waits hide a stuck owner
 BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wait; making a store takes about as long
@@ -141,6 +142,16 @@ def keep_log(connection: apsw.Connection, path: str) -> None:
 def set_level(connection: apsw.Connection, level: str) -> None:
     """Make commits on this connection as durable as the store's level says."""
     pragma(connection, "synchronous", LEVELS[level])
+
+
+def fold_once(connection: apsw.Connection) -> None:
+    """Fold the log of a store that was just made back into the file.
+
+    Else the store would stand in its log alone: one bit that turns in the log's first frame, and SQLite finds an empty
+    file, in which the next one to open it would make another store.
+    """
+    with suppress(apsw.BusyError):  # somebody else has it open by now, and folds
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 class Log:

@@ -34,6 +34,7 @@ from persistence.sqlite.connection import (
     Log,
     check_path,
     connect,
+    fold_once,
     has_log,
     hold_log,
     keep_log,
@@ -166,6 +167,7 @@ class SQLiteStore:
             run(self._writer, statements.BEGIN)
             try:
                 meta = self._read_meta(level)
+                is_new = meta is None
                 if meta is None:
                     for statement in (*TABLES, *VIEWS):
                         run(self._writer, statement)
@@ -182,6 +184,8 @@ class SQLiteStore:
                 if self._writer.in_transaction:
                     run(self._writer, statements.ROLLBACK)
                 raise
+            if is_new:
+                fold_once(self._writer)
         return meta
 
     def _unclean(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """`make disasters`: every disaster over the engine as it is, then the planted faults; a table at the end.
 
-`python -m tests.disasters small` runs a sample in seconds. The exit code is 1 if anything was lost, torn or doubled, if
+`python -m tests.disasters small` runs a sample, `thorough` takes an hour. The exit code is 1 if anything was lost, torn or doubled, if
 something failed without a code, or if a planted fault got by.
 """
 
@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from attrs import frozen
 
 from recovery.drills.disks.results import Result
 from tests.disasters import runs
-from tests.disasters.runs import CONTROLS, FOLDED_PAGES, OPEN, SMALL, SOUND, WHOLE
+from tests.disasters.runs import CONTROLS, FOLDED_PAGES, OPEN, SIZES, SOUND, scratch
 
 Run = Callable[..., Result]
 
@@ -46,11 +45,11 @@ class Line:
 
 
 def main() -> None:
-    size = SMALL if sys.argv[1:] == ["small"] else WHOLE
-    with TemporaryDirectory() as name:
-        lines = [_disaster(run, Path(name), size) for run in DISASTERS]
-        lines += [_control(one, Path(name)) for one in CONTROLS]
-        lines += [_sound(one, Path(name)) for one in SOUND]
+    size = SIZES[sys.argv[1] if sys.argv[1:] else "whole"]
+    with scratch() as folder:
+        lines = [_disaster(run, folder, size) for run in DISASTERS]
+        lines += [_control(one, folder) for one in CONTROLS]
+        lines += [_sound(one, folder) for one in SOUND]
     _print_table(lines)
     sys.exit(not all(line.is_as_it_must_be for line in lines))
 

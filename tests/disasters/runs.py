@@ -37,8 +37,19 @@ class Size:
     flips: int
 
 
-WHOLE = Size(states=64, again_every=150, faults_every=1, kills=500, flips=1_500)
-SMALL = Size(states=3, again_every=400, faults_every=60, kills=6, flips=25)
+SIZES = {
+    "small": Size(states=3, again_every=400, faults_every=60, kills=6, flips=25),
+    "whole": Size(states=16, again_every=150, faults_every=1, kills=500, flips=1_500),
+    "thorough": Size(states=128, again_every=20, faults_every=1, kills=2_000, flips=10_000),
+}
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Return a folder in memory where there is one: what is simulated needs no disk that keeps it."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
 
 
 @contextmanager

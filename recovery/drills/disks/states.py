@@ -35,6 +35,7 @@ class CrashState:
     """What a disk may hold after one crash."""
 
     files: Mapping[str, bytes]
+    digest: bytes  # tells it from a state with other files
     told: int  # how many transitions the caller knew of at most
     story: str
 
@@ -43,14 +44,14 @@ class CrashState:
         for name, content in self.files.items():
             (folder / name).write_bytes(content)
 
-    @property
-    def digest(self) -> bytes:
-        """What tells it from a state with other files."""
-        found = hashlib.blake2b(digest_size=16)
-        for name, content in sorted(self.files.items()):
-            found.update(f"{name}\0{len(content)}\0".encode())
-            found.update(content)
-        return found.digest()
+
+def _digest(files: Mapping[str, bytes]) -> bytes:
+    """Return what tells these files from others."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, content in sorted(files.items()):
+        found.update(f"{name}\0{len(content)}\0".encode())
+        found.update(content)
+    return found.digest()
 
 
 @define(eq=False)
@@ -234,12 +235,11 @@ class CrashStates:
 
     def _new(self, files: dict[str, bytes], told: int, story: str) -> Iterator[CrashState]:
         self.tried += 1
-        state = CrashState(files, told, f"{story} (sectors of {self._sector})")
-        key = (state.digest, told)
+        key = _digest(files), told
         if key not in self._known:
             self._known.add(key)
             self.distinct += 1
-            yield state
+            yield CrashState(files, *key, story=f"{story} (sectors of {self._sector})")
 
 
 def _picks(counts: Sequence[int], most: int, draw: random.Random) -> Iterator[Sequence[int]]:
