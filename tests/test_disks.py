@@ -93,7 +93,7 @@ def test_a_file_that_was_deleted_may_be_back_until_its_folder_is_synced() -> Non
 
 
 def test_a_file_that_was_deleted_and_made_again_is_another_one() -> None:
-    """Its name may stand for the first, for the second or for none; what was synced in the second is not the first's."""
+    """Its name may stand for the first, for the second or for none; what is synced in one is not in the other."""
     log = (*MADE, write(OLD), Op("sync", FILE, 1), Op("delete", FILE, 1), Op("create", FILE, 2), write(NEW, file=2))
     assert at_the_end(*log, Op("sync", FILE, 2)) == {(), *contents(OLD, NEW)}
 
@@ -220,9 +220,7 @@ def strike(disk: FailingDisk, folder: Path) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize(("kind", "how"), sorted(FAULTS))
-def test_every_fault_strikes_the_call_that_it_names(
-    tmp_path: Path, failing: FailingDisk, kind: str, how: str
-) -> None:
+def test_every_fault_strikes_the_call_that_it_names(tmp_path: Path, failing: FailingDisk, kind: str, how: str) -> None:
     strike(failing, tmp_path)()
     count = failing.calls[kind]
     assert count > 0, f"no {kind} happened: the test says nothing"

@@ -25,7 +25,17 @@ from persistence.sqlite.errors import explained
 from persistence.sqlite.query import pragma
 from persistence.sqlite.schema import LEVELS
 
-__all__ = ["CHECKPOINT_PAGES", "Log", "check_path", "connect", "fold_once", "has_log", "hold_log", "keep_log", "set_level"]
+__all__ = [
+    "CHECKPOINT_PAGES",
+    "Log",
+    "check_path",
+    "connect",
+    "fold_once",
+    "has_log",
+    "hold_log",
+    "keep_log",
+    "set_level",
+]
 
 BUSY_MS_MAX = 5_000  # how long BEGIN IMMEDIATE waits for another process; longer waits hide a stuck owner
 BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wait; making a store takes about as long

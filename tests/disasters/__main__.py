@@ -1,7 +1,7 @@
 """`make disasters`: every disaster over the engine as it is, then the planted faults; a table at the end.
 
-`python -m tests.disasters small` runs a sample, `thorough` takes an hour. The exit code is 1 if anything was lost, torn or doubled, if
-something failed without a code, or if a planted fault got by.
+`python -m tests.disasters small` runs a sample, `thorough` takes an hour. The exit code is 1 if anything was lost, torn
+or doubled, if something failed without a code, or if a planted fault got by.
 """
 
 import sys

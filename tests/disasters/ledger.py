@@ -38,11 +38,11 @@ class LedgerData:
 class Ledger(Workflow[LedgerData], revision=1):
     """Add amounts up, here and in the user's tables."""
 
-    open = State(initial=True)
+    fresh = State(initial=True)
     busy = State()
     closed = Final()
 
-    @on(Add, open, to=busy)
+    @on(Add, fresh, to=busy)
     def first(self, event: Add) -> None:
         self.add(event)
 

@@ -4,6 +4,8 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
+import apsw
+
 from persistence import Draft, InDoubt, Reader, SQLiteStore, Store, StoreFull, Transaction, Value
 
 HEAD_COLUMNS = (
@@ -123,7 +125,9 @@ class HeadLater(PlantedTransaction):
 
     def put(self, values: tuple[Any, ...]) -> None:
         marks = ", ".join("?" * len(values))
-        self.raw.execute(f"update perdure_instance set ({HEAD_COLUMNS}) = ({marks}) where name = ?", (*values, self.name))
+        self.raw.execute(
+            f"update perdure_instance set ({HEAD_COLUMNS}) = ({marks}) where name = ?", (*values, self.name)
+        )
 
 
 # -- a failed COMMIT that is taken for absent --------------------------------------------------------------------------
@@ -168,7 +172,7 @@ class EndsUnseen(PlantedTransaction):
         if statement.startswith("insert into line"):
             try:
                 self.raw.execute("insert or rollback into total values ('all', 0)")
-            except Exception:
+            except apsw.ConstraintError:
                 for words in ("begin immediate", f"savepoint {TRANSACTION}"):
                     self.raw.execute(words)
         return self.inner.execute(statement, parameters, writable=writable)

@@ -1,7 +1,8 @@
 """What `make disasters` runs: disasters over the engine as it is, and planted faults that must not get by."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,15 +46,15 @@ SIZES = {
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def scratch() -> Generator[Path]:
     """Return a folder in memory where there is one: what is simulated needs no disk that keeps it."""
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108  # the folder made in it is another each time
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         yield Path(name)
 
 
 @contextmanager
-def folding(pages: int | None) -> Iterator[None]:
+def folding(pages: int | None) -> Generator[None]:
     """Fold the log back as soon as it has so many pages."""
     before = connection.CHECKPOINT_PAGES
     connection.CHECKPOINT_PAGES = pages or before
@@ -64,7 +65,7 @@ def folding(pages: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def prepared(folder: Path, trial: Trial) -> Iterator[tuple[Path, Recording, list[Evidence]]]:
+def prepared(folder: Path, trial: Trial) -> Generator[tuple[Path, Recording, list[Evidence]]]:
     """Record a trial, and do it undisturbed: a folder to work in, the recording, what is wanted after each step."""
     with TemporaryDirectory(dir=folder) as name:
         work = Path(name)
@@ -88,7 +89,8 @@ def power(
 def power_twice(folder: Path, size: Size, progress: Progress) -> Result:
     trial = ledgers(TRANSITIONS)
     with prepared(folder, trial) as (work, recording, wanted):
-        return lose_power_again(trial, recording, work, wanted=wanted, every=size.again_every, progress=progress)
+        firsts = islice(CrashStates(recording.disk, states_max=4), 0, None, size.again_every)
+        return lose_power_again(trial, recording, work, firsts=firsts, wanted=wanted, progress=progress)
 
 
 def errors(folder: Path, size: Size, progress: Progress, *, pages: int | None = None) -> Result:

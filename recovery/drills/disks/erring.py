@@ -22,7 +22,7 @@ from recovery.drills.judge import Finding, Kind
 from recovery.drills.steps import Committed, Evidence, Step
 from statemachine.events import START
 
-__all__ = ["faults", "fail_disk", "strike"]
+__all__ = ["fail_disk", "faults", "strike"]
 
 TRIES_MAX = 6  # of one step: a lasting fault is mended after the second
 MENDED_AFTER = 2
@@ -98,16 +98,20 @@ class _Run:
             if number == MENDED_AFTER:
                 self.disk.mend()
             try:
-                if self.caller is None:
-                    self.caller = self.trial.open(self.folder / FILE, vfs=self.disk.name)
-                self.told.append(self.caller.do(step))
-                return
+                self.told.append(self._opened().do(step))
+                break
             except StoreError as error:
                 is_certain = is_certain and not isinstance(error, InDoubt)
                 self._heard(error, is_certain=is_certain)
-            except Exception as error:  # whatever is no StoreError is what the run looks for
+            except Exception as error:  # noqa: BLE001  # whatever is no StoreError is what the run looks for
                 self._uncoded(step.shown, error)
-        self.findings.append(Finding(Kind.LOST, f"an answer to {step.shown}", f"none in {TRIES_MAX} tries"))
+        else:
+            self.findings.append(Finding(Kind.LOST, f"an answer to {step.shown}", f"none in {TRIES_MAX} tries"))
+
+    def _opened(self) -> Caller:
+        if self.caller is None:
+            self.caller = self.trial.open(self.folder / FILE, vfs=self.disk.name)
+        return self.caller
 
     def _heard(self, error: StoreError, *, is_certain: bool) -> None:
         self.result.seen[f"{type(error).__name__}"] += 1
@@ -139,5 +143,5 @@ class _Run:
             caller.close()
         except StoreError as error:
             self.result.seen[f"{type(error).__name__} from close"] += 1
-        except Exception as error:  # as in `do`
+        except Exception as error:  # noqa: BLE001  # as in `do`
             self._uncoded("close", error)

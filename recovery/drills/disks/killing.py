@@ -60,7 +60,8 @@ def _whole_trial(
     told: list[Committed] = []
     is_done = False
     while not is_done:
-        moment = {"call": draw.randint(1, CALLS_MAX)} if draw.random() < 0.5 else {"answers": draw.randint(1, ANSWERS_MAX)}  # noqa: PLR2004  # even odds
+        call, answers = {"call": draw.randint(1, CALLS_MAX)}, {"answers": draw.randint(1, ANSWERS_MAX)}
+        moment = draw.choice((call, answers))
         death = die(partial(work, trial, folder / FILE, len(told)), **moment)
         told += [one for one in death.heard if isinstance(one, Committed)]
         is_done = death.code == 0

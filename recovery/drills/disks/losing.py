@@ -1,6 +1,6 @@
 """A run of power losses: a trial is recorded once, and each state that the disk could hold is opened and judged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,9 @@ from recovery.drills.disks.trial import FILE, Trial, judge, look
 from recovery.drills.judge import Finding
 from recovery.drills.steps import Committed, Evidence, Opened
 
-__all__ = ["Recording", "lose_power", "lose_power_again", "looked_at", "record"]
+__all__ = ["Recording", "looked_at", "lose_power", "lose_power_again", "record"]
+
+STATES_AGAIN_MAX = 4  # drawn at one point of a recovery: each first crash has about a hundred
 
 
 @frozen
@@ -46,7 +48,7 @@ def looked_at(trial: Trial, state: CrashState, *, beside: Path) -> Opened | Find
 
 
 @contextmanager
-def _written(state: CrashState, beside: Path) -> Iterator[Path]:
+def _written(state: CrashState, beside: Path) -> Generator[Path]:
     with TemporaryDirectory(dir=beside) as name:
         state.write(Path(name))
         yield Path(name)
@@ -85,27 +87,25 @@ def lose_power_again(
     recording: Recording,
     folder: Path,
     *,
+    firsts: Iterable[CrashState],
     wanted: Sequence[Evidence],
-    every: int,
-    states_max: int = 4,
-    seed: int = 0,
+    has_noise: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Lose power, and lose it again at each call of the recovery that follows; every `every`-th state is taken.
+    """Lose power as `firsts` say, and lose it again at each call of the recovery that follows.
 
     The recovery goes on with the step after those that are there, so that a second crash strikes a write as well.
     """
     result = Result(f"power loss in recovery, {trial.level}")
-    for number, state in enumerate(CrashStates(recording.disk, states_max=states_max, seed=seed)):
-        if number % every:
-            continue
+    for state in firsts:
+        told = recording.told[: state.told]
         with _written(state, folder) as first:
-            again = _recovered(trial, first, told=recording.told[: state.told])
-            for second in CrashStates(again.disk, states_max=states_max, seed=seed):
+            again = _recovered(trial, first, told=told)
+            for second in CrashStates(again.disk, states_max=STATES_AGAIN_MAX, has_noise=has_noise):
                 found = looked_at(trial, second, beside=folder)
+                known = again.told[: second.told] if second.told else told
                 story = f"{state.story}\n  then, in the recovery, {second.story}"
-                told = again.told[: second.told] if second.told else recording.told[: state.told]
-                result.judge(story, judge(trial, found, told, wanted=wanted, has_lost_power=True))
+                result.judge(story, judge(trial, found, known, wanted=wanted, has_lost_power=True))
                 if progress is not None:
                     progress(result.tried)
         result.seen["first crashes"] += 1

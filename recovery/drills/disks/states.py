@@ -142,7 +142,10 @@ class _Medium:
 
     def choices(self) -> list[int]:
         """Return how many contents each thing may have that is not certain, always in the same order."""
-        found = [len(versions) for file in self._files.values() for versions in (*file.sectors.values(), file.sizes)]
+        found: list[int] = []
+        for file in self._files.values():
+            found += [len(versions) for versions in file.sectors.values()]
+            found.append(len(file.sizes))
         return [*(count for count in found if count > 1), *(2 for _ in self._changes)]
 
     def files(self, pick: Sequence[int], *, noise: Mapping[Place, bytes]) -> dict[str, bytes]:
@@ -176,9 +179,11 @@ class CrashStates:
     """The states after each entry of a disk's log, each content once; iterate once.
 
     `sector` is what the disk writes at once, 512 or 4096 bytes; `states_max` how many states are drawn at one point;
-    `has_noise` whether a sector under a write may hold noise; `end` how many entries of the log count. When the iteration is over, `points` says how many
-    crashes there were, `whole` at how many of them every state was made, `possible` how many states all of them allow,
-    `tried` how many were made, and `distinct` how many came out, by files and acknowledgements.
+    `has_noise` whether a sector under a write may hold noise; `end` how many entries of the log count.
+
+    When the iteration is over, `points` says how many crashes there were, `whole` at how many of them every state was
+    made, `possible` how many states all of them allow, `tried` how many were made, and `distinct` how many came out,
+    by files and acknowledgements.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ def undisturbed(trial: Trial, folder: Path) -> list[Evidence]:
 
 
 def look(trial: Trial, path: Path) -> Opened | Finding:
-    """Open and recover a file twice, and return what stands in it; a finding if it does not open. It changes the file."""
+    """Open a file, recover it twice and return what stands in it; a finding if it does not open. Changes the file."""
     try:
         store = SQLiteStore(path, level=trial.level, schema=trial.schema)
         try:
