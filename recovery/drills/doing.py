@@ -3,15 +3,16 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
+from recovery.drills.rehearsed import AnyWorkflow
 from recovery.drills.steps import Committed, Step
-from statemachine import Engine, Transition, Workflow
+from statemachine import Engine, Transition
 from statemachine.definition import Definition
 from statemachine.events import START
 
 __all__ = ["committed", "do_step"]
 
 
-def do_step(engine: Engine, workflow: type[Workflow[Any]], definition: Definition, *, step: Step) -> Transition:
+def do_step(engine: Engine, workflow: type[AnyWorkflow], definition: Definition, *, step: Step) -> Transition:
     """Start an instance or send an event. Durable on return; raises whatever the engine raises."""
     if step.event == START:
         data = cast("Any", definition.decode_data(step.payload))

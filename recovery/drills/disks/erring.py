@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from attrs import define, field
 
-from persistence import InDoubt, StoreError
+from persistence import Corrupt, InDoubt, StoreError
 from recovery.drills.disks.failing import FAULTS, FailingDisk, Fault
 from recovery.drills.disks.losing import looked_at
 from recovery.drills.disks.recording import RecordingDisk
@@ -103,7 +103,7 @@ class _Run:
             except StoreError as error:
                 is_certain = is_certain and not isinstance(error, InDoubt)
                 self._heard(error, is_certain=is_certain)
-            except Exception as error:  # noqa: BLE001  # whatever is no StoreError is what the run looks for
+            except Exception as error:  # whatever is no StoreError is what the run looks for
                 self._uncoded(step.shown, error)
         else:
             self.findings.append(Finding(Kind.LOST, f"an answer to {step.shown}", f"none in {TRIES_MAX} tries"))
@@ -116,7 +116,7 @@ class _Run:
     def _heard(self, error: StoreError, *, is_certain: bool) -> None:
         self.result.seen[f"{type(error).__name__}"] += 1
         self.check(f"after {error}", is_certain=is_certain)
-        if isinstance(error, InDoubt):
+        if isinstance(error, (InDoubt, Corrupt)):  # it will not go on; what it read short stays in its cache
             self.close()
 
     def _uncoded(self, during: str, error: Exception) -> None:
@@ -143,5 +143,5 @@ class _Run:
             caller.close()
         except StoreError as error:
             self.result.seen[f"{type(error).__name__} from close"] += 1
-        except Exception as error:  # noqa: BLE001  # as in `do`
+        except Exception as error:  # as in `do`
             self._uncoded("close", error)

@@ -42,7 +42,7 @@ def kill(
     progress: Progress | None = None,
 ) -> Result:
     """Kill processes that do a trial, so many times, and judge what each leaves."""
-    result, draw = Result(f"kills, {trial.level}"), random.Random(seed)  # noqa: S311  # a seed is meant to repeat
+    result, draw = Result(f"kills, {trial.level}"), random.Random(seed)
     prepare(trial.workflow.__module__, __name__)
     while result.seen["kills"] < kills:
         with TemporaryDirectory(dir=folder) as name:

@@ -5,11 +5,11 @@ It stands over a real base, so shared memory and locks are the base's own and se
 is still open when the disk is unregistered goes on working, and telling this disk.
 """
 
-import os
 import uuid
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -83,14 +83,14 @@ class _Vfs(apsw.VFS):
         self._base = base
         self._handles = count(1)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802  # apsw's name
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
-        is_new = bool(flags[0] & apsw.SQLITE_OPEN_CREATE) and not os.path.exists(path)  # noqa: PTH110  # a str
+        is_new = bool(flags[0] & apsw.SQLITE_OPEN_CREATE) and not Path(path).exists()
         kind = KINDS.get(flags[0] & KIND_BITS, "other")
         call = Call("open", path, kind, handle=next(self._handles), is_new=is_new)
         return self._disk.called(call, lambda: _File(self._disk, name, flags, base=self._base, opened=call))
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: FBT001, N802  # apsw's signature
+    def xDelete(self, filename: str, syncdir: bool) -> None:
         call = Call("delete", filename, "other", syncs_folder=bool(syncdir))
         self._disk.called(call, partial(super().xDelete, filename, syncdir))
 
@@ -109,15 +109,15 @@ class _File(apsw.VFSFile):
         opened = self._opened
         return Call(kind, opened.path, opened.file, handle=opened.handle, offset=offset, data=data)
 
-    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802  # apsw's name
+    def xRead(self, amount: int, offset: int) -> bytes:
         return self._disk.called(self._call("read", offset=offset), partial(super().xRead, amount, offset))
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # apsw's name
+    def xWrite(self, data: bytes, offset: int) -> None:
         go: Callable[[], None] = partial(super().xWrite, data, offset)  # pyright: ignore[reportUnknownMemberType]  # apsw's own Buffer type
         self._disk.called(self._call("write", offset=offset, data=bytes(data)), go)
 
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802  # apsw's name
+    def xTruncate(self, newsize: int) -> None:
         self._disk.called(self._call("truncate", offset=newsize), partial(super().xTruncate, newsize))
 
-    def xSync(self, flags: int) -> None:  # noqa: N802  # apsw's name
+    def xSync(self, flags: int) -> None:
         self._disk.called(self._call("sync"), partial(super().xSync, flags))

@@ -8,7 +8,6 @@ rollback journal that it made (os_unix.c: UNIXFILE_DIRSYNC), and after a delete 
 log as a sync of the folder. SQLite renames nothing.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self, TypeVar
@@ -58,10 +57,10 @@ class RecordingDisk(Disk):
 
     def __init__(self, path: Path, *, base: str = "") -> None:
         super().__init__(base=base)
-        self.path = os.path.realpath(path)
+        self.path = str(path.resolve())
         self.before: dict[str, bytes] = {}
         self.log: list[Op] = []
-        self._names = {self.path + suffix: os.path.basename(self.path) + suffix for suffix in SUFFIXES}  # noqa: PTH119  # a str
+        self._names = {self.path + suffix: Path(self.path).name + suffix for suffix in SUFFIXES}
         self._files: dict[str, int] = {}  # path -> which file has that name
         self._opened: dict[int, int] = {}  # handle -> which file it is
         self._unlinked: set[int] = set()  # files whose first sync syncs the folder as well
@@ -69,7 +68,7 @@ class RecordingDisk(Disk):
     def __enter__(self) -> Self:
         """Keep what stands there, and register the disk."""
         for path, name in self._names.items():
-            if os.path.exists(path):  # noqa: PTH110  # a str
+            if Path(path).exists():
                 self.before[name] = Path(path).read_bytes()
                 self._files[path] = len(self._files) + 1
         return super().__enter__()

@@ -37,7 +37,7 @@ class Flip:
 def flips(*paths: Path, count: int, seed: int = 0) -> Iterator[Flip]:
     """Draw bits of files, each bit of all of them alike and none twice; every bit where there are no more."""
     sizes = [path.stat().st_size * BITS for path in paths]
-    drawn = random.Random(seed).sample(range(sum(sizes)), min(count, sum(sizes)))  # noqa: S311  # a seed is meant to repeat
+    drawn = random.Random(seed).sample(range(sum(sizes)), min(count, sum(sizes)))
     for place in drawn:
         bit, files = place, iter(zip(paths, sizes, strict=True))
         path, size = next(files)

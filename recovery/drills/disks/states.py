@@ -200,7 +200,7 @@ class CrashStates:
         self._disk, self._sector, self._most = disk, sector, states_max
         self._log = disk.log[:end]
         self._has_noise = has_noise
-        self._random = random.Random(seed)  # noqa: S311  # a seed is meant to repeat
+        self._random = random.Random(seed)
         self._known: set[tuple[bytes, int]] = set()
 
     def __iter__(self) -> Generator[CrashState]:

@@ -9,7 +9,6 @@ many transitions. At the level `normal` a power loss may cost the tail of the li
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -18,8 +17,9 @@ from persistence import SQLiteStore, Store, StoreError
 from recovery.drills.doing import committed, do_step
 from recovery.drills.evidence import evidence_of, tables_of
 from recovery.drills.judge import Finding, Kind, compare, judge_file
+from recovery.drills.rehearsed import AnyWorkflow
 from recovery.drills.steps import Committed, Evidence, Opened, Step
-from statemachine import Engine, Workflow
+from statemachine import Engine
 from statemachine.workflow import definition_of
 
 __all__ = ["FILE", "Caller", "Trial", "copied", "judge", "look", "plain", "undisturbed"]
@@ -40,7 +40,7 @@ def plain(store: SQLiteStore) -> Store:
 class Trial:
     """A workflow, the user's tables, and what a caller does. Every step happens, and takes a version."""
 
-    workflow: type[Workflow[Any]]
+    workflow: type[AnyWorkflow]
     schema: str
     steps: tuple[Step, ...]
     level: str = "full"
