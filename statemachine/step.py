@@ -101,6 +101,7 @@ def select(
         candidates = chart.candidates(configuration, event) if known is None else known
     if not candidates:
         return _NOBODY
+    chosen: tuple[Rule, ...]
     if len(candidates) == 1:
         for rule in candidates[0]:
             if holds(rule):
