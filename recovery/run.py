@@ -7,7 +7,7 @@ nothing the second time.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
@@ -88,7 +88,7 @@ def _recover(
     if not repaired:
         return found.report(store, name)
     # Seal, versions and hashes are those after the repairs; and a rebuilt head may fit its class no longer.
-    report = _survey(store, definitions, full=full, progress=None).report(store, name)
+    report = _survey(store, definitions, full=full, progress=None, told=repaired).report(store, name)
     return evolve(report, instances=tuple(_repaired(one, repaired) for one in report.instances))
 
 
@@ -155,8 +155,18 @@ class _Survey:
         )
 
 
-def _survey(store: Store, definitions: Mapping[str, Definition], *, full: bool, progress: Progress | None) -> _Survey:
-    """Gather and judge the facts of every instance, in one read view."""
+def _survey(
+    store: Store,
+    definitions: Mapping[str, Definition],
+    *,
+    full: bool,
+    progress: Progress | None,
+    told: Collection[str] = (),
+) -> _Survey:
+    """Gather and judge the facts of every instance, in one read view.
+
+    Sound instances that have ended are left out at level `heads`, but for those in `told`.
+    """
     judged: list[tuple[InstanceFacts, Judgement]] = []
     with store.reader() as reader:
         view = View(reader, definitions=definitions, full=full, has_sql=store.capabilities.sql)
@@ -166,7 +176,7 @@ def _survey(store: Store, definitions: Mapping[str, Definition], *, full: bool, 
             if facts is not None:
                 owned += facts.rows
                 judgement = judge(facts)
-                if full or facts.outcome is None or not judgement.is_usable:
+                if full or facts.outcome is None or not judgement.is_usable or instance in told:
                     judged.append((facts, judgement))
             if progress is not None:
                 progress(done + 1, len(instances))
