@@ -177,6 +177,43 @@ def test_the_row_of_a_repair_may_be_damaged_in_its_turn(tmp_path: Path) -> None:
     assert verdicts(recovery.verify(path, Order))["b"] == "QUARANTINED"
 
 
+def test_the_repair_of_an_instance_that_has_ended_is_told_at_level_heads_too(tmp_path: Path) -> None:
+    path = damaged(tmp_path, f"update perdure_journal set note = 'x' where {ROW_OF_A} and version = 6")
+    report = recovery.recover(path, Order)
+    assert verdicts(report) == {"a": "KEPT AT HEAD", "b": "CLEAN"}
+    assert "recorded as version 7" in str(report)
+
+
+@pytest.mark.parametrize("level", ["full", "heads"])
+def test_pointers_below_a_row_that_is_set_aside_are_mended_with_it(tmp_path: Path, level: str) -> None:
+    """Recovery twice is recovery once, also where two things are wrong with one journal."""
+    path = damaged(
+        tmp_path,
+        f"update perdure_journal set note = 'x' where {ROW_OF_A} and version = 6",
+        f"update perdure_journal set prior = 1 where {ROW_OF_A} and version = 4",
+    )
+    assert finding(recovery.recover(path, Order, level=level), "a").verdict == "KEPT AT HEAD"
+    once = dump(path)
+    assert recovery.recover(path, Order, level="full").is_clean
+    assert dump(path) == once
+    with shop(tmp_path) as engine:
+        assert [one.version for one in engine.get(Order, "a").history()] == [1, 2, 3, 4, 5, 7]
+
+
+def test_a_row_is_not_set_aside_where_the_definition_of_its_head_is_damaged_too(tmp_path: Path) -> None:
+    """What a repair leaves must stand: a transition under a damaged definition would be set aside by the next one."""
+    path = damaged(tmp_path)
+    with shop(tmp_path) as engine:
+        engine.start(Order, id="d")
+    change(path, "update perdure_journal set note = 'x' where n = (select max(n) from perdure_journal)")
+    change(path, "update perdure_definition set text = 'x'")
+    found = finding(recovery.recover(path, Order, level="full"), "d")
+    assert (found.verdict, found.repair) == ("QUARANTINED", "")
+    once = dump(path)
+    recovery.recover(path, Order, level="full")
+    assert dump(path) == once
+
+
 def test_the_only_row_of_an_instance_can_be_set_aside(tmp_path: Path) -> None:
     with shop(tmp_path) as engine:
         engine.start(Order, id="b")

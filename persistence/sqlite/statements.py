@@ -188,13 +188,8 @@ SELECT 'perdure_instance', NULL, i.id, i.version, ?, CAST(json_array(
 FROM perdure_instance AS i WHERE i.id = ?
 """
 DROP_ROW = "DELETE FROM perdure_journal WHERE n = ?"
-# The newest row that stands below one n, for the head of an instance whose own row was set aside: scans downwards.
-POINT_BELOW = """
-UPDATE perdure_instance SET head = coalesce((
-    SELECT j.n FROM perdure_journal AS j WHERE j.instance = perdure_instance.id AND j.n < ? ORDER BY j.n DESC LIMIT 1
-), 0)
-WHERE id = ? AND version = ?
-"""
+# The head of an instance whose own row was set aside: primary key. 1 row.
+POINT_HEAD = "UPDATE perdure_instance SET head = ? WHERE id = ? AND version = ?"
 MEND_PRIOR = "UPDATE perdure_journal SET prior = ? WHERE n = ? AND prior <> ?"
 MEND_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
