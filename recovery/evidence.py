@@ -101,7 +101,8 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
     places = {one.hash: one.n for one in found}
     rows = tuple(places[one.hash] for one in chain.standing if isinstance(one, Row))
     proof = Proof(chain, rows=rows, loses=_above(len(chain.standing), found, head))
-    leftover = [one for one in found if one.n not in rows]
+    standing = set(rows)
+    leftover = [one for one in found if one.n not in standing]
     moved = _moved(found, rows, lane)
     if moved is not None:
         return evolve(proof, broken=moved)
@@ -112,6 +113,8 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
         return _of_sound(proof, head, charts)
     if not chain.is_torn or head.version != len(chain.standing) + 1 or len(leftover) > 1:
         return evolve(proof, broken=chain.reason)
+    if charts(head.fingerprint) is None:  # the transition that tells of a repair would stand under it
+        return evolve(proof, broken=f"{chain.reason}; the definition that wrote its head is missing or damaged")
     return evolve(proof, torn=chain.reason, head=head, stub=_stub(head, chain, leftover, reader=reader, lane=lane))
 
 
