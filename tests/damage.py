@@ -107,6 +107,24 @@ def change(path: Path, statement: str, *values: object) -> None:
         connection.close()
 
 
+def mistype(path: Path, table: str, change_to: str) -> None:
+    """Change one cell of a table to a value that its column does not allow, as a damaged page can hold it."""
+    strict = "select sql from sqlite_schema where name = ?"
+    declare = "update sqlite_schema set sql = ? where name = ?"
+    connection = sqlite3.connect(path)
+    (sql,) = connection.execute(strict, (table,)).fetchone()
+    connection.execute("pragma writable_schema = on")
+    connection.execute(declare, (sql.replace("NOT NULL", "").replace(") STRICT", ")"), table))
+    connection.commit()
+    connection.close()
+    change(path, f"update {table} set {change_to}")
+    connection = sqlite3.connect(path)
+    connection.execute("pragma writable_schema = on")
+    connection.execute(declare, (sql, table))
+    connection.commit()
+    connection.close()
+
+
 def everything(folder: Path) -> Path:
     """Return a file in which each verdict of a repair is due, and one instance is beyond it."""
     path = damaged(folder)

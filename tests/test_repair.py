@@ -25,6 +25,7 @@ from tests.damage import (
     dump,
     everything,
     forge,
+    mistype,
     verdicts,
 )
 from tests.kit import shop
@@ -182,6 +183,33 @@ def test_the_repair_of_an_instance_that_has_ended_is_told_at_level_heads_too(tmp
     report = recovery.recover(path, Order)
     assert verdicts(report) == {"a": "KEPT AT HEAD", "b": "CLEAN"}
     assert "recorded as version 7" in str(report)
+
+
+MISTYPED = {
+    "hash of the newest row": ("perdure_journal", f"hash = null where {ROW_OF_B} and version = 2", "KEPT AT HEAD"),
+    "hash of a row": ("perdure_journal", f"hash = 7 where {ROW_OF_B} and version = 1", "QUARANTINED"),
+    "seal of a row": ("perdure_journal", f"seal = 7 where {ROW_OF_B} and version = 1", "CLEAN"),
+    "version of the newest row": ("perdure_journal", f"version = 'x' where {ROW_OF_B} and version = 2", "KEPT AT HEAD"),
+    "owner of the newest row": ("perdure_journal", f"instance = null where {ROW_OF_B} and version = 2", "KEPT AT HEAD"),
+    "version of a head": ("perdure_instance", "version = 'x' where name = 'b'", "QUARANTINED"),
+    "name of a head": ("perdure_instance", "name = null where name = 'b'", None),
+}
+
+
+@pytest.mark.parametrize("cell", MISTYPED)
+def test_a_cell_of_a_type_that_its_table_forbids_stops_nobody_else(tmp_path: Path, cell: str) -> None:
+    table, change_to, verdict = MISTYPED[cell]
+    path = damaged(tmp_path)
+    mistype(path, table, change_to)
+    assert not recovery.verify(path, Order).is_clean
+    report = recovery.recover(path, Order, level="full")
+    told = {"a": "CLEAN", "b": verdict, "c": "CLEAN"}
+    assert {name: found for name, found in verdicts(report).items() if name in told} == {
+        name: wanted for name, wanted in told.items() if wanted is not None
+    }
+    once = dump(path)
+    recovery.recover(path, Order, level="full")
+    assert dump(path) == once
 
 
 @pytest.mark.parametrize("level", ["full", "heads"])

@@ -166,10 +166,10 @@ INSERT INTO perdure_quarantine (instance, reason, sound_version, time) VALUES (?
 ROW_AT = "SELECT instance, version, hash FROM perdure_journal WHERE n = ?"
 STUB_AT = "SELECT instance, version, hash FROM perdure_stub WHERE n = ?"
 PUT_STUB = "INSERT INTO perdure_stub (n, instance, version, hash, seal, proof) VALUES (?, ?, ?, ?, ?, ?)"
-# Rows are kept as literals of bytes: quote() of a text would stop at a NUL.
+# Rows are kept as literals of bytes: quote() of a text would stop at a NUL. A damaged page can hold any type anywhere.
 KEEP_ROW = """
 INSERT INTO perdure_set_aside (source, n, instance, version, reason, row, time)
-SELECT 'perdure_journal', j.n, j.instance, j.version, ?, CAST(json_array(
+SELECT 'perdure_journal', j.n, ?, iif(typeof(j.version) = 'integer', j.version, NULL), ?, CAST(json_array(
     quote(j.n), quote(j.instance), quote(j.version), quote(j.prior), quote(j.definition), quote(j.event),
     quote(j.before), quote(j.after), quote(j.revision), quote(j.epoch), quote(j.incarnation),
     quote(CAST(j.key AS BLOB)), quote(CAST(j.actor AS BLOB)), quote(CAST(j.note AS BLOB)), quote(j.time),

@@ -257,7 +257,7 @@ class SQLiteTransaction:
             is_ours = place is not None and (row is None or row[0] == place[0] or row[2] == stub.hash)
             if place is None or not is_ours or fetch_one(self._connection, statements.STUB_AT, stub.n) is not None:
                 raise Conflict(f"{stub.instance}: row {stub.n} is not its version {stub.version}")
-            run(self._connection, statements.KEEP_ROW, reason, time, stub.n)
+            run(self._connection, statements.KEEP_ROW, place[0], reason, time, stub.n)
             run(self._connection, statements.DROP_ROW, stub.n)
             values = (stub.n, place[0], stub.version, stub.hash, stub.seal, stub.proof)
             run(self._connection, statements.PUT_STUB, *values)
