@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from persistence import NotFound, SQLiteStore, Store
+from persistence import Conflict, Corrupt, NotFound, SQLiteStore, Store
 from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.report import Finding, RecoveryReport
 from recovery.resume import resume
@@ -74,22 +74,33 @@ def _recover(
     store: Store, definitions: Mapping[str, Definition], name: str, *, full: bool, progress: Progress | None
 ) -> RecoveryReport:
     found = _survey(store, definitions, full=full, progress=progress)
-    repairs: dict[str, str] = {}
-    for facts, judgement in found.judged:
-        is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
-        if is_due and facts.head.mark is None:
-            repairs[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
+    repairs, failed = _repair(store, found)
     verdicts = {facts.instance: judgement for facts, judgement in found.judged}
     repaired = {
         instance: (verdicts[instance], done)
         for instance, done in repairs.items()
         if done and verdicts[instance].verdict is not Verdict.QUARANTINED
     }
-    if not repaired:
-        return found.report(store, name)
-    # Seal, versions and hashes are those after the repairs; and a rebuilt head may fit its class no longer.
-    report = _survey(store, definitions, full=full, progress=None, told=repaired).report(store, name)
-    return evolve(report, instances=tuple(_repaired(one, repaired) for one in report.instances))
+    if repaired:
+        # Seal, versions and hashes are those after the repairs; and a rebuilt head may fit its class no longer.
+        found = _survey(store, definitions, full=full, progress=None, told=repaired)
+    report = found.report(store, name)
+    instances = tuple(_repaired(one, repaired) for one in report.instances)
+    return evolve(report, instances=instances, store=(*report.store, *failed))
+
+
+def _repair(store: Store, found: "_Survey") -> tuple[dict[str, str], list[str]]:
+    """Repair what is due; return what was done by instance, and which repairs could not be done."""
+    done, failed = dict[str, str](), list[str]()
+    for facts, judgement in found.judged:
+        is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
+        if not is_due or facts.head.mark is not None:
+            continue
+        try:
+            done[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
+        except (Conflict, Corrupt) as error:  # pages that lead a search astray cost only this instance
+            failed.append(f"the repair of {facts.instance!r} could not be done, nothing of it was written: {error}")
+    return done, failed
 
 
 def _repaired(finding: Finding, repaired: Mapping[str, tuple[Judgement, str]]) -> Finding:

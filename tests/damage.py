@@ -125,6 +125,23 @@ def mistype(path: Path, table: str, change_to: str) -> None:
     connection.close()
 
 
+def misplace(path: Path, n: int) -> None:
+    """Change the number of a journal row in its page: who scans the table meets the row, who searches it does not."""
+    connection = sqlite3.connect(path)
+    (token,) = connection.execute("select token from perdure_journal where n = ?", (n,)).fetchone()
+    connection.close()
+    raw = bytearray(path.read_bytes())
+    at = raw.find(token)
+    page = at // 4096 * 4096
+    count = int.from_bytes(raw[page + 3 : page + 5], "big")
+    cells = [page + int.from_bytes(raw[place : place + 2], "big") for place in range(page + 8, page + 8 + 2 * count, 2)]
+    cell = max(one for one in cells if one <= at)
+    number = cell + (2 if raw[cell] > 127 else 1)  # after the size of the row, which has one byte or two
+    assert raw[number] == n
+    raw[number] = 100
+    path.write_bytes(raw)
+
+
 def everything(folder: Path) -> Path:
     """Return a file in which each verdict of a repair is due, and one instance is beyond it."""
     path = damaged(folder)

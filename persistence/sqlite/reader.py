@@ -8,7 +8,15 @@ from persistence.records import Found, Head, KeyRecord, Row, Sealed, Stub
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, iterate
-from persistence.sqlite.rows import bytes_of, read_definition, read_evidence, read_head, read_keys, read_rows, read_stubs
+from persistence.sqlite.rows import (
+    bytes_of,
+    read_definition,
+    read_evidence,
+    read_head,
+    read_keys,
+    read_rows,
+    read_stubs,
+)
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
