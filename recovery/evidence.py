@@ -156,7 +156,7 @@ def _short_of(head: Head, chain: Chain, rows: Sequence[int], *, lane: LaneFacts)
     """Say of a chain that ends well whether a newer transition may be lost: then it is no sound journal."""
     newest, version = chain.standing[-1:], len(chain.standing)
     hashes = _hashes(head, chain)
-    if head.hash in hashes[1:] or (head.version == version and head.previous_hash == hashes[version - 1]):
+    if head.hash in hashes[1:] or (newest and head.version == version and head.previous_hash == hashes[-2]):
         return chain  # the head tells of a transition that the chain holds
     last = rows[-1] if rows else 0
     is_ahead = head.version > version or head.previous_hash == hashes[-1]
