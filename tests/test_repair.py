@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from attrs import field, frozen
+from attrs.validators import le
 
 import recovery
 from examples.order import Charged, Order, OrderData, Submit
@@ -12,7 +14,7 @@ from persistence import SQLiteStore
 from recovery.facts import View, instance_facts
 from recovery.resume import resume
 from recovery.verdict import judge
-from statemachine import Refused, invariant
+from statemachine import Refused, State, Workflow, invariant, on
 from statemachine.workflow import definition_of
 from tests.damage import (
     DUE,
@@ -336,6 +338,37 @@ def test_a_row_that_is_hashed_anew_is_found_by_its_seal(tmp_path: Path) -> None:
     found = finding(recovery.verify(path, Order))
     assert (found.verdict, found.sound_version) == ("QUARANTINED", 1)
     assert found.reason == "version 2: the seal of its commit does not hold its hash"
+
+
+def test_a_payload_that_is_none_of_its_event_is_found_though_every_hash_and_seal_fits(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    forge(path, 2, body=b'{"image":{}}')
+    found = recovered(path)
+    assert (found.verdict, found.reason) == ("QUARANTINED", "key 'k' of version 2 answers for a row without a payload")
+
+
+def test_a_payload_that_its_class_takes_no_longer_is_no_damage(tmp_path: Path) -> None:
+    """Validators are not part of a definition: a stricter one must not stop what was sent before."""
+
+    def tally(most: int) -> type[Workflow[None]]:
+        @frozen
+        class Add:
+            amount: int = field(validator=le(most))
+
+        class Tally(Workflow[None], revision=1):
+            counting = State(initial=True)
+
+            @on(Add, counting, to=None)
+            def add(self, event: Add) -> None: ...
+
+        return Tally
+
+    loose, strict = tally(9), tally(3)
+    path = tmp_path / "tally.db"
+    with recovery.open(path, loose) as engine:
+        engine.start(loose, id="t").fire("Add", {"amount": 5}, key="k")
+    for report in (recovery.verify(path, strict), recovery.recover(path, strict, level="full")):
+        assert verdicts(report) == {"t": "CLEAN"}
 
 
 def test_a_row_forged_with_every_hash_and_seal_and_a_legal_content_is_beyond_what_one_file_can_tell(
