@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from recovery.drills.child import Setup
-from recovery.drills.machine import DrillMachine
+from recovery.drills.machine import STEPS_MAX, DrillMachine
 from recovery.drills.matrix import Matrix
 from recovery.drills.payloads import Values, values_of
 from recovery.drills.process import ChildError, Process
@@ -29,7 +29,6 @@ __all__ = ["SEED_VARIABLE", "Drill"]
 
 SEED_VARIABLE = "PERDURE_DRILL_SEED"
 ROUND = 10  # rehearsals of one seed: what is repeated to see a failure again takes seconds
-STEPS_MAX = 20  # of one rehearsal: from start to end of most workflows, with disasters on the way
 SHRINKS = 100  # rehearsals that look for a shorter story; a number, not a time, so that a seed repeats
 SILENT = settings(
     max_examples=ROUND,
