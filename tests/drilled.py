@@ -91,6 +91,15 @@ class Forgetful(Till, revision=1, name="Till"):
         KNOWN.add(self.id)
 
 
+# -- a start that never works ------------------------------------------------------------------------------------------
+
+
+class Broken(Till, revision=1, name="Till"):
+    @enter(Till.taking)
+    def begin(self) -> None:
+        self.sql.execute("insert into entry (till, amount) values (?, 0)", (self.id,))
+
+
 # -- an action that asks for what no seed repeats ----------------------------------------------------------------------
 
 

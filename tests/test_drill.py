@@ -32,7 +32,7 @@ from statemachine import DefinitionError, State, Workflow, on
 from statemachine.codec import Codec
 from statemachine.events import START
 from tests import codecs
-from tests.drilled import SCHEMA, Forgetful, Leaky, Restless, Stuck, Take, Till, early, torn, totals, unopenable
+from tests.drilled import SCHEMA, Broken, Forgetful, Leaky, Restless, Stuck, Take, Till, early, torn, totals, unopenable
 from tests.snippets import python_blocks
 
 SEED = 5
@@ -391,6 +391,23 @@ def test_only_what_differs_is_shown() -> None:
     mine = evolve(ROWS, enabled=(("i-0", ()), ("i-1", ("Take: no",))), heads=(*HEADS, ("i-1", 1, "taking", b"{}")))
     other = evolve(ROWS, enabled=(("i-0", ()), ("i-1", ("Take: yes",))), heads=mine.heads)
     assert [finding.expected for finding in compare(mine, other)] == ["offers (('i-1', ('Take: yes',)),)"]
+
+
+def test_drill_in_which_nothing_is_acknowledged_proves_nothing_and_says_why() -> None:
+    with pytest.raises(DrillError) as raised:
+        drill(Broken).run(seed=SEED, examples=1)
+    assert str(raised.value) == (
+        "drill of Till: nothing was acknowledged in 10 rehearsals, so nothing was judged\n"
+        "  perdure.start raised SqlFailed: "
+        "PS312 'insert into entry (till, amount) values (?, 0)' failed: no such table: entry"
+    )
+
+
+def test_steps_that_raise_on_their_own_are_told() -> None:
+    matrix = drill(Till).run(seed=SEED, examples=5)
+
+    assert "Take raised SqlFailed: PS312 'insert into entry" in str(matrix).splitlines()[-1]
+    assert not till().run(seed=SEED, examples=5).raised
 
 
 # -- the matrix --------------------------------------------------------------------------------------------------------

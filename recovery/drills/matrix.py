@@ -11,6 +11,7 @@ __all__ = ["START_ROW", "Matrix"]
 
 START_ROW = "(start)"
 NOTHING = "·"
+RAISED_SHOWN_MAX = 5  # kinds of errors, the most frequent first
 
 
 @define
@@ -24,6 +25,7 @@ class Matrix:
     rehearsals: int = 0
     acknowledged: int = 0
     disasters: Counter[Way] = field(factory=Counter[Way])
+    raised: Counter[str] = field(factory=Counter[str])  # what was raised without the drill's doing, in both runs
     lost: int = 0
     doubled: int = 0
 
@@ -66,6 +68,7 @@ class Matrix:
             f"{self.rehearsals} rehearsals, {self.acknowledged} transitions acknowledged",
             f"{crashes} crashes ({ways}), {self.disasters[Way.RAISE]} actions raised",
             f"covered {covered} of {cells} cells; lost {self.lost}, doubled {self.doubled}",
+            *(f"{what} ({count} times)" for what, count in self.raised.most_common(RAISED_SHOWN_MAX)),
         ]
         return "\n".join(lines)
 

@@ -100,7 +100,16 @@ class Drill:
                 self._round(first + number)
                 if time.monotonic() >= self._ends:
                     break
+        self._check_acknowledged()
         return self.matrix
+
+    def _check_acknowledged(self) -> None:
+        """Raise where nothing ever worked: both runs agree on that, and nothing was judged."""
+        matrix = self.matrix
+        if matrix.rehearsals and not matrix.acknowledged:
+            told = f"drill of {self.definition.name}: nothing was acknowledged in {matrix.rehearsals} rehearsals"
+            raised = "".join(f"\n  {what}" for what, _ in matrix.raised.most_common(1))
+            raise DrillError(f"{told}, so nothing was judged{raised}", steps=0, findings=())
 
     def _first_seed(self, given: int | None) -> int:
         if given is not None:
