@@ -323,6 +323,16 @@ def test_the_last_row_of_all_has_no_seal_left_that_could_prove_it(tmp_path: Path
     assert (found.verdict, found.sound_version, found.version) == ("QUARANTINED", 5, 6)
 
 
+def test_an_instance_of_which_only_its_key_is_left_is_missed(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    with shop(tmp_path) as engine:
+        engine.start(Order, id="d")
+    change(path, "delete from perdure_journal where n = (select max(n) from perdure_journal)")
+    change(path, "delete from perdure_instance where name = 'd'")
+    found = recovery.verify(path, Order)
+    assert found.store == ("1 keys belong to instances whose rows in perdure_instance are gone",)
+
+
 def test_an_illegal_configuration_is_found_though_every_hash_and_seal_fits(tmp_path: Path) -> None:
     path = damaged(tmp_path)
     forge(path, 2, after="fulfil.stock.queued")

@@ -71,11 +71,14 @@ class SQLiteReader:
         with explained(self._connection.filename):
             found = [line for (line,) in fetch_all(self._connection, statements.INTEGRITY) if line != "ok"]
             orphans = fetch_all(self._connection, statements.ORPHANS)
+            ((keys,),) = fetch_all(self._connection, statements.ORPHAN_KEYS)
         for surrogate, count, first, last in orphans:
             found.append(
                 f"{count} rows from {first} to {last} belong to an instance (number {surrogate}) whose row in "
                 "perdure_instance is gone, and with it the name and the secret that their hashes begin with"
             )
+        if keys:
+            found.append(f"{keys} keys belong to instances whose rows in perdure_instance are gone")
         return found
 
     def keys(self, instance: str) -> list[KeyRecord]:

@@ -155,6 +155,10 @@ ORPHANS = """
 SELECT j.instance, count(*), min(j.n), max(j.n) FROM perdure_journal AS j
 WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = j.instance) GROUP BY j.instance
 """
+# One pass over the keys.
+ORPHAN_KEYS = """
+SELECT count(*) FROM perdure_key AS k WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = k.instance)
+"""
 INTEGRITY = "PRAGMA integrity_check(20)"  # every page of the file; at most 20 lines
 
 INSTANCE_ID = "SELECT id FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
