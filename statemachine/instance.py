@@ -171,7 +171,7 @@ class Instance(Generic[W, D]):
         definition, limits = self._definition, self._engine.limits
         event, *arguments = given
         if len(arguments) != isinstance(event, str):
-            raise Refused("invalid_argument", "offers() takes nothing, an event, or the name of one and its arguments")
+            raise TypeError("offers() takes nothing, an event, or the name of one and its arguments")
         asked, misfit = None, ""
         name = event if isinstance(event, str) else event_of(definition, event)
         try:
