@@ -5,7 +5,7 @@ before it by hash, be legal under the definition that wrote it, and stand under 
 break means depends on where it is: at the newest version the head may prove what the row no longer says.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from attrs import evolve, field, frozen
@@ -45,9 +45,12 @@ class Proof:
     loses: tuple[str, ...] = field(factory=tuple)  # what stands above the last sound version
 
 
-def charts_of(reader: Reader) -> Charts:
-    """Return a function that reads the chart of a fingerprint, each once; None for one that is missing or damaged."""
-    known: dict[bytes, Chart | None] = {}
+def charts_of(reader: Reader, classes: Iterable[Chart]) -> Charts:
+    """Return a function that gives the chart of a fingerprint; None for one that is missing or damaged.
+
+    A chart of a class proves its fingerprint itself; any other is read from the store, once.
+    """
+    known: dict[bytes, Chart | None] = {chart.fingerprint: chart for chart in classes}
 
     def chart(fingerprint: bytes) -> Chart | None:
         if fingerprint not in known:

@@ -55,7 +55,7 @@ class View:
         self.definitions = definitions
         self.full = full
         self.has_sql = has_sql
-        self.charts: Charts = charts_of(reader)
+        self.charts: Charts = charts_of(reader, (one.chart for one in definitions.values()))
 
     def again(self, reader: Reader) -> "View":
         """Return a later view, for one instance that has not moved: what was asked of the whole store still holds."""

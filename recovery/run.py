@@ -191,7 +191,7 @@ def _survey(
                     judged.append((facts, judgement))
             if progress is not None:
                 progress(done + 1, len(instances))
-        damage = [*reader.damage(), *_lane_damage(view, owned)] if full else []
+        damage = [*reader.damage(), *_lane_damage(view, owned), *_damaged_definitions(view)] if full else []
         return _Survey(view, tuple(judged), tuple(damage))
 
 
@@ -200,6 +200,20 @@ def _lane_damage(view: View, owned: int) -> list[str]:
     if owned == lane.rows:
         return list(lane.broken)
     return [*lane.broken, f"{lane.rows} rows were committed, the instances that can be read have {owned} of them"]
+
+
+def _damaged_definitions(view: View) -> list[str]:
+    """Return what is wrong with definitions that nobody misses while their class is given."""
+    found: list[str] = []
+    for definition in view.definitions.values():
+        try:
+            text = view.reader.definition(definition.fingerprint)
+        except Corrupt:
+            text = ""
+        if text is not None and text != definition.chart.text:
+            name = definition.name
+            found.append(f"the definition of {name} is damaged in the store; the class that was given has it")
+    return found
 
 
 def _finding(facts: InstanceFacts, judgement: Judgement) -> Finding:

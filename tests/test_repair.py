@@ -261,11 +261,19 @@ def test_a_row_is_not_set_aside_where_the_definition_of_its_head_is_damaged_too(
         engine.start(Order, id="d")
     change(path, "update perdure_journal set note = 'x' where n = (select max(n) from perdure_journal)")
     change(path, "update perdure_definition set text = 'x'")
-    found = finding(recovery.recover(path, Order, level="full"), "d")
+    found = finding(recovery.recover(path, level="full"), "d")
     assert (found.verdict, found.repair) == ("QUARANTINED", "")
     once = dump(path)
-    recovery.recover(path, Order, level="full")
+    recovery.recover(path, level="full")
     assert dump(path) == once
+
+
+def test_a_damaged_definition_that_a_class_still_has_is_told_and_sets_nobody_aside(tmp_path: Path) -> None:
+    path = damaged(tmp_path, "update perdure_definition set text = 'x'")
+    for report in (recovery.verify(path, Order), recovery.recover(path, Order, level="full")):
+        assert verdicts(report) == dict.fromkeys("abc", "CLEAN")
+        assert report.store == ("the definition of Order is damaged in the store; the class that was given has it",)
+    assert set(verdicts(recovery.verify(path)).values()) == {"QUARANTINED"}
 
 
 def test_the_only_row_of_an_instance_can_be_set_aside(tmp_path: Path) -> None:
