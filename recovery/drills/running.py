@@ -108,7 +108,7 @@ class Drill:
         matrix = self.matrix
         if matrix.rehearsals and not matrix.acknowledged:
             told = f"drill of {self.definition.name}: nothing was acknowledged in {matrix.rehearsals} rehearsals"
-            raised = "".join(f"\n  {what}" for what, _ in matrix.raised.most_common(1))
+            raised = "".join(f"\n  {what}: {matrix.texts[what]}" for what, _ in matrix.raised.most_common(1))
             raise DrillError(f"{told}, so nothing was judged{raised}", steps=0, findings=())
 
     def _first_seed(self, given: int | None) -> int:
