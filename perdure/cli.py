@@ -5,6 +5,7 @@ Exit codes: 0 fine · 1 findings · 2 usage · 3 refused · 4 conflict · 5 not 
 
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 import click
 
@@ -28,6 +29,7 @@ def cli() -> None:
     Is this file sound?  perdure verify shop.db
     Repair what can be   perdure recover shop.db shop:Order
     What does PD104 say? perdure explain PD104
+    What does it do?     perdure diagram shop:Order
     Something odd?       perdure doctor
 
     Exit codes: 0 fine, 1 findings, 2 usage, 3 refused, 4 conflict, 5 not found, 6 busy.
@@ -134,6 +136,38 @@ def explain(*, code: str | None) -> int:
 
 
 @cli.command()
+@click.argument("workflow", metavar="MODULE:CLASS")
+@click.argument("file", type=click.Path(), required=False)
+@click.argument("instance", required=False)
+@click.option(
+    "--format", "format_", type=click.Choice(["mermaid", "dot", "json"]), default="mermaid", help="What to write."
+)
+def diagram(*, workflow: str, file: str | None, instance: str | None, format_: Literal["mermaid", "dot", "json"]) -> int:
+    """Draw a workflow as text, and if FILE and INSTANCE are given, where that instance stands. Reads only.
+
+    \b
+      perdure diagram shop:Order                             Mermaid, for a Markdown page
+      perdure diagram shop:Order shop.db o-42                its active states highlighted
+      perdure diagram shop:Order --format dot | dot -Tsvg    a picture, by Graphviz
+
+    Exit code 5 if there is no such file or instance.
+    """  # noqa: D301  # \b is click's word for "keep these lines"
+    from perdure.loading import workflow_class
+    from statemachine import Engine
+    from statemachine import diagram as draw
+
+    found = workflow_class(workflow)
+    if file is None:
+        click.echo(draw(found, format=format_), nl=False)
+        return 0
+    if instance is None:
+        raise click.UsageError(f"Which instance of {file}? Write perdure diagram {workflow} {file} INSTANCE.")
+    with Engine(file, found, read_only=True) as engine:
+        click.echo(draw(engine.get(found, instance), format=format_), nl=False)
+    return 0
+
+
+@cli.command()
 def doctor() -> int:
     """Say which versions run here, and whether the packages are Perdure's own."""
     import persistence  # raises if the import name was taken over
@@ -171,6 +205,8 @@ def _exit_code(error: Exception) -> int | None:
         (Refused, EXIT_REFUSED),
         (DefinitionError, EXIT_REFUSED),
     )
+    if isinstance(error, Refused) and error.code == "unknown_instance":
+        return EXIT_NOT_FOUND
     return next((code for kind, code in table if isinstance(error, kind)), None)
 
 

@@ -70,6 +70,11 @@ class Cursor(Generic[D]):
         self.configuration: Configuration = decision.macrostep.after
 
     @property
+    def workflow(self) -> "type[Workflow[D]]":
+        """Its class."""
+        return self._definition.workflow
+
+    @property
     def state(self) -> str | Configuration:
         """The active leaf, or the tuple of them in a parallel configuration."""
         return self.configuration[0] if len(self.configuration) == 1 else self.configuration

@@ -192,6 +192,11 @@ class Instance(Generic[W, D]):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     @property
+    def workflow(self) -> type[W]:
+        """Its class."""
+        return self._definition.workflow
+
+    @property
     def configuration(self) -> Configuration:
         """The active leaves, in document order."""
         return self._engine.read(self._definition, self.id).configuration
