@@ -142,7 +142,9 @@ def explain(*, code: str | None) -> int:
 @click.option(
     "--format", "format_", type=click.Choice(["mermaid", "dot", "json"]), default="mermaid", help="What to write."
 )
-def diagram(*, workflow: str, file: str | None, instance: str | None, format_: Literal["mermaid", "dot", "json"]) -> int:
+def diagram(
+    *, workflow: str, file: str | None, instance: str | None, format_: Literal["mermaid", "dot", "json"]
+) -> int:
     """Draw a workflow as text, and if FILE and INSTANCE are given, where that instance stands. Reads only.
 
     \b

@@ -1,7 +1,7 @@
 """From a chart's canonical text back to the specs that it was compiled from: for tools that hold only a stored chart.
 
-`compile_chart` of a machine that is built of them writes the same text. Tags are not in a text and do not come back; nor
-do the classes of events and data, only their descriptions.
+`compile_chart` of a machine that is built of them writes the same text. Tags are not in a text and do not come back;
+nor do the classes of events and data, only their descriptions.
 """
 
 import json
@@ -29,7 +29,7 @@ class Specs:
 
 
 def specs_of(text: str) -> Specs:
-    """Return the specs of a chart's text. One rule for each source: what one decorator said of several is not in it. Pure."""
+    """Return the specs of a chart's text, a rule for each source: what one decorator said of several is lost. Pure."""
     description: dict[str, Any] = json.loads(text)
     return Specs(
         initial=description["initial"],

@@ -83,7 +83,8 @@ def read_mermaid(text: str) -> Seen:
             seen.active |= {ids[style[1]]} if style[2] in {"active", "around"} else set()
         else:
             assert re.fullmatch(
-                r"classDef \w+ [\w:#,. -]+|acc(Title|Descr): [^:;]*(#\d+;[^:;]*)*|state \w+ <<fork>>|\w+ --> \[\*\]", word
+                r"classDef \w+ [\w:#,. -]+|acc(Title|Descr): [^:;]*(#\d+;[^:;]*)*|state \w+ <<fork>>|\w+ --> \[\*\]",
+                word,
             ), line
     assert above == [""], above
     arrows.tell(seen, ids, begins=begins)
@@ -147,7 +148,8 @@ def _shown(attributes: str) -> list[str]:
     """Return the lines of a label."""
     found = re.search(rf"label={HTML}", attributes)
     pieces = re.split(r"<[^>]*>", found[1]) if found else []
-    return [html.unescape(piece).replace("\N{NO-BREAK SPACE}", " ").strip() for piece in pieces if piece]
+    shown = (html.unescape(piece).replace("\\\\", "\\").replace("\N{NO-BREAK SPACE}", " ") for piece in pieces)
+    return [piece.strip() for piece in shown if piece]
 
 
 def read_json(text: str) -> Seen:
@@ -158,7 +160,10 @@ def read_json(text: str) -> Seen:
         states=[one["name"] for one in states],
         active={one["name"] for one in states if one["active"]},
         rules=[(one["source"], tuple(one["targets"]), one["action"]) for one in found["rules"]],
-        begins=[*_begins("", found["initial"]), *(pair for one in states for pair in _begins(one["name"], one["initial"]))],
+        begins=[
+            *_begins("", found["initial"]),
+            *(pair for one in states for pair in _begins(one["name"], one["initial"])),
+        ],
     )
 
 

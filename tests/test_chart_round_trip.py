@@ -20,7 +20,9 @@ SHORT = settings(max_examples=60, deadline=None)
 DOCUMENT = """
 <scxml xmlns="http://www.w3.org/2005/07/scxml" version="1.0" name="nested" initial="b">
   <state id="a"><initial><transition target="c d"/></initial>
-    <parallel id="p"><state id="x"><state id="w"/><state id="c"/></state><state id="y"><state id="v"/><state id="d"/></state>
+    <parallel id="p">
+      <state id="x"><state id="w"/><state id="c"/></state>
+      <state id="y"><state id="v"/><state id="d"/></state>
     </parallel>
     <history id="h" type="deep"><transition target="p"/></history>
   </state>

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from examples.order import Order
+from statemachine import diagram
 from tests.kit import shipped, shop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,16 @@ def test_verify_of_a_damaged_file_exits_1_and_names_the_instance(file: Path) -> 
         (2, ("verify", "FILE", "examples.order:Submit"), "is no workflow class"),
         (2, ("verify", "FILE", "-o", "xml"), "'xml' is not one of"),
         (2, ("vrify", "FILE"), "No such command 'vrify'"),
+        (2, ("diagram",), "Missing argument 'MODULE:CLASS'"),
+        (2, ("diagram", "examples.order:Order", "FILE"), "Which instance of"),
+        (2, ("diagram", "examples.order:Order", "--format", "svg"), "'svg' is not one of"),
+        (2, ("diagram", "examples.order:Submit"), "is no workflow class"),
+        (
+            5,
+            ("diagram", "examples.order:Order", "FILE", "o-9"),
+            "unknown_instance: there is no instance 'o-9' of Order",
+        ),
+        (5, ("diagram", "examples.order:Order", "nowhere.db", "o-1"), "PS314 nowhere.db: there is no such file"),
         (3, ("verify", "README.md"), "PS306 README.md: the file is no SQLite database"),
         (5, ("verify", "nowhere.db"), "PS314 nowhere.db: there is no such file"),
     ],
@@ -101,3 +112,26 @@ def test_doctor_says_what_runs_here() -> None:
     shown = perdure("doctor")
     assert shown.returncode == 0
     assert {"python", "SQLite", "transitions", "apsw"} <= {line.split()[0] for line in shown.stdout.splitlines()}
+
+
+def test_diagram_highlights_a_stored_instance_and_changes_nothing(file: Path) -> None:
+    before = file.read_bytes()
+    shown = perdure("diagram", "examples.order:Order", str(file), "o-1", "--format", "dot")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == diagram(Order, format="dot", configuration=("shipped",))
+    assert file.read_bytes() == before
+
+
+def test_diagram_of_a_class_alone_highlights_nothing() -> None:
+    assert perdure("diagram", "examples.order:Order").stdout == diagram(Order)
+
+
+def test_diagram_of_an_instance_that_is_not_sound_is_refused(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("update perdure_instance set time = 0 where name = 'o-2'")
+    connection.close()
+    shown = perdure("diagram", "examples.order:Order", str(file), "o-2")
+
+    assert (shown.returncode, shown.stdout) == (3, "")
+    assert shown.stderr.startswith("instance_unsound: 'o-2'")

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree as ET
 
 import pytest
 from attrs import frozen
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from examples.order import Charged, Labelled, Order, OrderData, Submit
+from docs.images.order import text
+from examples.order import Charged, Order, OrderData, Submit
 from statemachine import (
     Compound,
     Cursor,
@@ -49,6 +51,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FORMATS: tuple[Format, ...] = ("mermaid", "dot", "json")
 SHORT = settings(max_examples=25, deadline=None)
 FEW = settings(max_examples=10, deadline=None)
+CONTROL = settings(max_examples=200, deadline=None, database=None, phases=[Phase.generate])
 
 
 def at(workflow: type[Any], configuration: Configuration | None, format: Format) -> str:
@@ -82,7 +85,9 @@ def expected(story: Story, configuration: Configuration) -> Seen:
 
 def misses(seen: Seen, wanted: Seen) -> list[str]:
     """Return in what two pictures differ, as a multiset of each kind."""
-    kinds = {kind: (Counter(getattr(seen, kind)), Counter(getattr(wanted, kind))) for kind in ("states", "rules", "begins")}
+    kinds = {
+        kind: (Counter(getattr(seen, kind)), Counter(getattr(wanted, kind))) for kind in ("states", "rules", "begins")
+    }
     found = [f"{kind}: {one} {two}" for kind, (one, two) in kinds.items() if one != two]
     return [*found, *([] if seen.active == wanted.active else [f"active: {seen.active} {wanted.active}"])]
 
@@ -105,7 +110,7 @@ def test_without_an_instance_nothing_is_highlighted(format: Format) -> None:
     seen = READERS[format](diagram(Order, format=format))
 
     assert seen.active == set()
-    assert len(seen.states) == 11
+    assert len(seen.states) == 12
 
 
 Change = Callable[[str, str], str]
@@ -137,7 +142,7 @@ def is_found(format: Format, change: Change) -> bool:
             return changed != text
 
     try:
-        find(stories(), fails, settings=settings(max_examples=200, deadline=None, database=None))
+        find(stories(), fails, settings=CONTROL)
     except NoSuchExample:
         return False
     return True
@@ -157,7 +162,7 @@ def test_a_text_that_is_not_changed_is_not_found() -> None:
 # -- hostile texts -----------------------------------------------------------------------------------------------------
 
 HOSTILE = (
-    "a \"b\" 'c' <b>x</b> &amp; --> : ; {e} } end %% \\n \\\" #35; `q` *i* **b** _u_ __v__ $$x$$ ]] [[ <br/> <<fork>> "
+    'a "b" \'c\' <b>x</b> &amp; --> : ; {e} } end %% \\n \\" #35; `q` *i* **b** _u_ __v__ $$x$$ ]] [[ <br/> <<fork>> '
     "note -->[*] ~~s~~ \\N \\G // | end note"
 )
 SEPARATED = f"{HOSTILE}\nstate x\r\n\t--\x00\x1b\u202e\u2028end"
@@ -178,7 +183,7 @@ class Hostile(Workflow, revision=1):
         root = State()
         _start_ = State()
         text = State()
-        über = State()
+        über = State()  # noqa: PLC2401  # a name that is no id of Mermaid's
 
     state_start = State()
     state__note = State()
@@ -215,11 +220,11 @@ def test_hostile_names_and_texts_are_signs_and_nothing_else(format: Format) -> N
 def test_every_sign_of_a_hostile_text_is_shown_by_dot() -> None:
     if shutil.which("dot") is None:
         pytest.skip("Graphviz is not here")
-    drawn = svg(diagram(Hostile, format="dot"))
-    shown = words(" ".join(drawn))
+    shown = svg(diagram(Hostile, format="dot"))
 
-    assert shown.count(SHOWN) == 2  # a tag and a role; an outcome's begins with a word of ours
-    assert f"outcome: {SHOWN}" in shown
+    assert f"end {SHOWN}" in shown
+    assert f"Go as {SHOWN} / direction" in shown
+    assert f"default outcome: {SHOWN}" in shown
 
 
 def test_json_keeps_every_text_as_it_is() -> None:
@@ -231,16 +236,17 @@ def test_json_keeps_every_text_as_it_is() -> None:
     assert [one["roles"] for one in found["rules"]] == [[SEPARATED], [SEPARATED], []]
 
 
-def test_names_of_an_scxml_document_cannot_break_out() -> None:
+def test_odd_ids_of_an_scxml_document_stay_apart() -> None:
     document = """
-    <scxml xmlns="http://www.w3.org/2005/07/scxml" version="1.0" name="end" initial="-->">
-      <state id="-->"><transition event="end.note" target="{"/></state><final id="{"/>
+    <scxml xmlns="http://www.w3.org/2005/07/scxml" version="1.0" name="end" initial="state">
+      <state id="state"><transition event="end.note" target="b.x-1"/><state id="b.x"/><state id="b_x"/></state>
+      <final id="b.x-1"/>
     </scxml>
     """
     workflow = Workflow.from_scxml(document)
 
-    for format in FORMATS:
-        assert len(READERS[format](diagram(workflow, format=format)).states) == 2
+    for name in FORMATS:
+        assert READERS[name](diagram(workflow, format=name)).states == ["state", "state.b_x", "state.b_x_", "b_x_1"]
 
 
 # -- what else a picture shows -----------------------------------------------------------------------------------------
@@ -317,13 +323,15 @@ WORDS = (
     "H* deep|H again|dark, quiet|outcome: it broke|entry / light|exit / dark|Back / defer|Back / skip|"
     "do / fetch (up to 5 times)|Next, Back as dj or owner / up|Next [can] / sing|Next / loud|Back (reenter) / louder|"
     "always / turn|done / rest|error / fail|after 2d12h / sleep|fetch done / fetched|fetch failed"
-).split("|")
+).split("|")  # noqa: SIM905  # a list of texts would be a page
 
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_picture_shows(word: str) -> None:
     """Guards, roles, histories, rows of a box, and rules without an event, in the words of docs/diagrams.md."""
-    text = diagram(Player).replace("#42;", "*").replace("<br/>", " ").replace("\N{NO-BREAK SPACE}", " ").replace("\\", "")
+    text = (
+        diagram(Player).replace("#42;", "*").replace("<br/>", " ").replace("\N{NO-BREAK SPACE}", " ").replace("\\", "")
+    )
     shown = text.replace("#92;", "").replace("#58;", ":")
 
     assert word in shown
@@ -407,13 +415,15 @@ def test_a_duration_is_read_back_from_its_text(text: str) -> None:
 # -- real readers ------------------------------------------------------------------------------------------------------
 
 
-def svg(text: str) -> list[str]:
-    """Let Graphviz draw, without a warning; return the texts of the picture."""
-    from xml.etree import ElementTree as ET
+SVG = "{http://www.w3.org/2000/svg}"
 
+
+def svg(text: str) -> list[str]:
+    """Let Graphviz draw, without a warning; return what each box and arrow of the picture says."""
     ran = subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, ""), text
-    return [one.text or "" for one in ET.fromstring(ran.stdout).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
+    groups = ET.fromstring(ran.stdout).iter(f"{SVG}g")  # noqa: S314  # Graphviz wrote it
+    return [words(" ".join(one.text or "" for one in group.findall(f".//{SVG}text"))) for group in groups]
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not here")
@@ -422,7 +432,9 @@ def svg(text: str) -> list[str]:
 def test_graphviz_draws_every_chart(story: Story) -> None:
     shown = svg(diagram(story.workflow(set()), format="dot"))
 
-    assert all(path.rpartition(".")[2] in shown for path, _ in every(story.states))
+    first = Counter(one.split()[0] for one in shown[1:] if one)  # the first one is the whole picture
+    wanted = Counter(path.rpartition(".")[2] for path, _ in every(story.states))
+    assert all(first[name] >= count for name, count in wanted.items())
 
 
 @pytest.mark.long
@@ -435,7 +447,9 @@ def test_mermaid_draws_the_examples(workflow: type[Any], tmp_path: Path) -> None
     subprocess.run(["mmdc", "-q", "-p", browser, "-i", source, "-o", picture], check=True)
     drawn = picture.read_text(encoding="utf-8")
 
-    assert all(state["name"].rpartition(".")[2] in drawn for state in json.loads(diagram(workflow, format="json"))["states"])
+    assert all(
+        state["name"].rpartition(".")[2] in drawn for state in json.loads(diagram(workflow, format="json"))["states"]
+    )
 
 
 # -- the picture of the README -----------------------------------------------------------------------------------------
@@ -445,9 +459,8 @@ IMAGES = ROOT / "docs" / "images"
 
 def test_the_picture_of_the_readme_is_made_of_what_is_written_today() -> None:
     """docs/images/order.svg is drawn from order.dot by the command in docs/diagrams.md."""
-    cursor = Cursor(Order, OrderData()).send(Submit("lamp", 900)).send(Charged("ch-1")).send(Labelled("t-1"))
     drawn = (IMAGES / "order.svg").read_text(encoding="utf-8")
 
-    assert (IMAGES / "order.dot").read_text(encoding="utf-8") == diagram(cursor, format="dot")
+    assert (IMAGES / "order.dot").read_text(encoding="utf-8") == text()
     assert drawn.count('fill="#ffd54f"') == 2
     assert drawn.count('fill="#fff6d6"') == 3

@@ -1,7 +1,7 @@
 """A picture as Graphviz' dot: regions are clusters. Pure.
 
-An arrow ends at nodes, never at a cluster, so each region has a node for its arrows (the sign of its beginning, in a
-parallel an invisible one) and `lhead` and `ltail` cut them at the border. All labels are HTML-like, so that there is one
+An arrow ends at nodes, never at a cluster, so each region has a node for its arrows (the sign of its beginning, in
+a parallel an invisible one) and `lhead` and `ltail` cut them at the border. All labels are HTML-like, so that there is one
 way to escape. A node's id is the full name of its state, and what is no state has a blank in it, which no name holds.
 """
 
@@ -16,6 +16,7 @@ __all__ = ["dot"]
 ACTIVE, AROUND, LINE, PLAIN = "#ffd54f", "#fff6d6", "#b26a00", "#57606a"
 SMALL = 10  # points; names are 12
 FONT = "Helvetica,Arial,sans-serif"
+DOT = f'shape=circle, label="", width=0.12, height=0.12, style=filled, fillcolor="{PLAIN}"'
 
 HEAD = f"""\
   graph [compound=true, rankdir=TB, nodesep=0.4, ranksep=0.4, bgcolor=white, fontname="{FONT}", fontsize=12]
@@ -46,7 +47,7 @@ class _Writer:
     def _inside(self, parent: str | None, initial: tuple[str, ...], *, indent: str) -> Iterator[str]:
         begin = _quoted(f"begin {parent or 'of all'}")
         if initial:
-            yield f'{indent}{begin} [shape=circle, label="", width=0.12, height=0.12, style=filled, fillcolor="{PLAIN}"]'
+            yield f"{indent}{begin} [{DOT}]"
         else:
             yield f'{indent}{begin} [shape=point, label="", width=0, height=0, style=invis]'
         for state in self._drawn.inside(parent):
@@ -118,7 +119,8 @@ def _words(lines: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(clean(text), quote=True)
+    r"""Return a text for an HTML-like label, in which Graphviz replaces `\N` by the name of the node."""
+    return escape(clean(text), quote=True).replace("\\", "\\\\")
 
 
 def _quoted(text: str) -> str:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from attrs import asdict
 
 from statemachine.chart import Configuration
+from statemachine.definition import Definition
 from statemachine.diagrams.picture import Picture, picture
 from statemachine.errors import DefinitionError
-from statemachine.workflow import Workflow, definition_of
 
 __all__ = ["FORMATS", "diagram"]
 
@@ -30,9 +30,7 @@ class Placed(Protocol):
         ...
 
 
-def diagram(
-    of: "type | Placed", /, *, format: Format = "mermaid", configuration: Configuration | None = None
-) -> str:
+def diagram(of: "type | Placed", /, *, format: Format = "mermaid", configuration: Configuration | None = None) -> str:
     """Return a diagram of a workflow as text; of an `Instance` or a `Cursor`, with its active states highlighted.
 
     `mermaid` is a stateDiagram-v2, `dot` is for Graphviz, `json` is what both are written from (docs/diagrams.md). The
@@ -40,17 +38,18 @@ def diagram(
     the handle: `diagram(Order, configuration=transition.after)`. Raises DefinitionError (PD145 to PD147); of an
     instance, what its properties raise. Pure of a class.
     """
-    write = FORMATS.get(format)
+    write = FORMATS.get(format) if isinstance(cast("object", format), str) else None
     if write is None:
         raise DefinitionError(
             "PD145", f"diagram has no format {format!r}. Use {', '.join(repr(one) for one in FORMATS)}."
         )
     workflow = of if isinstance(of, type) else getattr(of, "workflow", None)
-    if not isinstance(workflow, type) or not issubclass(workflow, Workflow) or not _is_complete(workflow):
+    definition: Definition | None = getattr(workflow, "__definition__", None)
+    if definition is None:
         raise DefinitionError(
-            "PD146", f"diagram cannot draw {of!r}. Give it a workflow class that is not abstract, an Instance or a Cursor."
+            "PD146",
+            f"diagram cannot draw {of!r}. Give it a workflow class that is not abstract, an Instance or a Cursor.",
         )
-    definition = definition_of(workflow)
     if configuration is None and not isinstance(of, type):
         configuration = of.configuration
     reason = None if configuration is None else definition.chart.legal(configuration)
@@ -59,10 +58,6 @@ def diagram(
             "PD147", f"{definition.name}: configuration={configuration!r} cannot be: {reason}. Give all active leaves."
         )
     return write(picture(definition, configuration))
-
-
-def _is_complete(workflow: type) -> bool:
-    return getattr(workflow, "__definition__", None) is not None
 
 
 def _mermaid(drawn: Picture) -> str:

@@ -2,11 +2,11 @@
 
 What Mermaid 11 does, and what is done about it:
 - Words such as `end` and `note` cannot be ids, and it makes ids of its own (`fulfil_start`): `_Ids` keeps clear of both.
-- `:` and `;` end a label, and it is HTML: what is not plain is written as an entity. That of a box with rows is Markdown, too.
+- `:` and `;` end a label, and it is HTML: what is not plain is written as an entity. A box with rows is Markdown, too.
 - A region has no room for text: what is to be said of one is a box without a border inside of it.
 - The colour of a region would colour what is in it: an active region is pale, an active state is not.
-- Its sign for regions side by side, `--`, fails where one of them holds a parallel (`No such shape: divider`): they have
-  a dashed border.
+- Its sign for regions side by side, `--`, fails where one of them holds a parallel (`No such shape: divider`): they
+  have a dashed border.
 - A final state has no name: it is a state with an arrow to the end sign.
 """
 
@@ -48,7 +48,7 @@ class _Ids:
     """
 
     def __init__(self) -> None:
-        self._taken = set(RESERVED.split())
+        self._taken: set[str] = {*RESERVED.split()}
         self._known: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> str:
@@ -97,15 +97,15 @@ class _Writer:
             yield from self._state(state, indent)
 
     def _state(self, state: DrawnState, indent: str) -> Iterator[str]:
-        id = self._ids[state.name]
+        known = self._ids[state.name]
         if state.name not in self._regions:
             name = ("H*" if state.deep else "H") + f" {state.last}" if state.kind == "history" else state.last
-            yield f'{indent}state "{_box([name, *rows(state, self._drawn)])}" as {id}'
-            yield from (f"{indent}{id} --> {self._ids[target]} : default" for target in state.initial)
+            yield f'{indent}state "{_box([name, *rows(state, self._drawn)])}" as {known}'
+            yield from (f"{indent}{known} --> {self._ids[target]} : default" for target in state.initial)
             if state.kind == "final":
-                yield f"{indent}{id} --> [*]"
+                yield f"{indent}{known} --> [*]"
             return
-        yield f'{indent}state "{_escaped(state.last)}" as {id} {{'
+        yield f'{indent}state "{_escaped(state.last)}" as {known} {{'
         inner = f"{indent}  "
         if self._has_text(state):
             yield f'{inner}state "{_box(rows(state, self._drawn))}" as {self._text_id(state)}'
@@ -135,7 +135,7 @@ class _Writer:
 
 
 def _box(lines: list[str]) -> str:
-    """Return the lines of a box. Mermaid reads several as Markdown, and as TeX between two `$$`; of one, entities do."""
+    """Return the lines of a box: Mermaid reads several as Markdown, and as TeX between two `$$`, but one as it is."""
     if len(lines) == 1:
         return _lines(lines)
     plain = (MARKDOWN.sub(lambda match: "".join(f"\\{sign}" for sign in match[0]), line) for line in lines)
@@ -147,5 +147,5 @@ def _lines(lines: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return a text that Mermaid shows as it is: entities of its own form, `#58;`, for all that might mean something."""
+    """Return a text that Mermaid shows as it is: what might mean something as entities of its own form, `#58;`."""
     return PLAIN.sub(lambda match: "".join(f"#{ord(sign)};" for sign in match[0]), text)

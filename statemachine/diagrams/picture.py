@@ -1,8 +1,8 @@
 """What a diagram shows, as plain values: every format is written from it, and JSON is nothing but it. Pure.
 
 States stand in document order, histories among them; a state names its parent. A rule is one decorator at one of its
-sources, so a rule for three events is one, and a rule from `ANY` is one at each state of the first level. Timers and the
-two ends of a task are rules too. docs/diagrams.md describes each field.
+sources, so a rule for three events is one, and a rule from `ANY` is one at each state of the first level. Timers and
+the two ends of a task are rules too. docs/diagrams.md describes each field.
 
 A rule is drawn as an arrow, unless an arrow would lie: one that leads nowhere (internal), or between a region and what
 lies in it, stands as a row in the box of its source. Both Mermaid and Graphviz draw an arrow between a box and a box
@@ -108,7 +108,9 @@ def picture(definition: Definition, configuration: Configuration | None) -> Pict
         description=clean(documented.partition("\n\n")[0]),
         initial=_initial(chart.root),
         configuration=configuration,
-        states=tuple(_state(node, active=active, tags=definition.tags) for node in chart.nodes.values() if node is not chart.root),
+        states=tuple(
+            _state(node, active=active, tags=definition.tags) for node in chart.nodes.values() if node is not chart.root
+        ),
         rules=(*_rules(chart), *_timers(definition.timers), *_ends(definition.tasks)),
         tasks=tuple(
             DrawnTask(one.name, one.state, one.attempts, one.delay_ms, one.timeout_ms) for one in definition.tasks
