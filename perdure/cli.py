@@ -147,13 +147,14 @@ def diagram(
 ) -> int:
     """Draw a workflow as text, and if FILE and INSTANCE are given, where that instance stands. Reads only.
 
-    \b
-      perdure diagram shop:Order                             Mermaid, for a Markdown page
-      perdure diagram shop:Order shop.db o-42                its active states highlighted
-      perdure diagram shop:Order --format dot | dot -Tsvg    a picture, by Graphviz
+    Mermaid, for a Markdown page: perdure diagram shop:Order
+
+    The active states highlighted: perdure diagram shop:Order shop.db o-42
+
+    A picture, by Graphviz: perdure diagram shop:Order --format dot | dot -Tsvg
 
     Exit code 5 if there is no such file or instance.
-    """  # noqa: D301  # \b is click's word for "keep these lines"
+    """
     from perdure.loading import workflow_class
     from statemachine import Engine
     from statemachine import diagram as draw

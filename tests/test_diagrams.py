@@ -319,11 +319,11 @@ class Player(Workflow, revision=2):
     def fetched(self, result: int) -> None: ...
 
 
-WORDS = (
+WORDS = (  # noqa: SIM905  # a list of texts would be a page
     "H* deep|H again|dark, quiet|outcome: it broke|entry / light|exit / dark|Back / defer|Back / skip|"
     "do / fetch (up to 5 times)|Next, Back as dj or owner / up|Next [can] / sing|Next / loud|Back (reenter) / louder|"
     "always / turn|done / rest|error / fail|after 2d12h / sleep|fetch done / fetched|fetch failed"
-).split("|")  # noqa: SIM905  # a list of texts would be a page
+).split("|")
 
 
 @pytest.mark.parametrize("word", WORDS)

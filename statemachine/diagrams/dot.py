@@ -1,8 +1,8 @@
 """A picture as Graphviz' dot: regions are clusters. Pure.
 
-An arrow ends at nodes, never at a cluster, so each region has a node for its arrows (the sign of its beginning, in
-a parallel an invisible one) and `lhead` and `ltail` cut them at the border. All labels are HTML-like, so that there is one
-way to escape. A node's id is the full name of its state, and what is no state has a blank in it, which no name holds.
+An arrow ends at nodes, never at a cluster, so each region has a node for its arrows: the sign of its beginning, in a
+parallel an invisible one. `lhead` and `ltail` cut them at the border. All labels are HTML-like: one way to escape. A
+node's id is the full name of its state, and what is no state has a blank in it, which no name holds.
 """
 
 from collections.abc import Iterator

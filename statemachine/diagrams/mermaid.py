@@ -1,7 +1,7 @@
 """A picture as a Mermaid state diagram (stateDiagram-v2). Pure.
 
 What Mermaid 11 does, and what is done about it:
-- Words such as `end` and `note` cannot be ids, and it makes ids of its own (`fulfil_start`): `_Ids` keeps clear of both.
+- Words such as `end` cannot be ids, and it makes ids of its own (`fulfil_start`): `_Ids` keeps clear of both.
 - `:` and `;` end a label, and it is HTML: what is not plain is written as an entity. A box with rows is Markdown, too.
 - A region has no room for text: what is to be said of one is a box without a border inside of it.
 - The colour of a region would colour what is in it: an active region is pale, an active state is not.
