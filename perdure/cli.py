@@ -3,6 +3,7 @@
 Exit codes: 0 fine · 1 findings · 2 usage · 3 refused · 4 conflict · 5 not found · 6 busy.
 """
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -28,6 +29,7 @@ def cli() -> None:
     Is this file sound?  perdure verify shop.db
     Repair what can be   perdure recover shop.db shop:Order
     What does PD104 say? perdure explain PD104
+    Is my class sound?   perdure check shop:Order
     Something odd?       perdure doctor
 
     Exit codes: 0 fine, 1 findings, 2 usage, 3 refused, 4 conflict, 5 not found, 6 busy.
@@ -131,6 +133,33 @@ def explain(*, code: str | None) -> int:
         return EXIT_NOT_FOUND
     click.echo(str(found))
     return 0
+
+
+@cli.command()
+@click.argument("workflows", nargs=-1, required=True, metavar="MODULE:CLASS…")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the findings.")
+def check(*, workflows: tuple[str, ...], output: str) -> int:
+    """Find what can run but looks wrong: states never reached, dead ends, rules that never run, circles …
+
+    Each finding is certain: guards are taken either way. perdure explain CODE says what is meant and how to repair it.
+
+    \b
+      perdure check shop:Order               one class, or several
+      perdure check shop:Order -o json       for a program
+
+    What is meant to be so is accepted in the class line, with its reason:
+
+    \b
+      class Order(Workflow[OrderData], revision=1, accept={"PD202 parked": "kept for old instances"}):
+
+    Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class. NO_COLOR is respected.
+    """  # noqa: D301  # \b is click's word for "keep these lines"
+    from perdure.checking import as_json, as_text, judge
+    from perdure.loading import workflow_class
+
+    results = {name: judge(name, workflow_class(name)) for name in workflows}
+    click.echo(as_json(results) if output == "json" else as_text(results, color=not os.environ.get("NO_COLOR")))
+    return EXIT_FINDINGS if any(one.findings for one in results.values()) else 0
 
 
 @cli.command()

@@ -246,6 +246,6 @@ def test_the_end_of_a_region_that_never_ends_leads_nowhere() -> None:
         ("PD201", "over"),
         ("PD201", "gone"),
         ("PD202", "both.right.n"),
-        ("PD207", "end"),
-        ("PD207", "end_both"),
+        ("PD207", "box"),
+        ("PD207", "both"),
     ]

@@ -15,10 +15,16 @@ LEAVES_SHOWN_MAX = 6  # of a circle: more are not read
 def dead_ends(subject: Subject) -> Iterator[ChartFinding]:
     """Find leaves that nothing leaves and in which no rule listens. Pure."""
     for node in _dead_leaves(subject):
-        repair = "Add @done for its region." if node.kind == "final" else "Make it a Final, or add a rule for it."
         yield ChartFinding(
-            "PD202", node.name, f"{subject.label}: nothing can happen any more in {node.name!r}. {repair}"
+            "PD202", node.name, f"{subject.label}: nothing can happen any more in {node.name!r}. {_way_out(node)}"
         )
+
+
+def _way_out(node: Node) -> str:
+    if node.kind == "final":
+        return "Add @done for its region."
+    is_region = node.parent is not None and node.parent.kind == "parallel"  # it cannot be final
+    return "Add a rule for it, or drop it." if is_region else "Make it a Final, or add a rule for it."
 
 
 def _dead_leaves(subject: Subject) -> list[Node]:
@@ -72,16 +78,15 @@ def endless(subject: Subject) -> Iterator[ChartFinding]:
 
 
 def unfinished(subject: Subject) -> Iterator[ChartFinding]:
-    """Find rules that wait for the end of a region which is active and never done. Pure."""
-    for rule in subject.chart.rules:
-        if not rule.event.startswith("done:") or rule.event in subject.explored.raised:
-            continue
-        region = subject.chart.nodes[rule.event.removeprefix("done:")]
-        if region in subject.reached and rule.source in subject.reached:
+    """Find regions that are active and never done, though rules wait for their end. Pure."""
+    for region in sorted(subject.reached, key=lambda node: node.index):
+        end = done_event(region.name)
+        waiting = [rule for rule in subject.chart.rules if rule.event == end and rule.source in subject.reached]
+        if waiting and end not in subject.explored.raised:
             yield ChartFinding(
                 "PD207",
-                rule.action,
-                f"{subject.label}.{rule.action} waits for the end of {region.name!r}, which never comes: "
+                region.name,
+                f"{subject.label}.{waiting[0].action} waits for the end of {region.name!r}, which never comes: "
                 f"{_reason(subject, region)}. Add a rule that leads to a final state there, or drop this one.",
             )
 

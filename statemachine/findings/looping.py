@@ -20,6 +20,7 @@ class Loop:
     actions: tuple[str, ...]  # of its rules, the first one declared first
     states: tuple[str, ...]
     guard: str | None
+    place: Place  # where it begins
 
 
 def loops(subject: Subject) -> Iterator[ChartFinding]:
@@ -43,8 +44,8 @@ def find_loops(explored: Explored, *, is_idle: Callable[[str], bool]) -> list[Lo
     all are idle.
     """
     found = _circles(explored, _follow(explored, explored.passing, None), guard=None)
-    never = {rule.guard for rule in explored.chart.rules if rule.event == ALWAYS and rule.guard}
-    for guard in sorted(never):
+    guards = {rule.guard for rule in explored.chart.rules if rule.event == ALWAYS and rule.guard}
+    for guard in sorted(guards):
         places = {place for place in explored.steps if place not in explored.ended}
         following = _follow(explored, places, guard)
         idle = {place: [one for one in steps if _is_idle(one, is_idle)] for place, steps in following.items()}
@@ -93,4 +94,4 @@ def _circle(place: Place, following: Mapping[Place, list[Step]], guard: str | No
     turn = steps[seen[place] :]
     rules = {rule.order: rule.action for step in turn if step.plan for rule in step.plan.rules}
     states = dict.fromkeys(leaf for step in turn if step.plan for leaf in step.plan.before)
-    return Loop(tuple(dict.fromkeys(rules[order] for order in sorted(rules))), tuple(states), guard)
+    return Loop(tuple(dict.fromkeys(rules[order] for order in sorted(rules))), tuple(states), guard, place)
