@@ -2,19 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import click
 from attrs import asdict
 
-from statemachine import Workflow
 from statemachine.findings import Judged, judged
 from statemachine.workflow import definition_of
 
 __all__ = ["as_json", "as_text", "judge"]
 
 
-def judge(name: str, workflow: type[Workflow[Any]]) -> Judged:
+def judge(name: str, workflow: type) -> Judged:
     """Return what is found in a class. Raises click.UsageError for one that is not complete by itself."""
     try:
         return judged(definition_of(workflow))

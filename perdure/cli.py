@@ -139,21 +139,17 @@ def explain(*, code: str | None) -> int:
 @click.argument("workflows", nargs=-1, required=True, metavar="MODULE:CLASS…")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the findings.")
 def check(*, workflows: tuple[str, ...], output: str) -> int:
-    """Find what can run but looks wrong: states never reached, dead ends, rules that never run, circles …
+    """Find what can run but looks wrong: states never reached, dead ends, rules that never run, and more.
 
     Each finding is certain: guards are taken either way. perdure explain CODE says what is meant and how to repair it.
 
-    \b
-      perdure check shop:Order               one class, or several
-      perdure check shop:Order -o json       for a program
+    For example: perdure check shop:Order -o json
 
-    What is meant to be so is accepted in the class line, with its reason:
-
-    \b
-      class Order(Workflow[OrderData], revision=1, accept={"PD202 parked": "kept for old instances"}):
+    What is meant to be so is accepted in the class line with its reason, by code or code and place:
+    accept={"PD202 parked": "kept for old instances"}.
 
     Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class. NO_COLOR is respected.
-    """  # noqa: D301  # \b is click's word for "keep these lines"
+    """
     from perdure.checking import as_json, as_text, judge
     from perdure.loading import workflow_class
 

@@ -11,19 +11,20 @@ HEAD = """\
 
 <!-- Written by `python -m tests.checks_page` from perdure/explanations.toml, as `perdure explain CODE` is. -->
 
-A workflow that cannot run is an error when its class is defined ([errors.md](errors.md)). What can run but looks wrong is
-a finding: `check(Order)` returns them, `perdure check shop:Order` prints them and exits with 1 (`-o json` for a program),
-and `strict=True` in the class line makes the first one an error.
+A workflow that cannot run is an error when its class is defined ([errors.md](errors.md)). What can run but looks
+wrong is a finding: `check(Order)` returns them, `perdure check shop:Order` prints them and exits with 1 (`-o json`
+for a program), and `strict=True` in the class line makes the first one an error.
 
 **A finding is certain.** It rests on everything that the chart can do, by the rules that run it: parallel regions,
-histories, several targets, ends of regions, deferring. A guard, or whether a sender has a role, is taken either way, and
-the same guard answers the same within one step; any event may come at any time, also from an action; tasks and timers may
-end either way. So what is called unreachable is, whatever guards say. What depends on data is not looked at.
+histories, several targets, ends of regions, deferring. A guard, or whether a sender has a role, is taken either way,
+and the same guard answers the same within one step; any event may come at any time, also from an action; tasks and
+timers may end either way. So what is called unreachable is, whatever guards say. What depends on data is not looked
+at.
 
-A chart with more than {places:,} places (configurations, with what regions remember), {steps:,} steps, or {choices} ways to
-answer the guards of one event is not explored to the end. It has only the findings that need no exploring (PD204, PD209,
-PD211, PD216), never a doubtful one, and `perdure check` says so. Where a rule of a subclass takes an event before its
-base's, that is meant, and no finding.
+A chart with more than {places:,} places (configurations, with what regions remember), {steps:,} steps, or {choices}
+ways to answer the guards of one event is not explored to the end. It has only the findings that need no exploring
+(PD204, PD209, PD211, PD216), never a doubtful one, and `perdure check` says so. Where a rule of a subclass takes an
+event before its base's, that is meant, and no finding.
 
 ## What is meant
 
@@ -46,9 +47,9 @@ class Order(Workflow[None], revision=1, strict=True, accept={{"PD202 parked": "k
 assert check(Order) == ()
 ```
 
-A key is a code, or a code and the place that the finding names (`where`): a state, a method, an event. A subclass accepts
-what its bases do, and may accept more. What is accepted and is not there is a finding itself (PD217). Nothing of it is
-stored: the fingerprint is the same with and without.
+A key is a code, or a code and the place that the finding names (`where`): a state, a method, an event. A subclass
+accepts what its bases do, and may accept more. What is accepted and is not there is a finding itself (PD217). Nothing
+of it is stored: the fingerprint is the same with and without.
 
 ## The table
 

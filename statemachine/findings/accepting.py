@@ -5,7 +5,7 @@ A key is a code, or a code and the place that the finding names. A subclass acce
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 from statemachine.definition import Definition
 from statemachine.errors import ChartFinding, DefinitionError
@@ -30,7 +30,7 @@ def checked(label: str, accept: object) -> Mapping[str, str]:
     return cast("Mapping[str, str]", dict(known))
 
 
-def accepted(workflow: type[Any]) -> dict[str, str]:
+def accepted(workflow: type) -> dict[str, str]:
     """Return what a class and its bases accept, with the reasons; the nearest word counts. Pure."""
     found: dict[str, str] = {}
     for owner in reversed(workflow.__mro__):

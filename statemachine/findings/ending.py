@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from statemachine.chart import Node, done_event
+from statemachine.chart import Node, Rule, done_event
 from statemachine.errors import ChartFinding
-from statemachine.findings.exploring import Step
 from statemachine.findings.subject import Subject
+from statemachine.plans import exit_set
 
 __all__ = ["dead_ends", "endless", "unfinished"]
 
@@ -28,24 +28,21 @@ def _way_out(node: Node) -> str:
 
 
 def _dead_leaves(subject: Subject) -> list[Node]:
-    nodes = subject.chart.nodes
-    seen = {nodes[leaf] for place in subject.explored.steps for leaf in place.configuration}
-    alive = {
-        nodes[leaf]
-        for place, steps in subject.explored.steps.items()
-        for step in steps
-        for leaf in place.configuration
-        if _concerns(step, nodes[leaf])
-    }
+    explored, nodes = subject.explored, subject.chart.nodes
+    seen = {nodes[leaf] for place in explored.steps for leaf in place.configuration}
+    alive: set[Node] = set()
+    for place, steps in explored.steps.items():
+        active = explored.active(place)
+        for rule in {rule for step in steps if step.plan for rule in step.plan.rules}:
+            alive |= _left(rule, active) | {node for node in active if rule.source in node.path}
     waiting = {one for one in seen if _waits(subject, one)}
     return sorted(seen - alive - waiting, key=lambda node: node.index)
 
 
-def _concerns(step: Step, leaf: Node) -> bool:
-    """Say whether a step leaves a leaf, or is a rule's of the leaf or of what is around it."""
-    if step.plan is None:
-        return False
-    return leaf.name not in step.plan.after or any(rule.source in leaf.path for rule in step.plan.rules)
+def _left(rule: Rule, active: set[Node]) -> set[Node]:
+    """Return what a rule leaves, also where it is entered again; of a history at least that."""
+    aims = (target.parent if target.kind == "history" else target for target in rule.targets)
+    return exit_set(rule, tuple(aim for aim in aims if aim is not None), active)
 
 
 def _waits(subject: Subject, leaf: Node) -> bool:

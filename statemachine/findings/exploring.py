@@ -92,11 +92,16 @@ class Explored:
         return found
 
 
-class _Beyond(Exception):  # noqa: N818  # says what is the case; it never leaves this module
-    """A bound was met."""
+class _BeyondError(Exception):
+    """A bound was met; it never leaves this module."""
 
 
-def explore(chart: Chart, others: Iterable[Rule] = ()) -> Explored:
+def _stop(*, when: bool) -> None:
+    if when:
+        raise _BeyondError
+
+
+def explore(chart: Chart, others: Iterable[Rule]) -> Explored:
     """Return where a chart can come to. `others` are tasks and timers, as rules of events of their own. Pure.
 
     What it finds out stands in the chart's caches: give it a chart of its own.
@@ -127,16 +132,15 @@ class _Explorer:
                 place = open_.pop()
                 if place in found:
                     continue
-                if len(found) == PLACES_MAX:
-                    raise _Beyond
-                found[place] = steps = []
+                _stop(when=len(found) == PLACES_MAX)
+                steps: list[Step] = []
+                found[place] = steps
                 for step in self._steps(place):
                     steps.append(step)
                     self._steps_left -= 1
-                    if not self._steps_left:
-                        raise _Beyond
+                    _stop(when=self._steps_left == 0)
                 open_.extend(step.after for step in reversed(steps))
-        except _Beyond:
+        except _BeyondError:
             self.found.is_complete = False
         return self.found
 
@@ -148,9 +152,7 @@ class _Explorer:
         if any(_is_certain(rule) for rules in eventless for rule in rules):
             self.found.passing.add(place)
             return
-        events = list(
-            dict.fromkeys(event for node in self._ordered(place) for event in self._events.get(node, ()))
-        )
+        events = list(dict.fromkeys(event for node in self._ordered(place) for event in self._events.get(node, ())))
         yield from self._ended_regions(place)
         if place.ends:
             for event in events:
@@ -168,7 +170,7 @@ class _Explorer:
             yield from self._heard(after, event, internal=True)
             if self._may_be_left(place, event):
                 yield Step(event, None, after, is_internal=True)
-        for event in place.again:
+        for event in sorted(place.again):
             yield from self._heard(place, event, internal=True)
 
     def _may_be_left(self, place: Place, event: str) -> bool:
@@ -187,9 +189,7 @@ class _Explorer:
                 can_fail = True
                 yield self._step(place, rule.event, (rule,))
         if can_fail:
-            yield from self._selected(
-                place, FAILED, self.chart.candidates(place.configuration, FAILED), internal=False
-            )
+            yield from self._selected(place, FAILED, self.chart.candidates(place.configuration, FAILED), internal=False)
 
     def _heard(self, place: Place, event: str, *, internal: bool) -> Iterator[Step]:
         candidates = self.chart.undeferred(place.configuration, event)
@@ -243,8 +243,7 @@ def choices(candidates: Candidates, *, holding: str | None = None) -> list[tuple
     """
     known: dict[Test, bool] = {} if holding is None else {(holding, ()): True}
     found = list(islice(_per_leaf(candidates, known, ()), CHOICES_MAX + 1))
-    if len(found) > CHOICES_MAX:
-        raise _Beyond
+    _stop(when=len(found) > CHOICES_MAX)
     return list(dict.fromkeys(found))
 
 

@@ -23,15 +23,16 @@ def alike(subject: Subject) -> Iterator[ChartFinding]:
 def _ids(definition: Definition) -> dict[str, str]:
     """Return the ids of states by full name, where names were made from them: of an SCXML document."""
     program = vars(definition.workflow).get("__scxml__")
-    return {} if program is None else {path: id for id, path in program.paths.items()}
+    return {} if program is None else {path: known for known, path in program.paths.items()}
 
 
 def _methods(definition: Definition) -> Iterable[str]:
     chart = definition.chart
     rules = (name for rule in chart.rules for name in (rule.action, rule.guard) if name)
     hooks = (name for node in chart.nodes.values() for name in (*node.enter, *node.leave))
-    others = (one.name for one in (*definition.tasks, *definition.timers))
-    return dict.fromkeys((*rules, *hooks, *others, *definition.invariants))
+    tasks = (task.name for task in definition.tasks)
+    timers = (timer.name for timer in definition.timers)
+    return dict.fromkeys((*rules, *hooks, *tasks, *timers, *definition.invariants))
 
 
 def _alike(subject: Subject, what: str, names: dict[str, str]) -> Iterator[ChartFinding]:

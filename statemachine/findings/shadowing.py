@@ -15,7 +15,8 @@ def shadowed(subject: Subject) -> Iterator[ChartFinding]:
     explored = subject.explored
     for rules in subject.written.values():
         asked = [rule for rule in rules if rule in explored.asked]
-        above = {one.action: one for rule in asked for one in explored.before[rule]}
+        before = {one for rule in asked for one in explored.before[rule]}
+        above = {one.action: one for one in sorted(before, key=lambda one: one.order)}
         if not above or not explored.taken.isdisjoint(rules):
             continue
         first = rules[0]
