@@ -109,7 +109,7 @@ def assert_goes_round(explored: Explored, place: Place, holding: set[str | None]
             explored.chart,
             configuration,
             ALWAYS,
-            holds=lambda rule: rule.guard is None or rule.guard in holding,
+            holds=lambda rule, _: rule.guard is None or rule.guard in holding,
             memory=memory,
             internal=True,
         )
