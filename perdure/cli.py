@@ -3,6 +3,7 @@
 Exit codes: 0 fine · 1 findings · 2 usage · 3 refused · 4 conflict · 5 not found · 6 busy.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Literal
@@ -29,6 +30,7 @@ def cli() -> None:
     Is this file sound?  perdure verify shop.db
     Repair what can be   perdure recover shop.db shop:Order
     What does PD104 say? perdure explain PD104
+    Is my class sound?   perdure check shop:Order
     What does it do?     perdure diagram shop:Order
     Something odd?       perdure doctor
 
@@ -133,6 +135,29 @@ def explain(*, code: str | None) -> int:
         return EXIT_NOT_FOUND
     click.echo(str(found))
     return 0
+
+
+@cli.command()
+@click.argument("workflows", nargs=-1, required=True, metavar="MODULE:CLASS…")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the findings.")
+def check(*, workflows: tuple[str, ...], output: str) -> int:
+    """Find what can run but looks wrong: states never reached, dead ends, rules that never run, and more.
+
+    Each finding is certain: guards are taken either way. perdure explain CODE says what is meant and how to repair it.
+
+    For example: perdure check shop:Order -o json
+
+    What is meant to be so is accepted in the class line with its reason, by code or code and place:
+    accept={"PD202 parked": "kept for old instances"}.
+
+    Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class. NO_COLOR is respected.
+    """
+    from perdure.checking import as_json, as_text, judge
+    from perdure.loading import workflow_class
+
+    results = {name: judge(name, workflow_class(name)) for name in workflows}
+    click.echo(as_json(results) if output == "json" else as_text(results, color=not os.environ.get("NO_COLOR")))
+    return EXIT_FINDINGS if any(one.findings for one in results.values()) else 0
 
 
 @cli.command()
