@@ -145,8 +145,9 @@ def _time(call: Callable[[], object], *, events: int = EVENTS) -> float:
 
 
 def _selecting(chart: Chart) -> Callable[[], object]:
-    start = begin(chart, runner=Bare()).after
-    return lambda: select(chart, start, "Toggle", holds=lambda _: True)
+    runner = Bare()
+    start = begin(chart, runner=runner).after
+    return lambda: select(chart, start, "Toggle", holds=runner.holds)
 
 
 def _stepping(chart: Chart) -> Callable[[], None]:

@@ -3,8 +3,10 @@
 Exit codes: 0 fine · 1 findings · 2 usage · 3 refused · 4 conflict · 5 not found · 6 busy.
 """
 
+import os
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 import click
 
@@ -28,6 +30,8 @@ def cli() -> None:
     Is this file sound?  perdure verify shop.db
     Repair what can be   perdure recover shop.db shop:Order
     What does PD104 say? perdure explain PD104
+    Is my class sound?   perdure check shop:Order
+    What does it do?     perdure diagram shop:Order
     Something odd?       perdure doctor
 
     Exit codes: 0 fine, 1 findings, 2 usage, 3 refused, 4 conflict, 5 not found, 6 busy.
@@ -134,6 +138,64 @@ def explain(*, code: str | None) -> int:
 
 
 @cli.command()
+@click.argument("workflows", nargs=-1, required=True, metavar="MODULE:CLASS…")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the findings.")
+def check(*, workflows: tuple[str, ...], output: str) -> int:
+    """Find what can run but looks wrong: states never reached, dead ends, rules that never run, and more.
+
+    Each finding is certain: guards are taken either way. perdure explain CODE says what is meant and how to repair it.
+
+    For example: perdure check shop:Order -o json
+
+    What is meant to be so is accepted in the class line with its reason, by code or code and place:
+    accept={"PD202 parked": "kept for old instances"}.
+
+    Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class. NO_COLOR is respected.
+    """
+    from perdure.checking import as_json, as_text, judge
+    from perdure.loading import workflow_class
+
+    results = {name: judge(name, workflow_class(name)) for name in workflows}
+    click.echo(as_json(results) if output == "json" else as_text(results, color=not os.environ.get("NO_COLOR")))
+    return EXIT_FINDINGS if any(one.findings for one in results.values()) else 0
+
+
+@cli.command()
+@click.argument("workflow", metavar="MODULE:CLASS")
+@click.argument("file", type=click.Path(), required=False)
+@click.argument("instance", required=False)
+@click.option(
+    "--format", "format_", type=click.Choice(["mermaid", "dot", "json"]), default="mermaid", help="What to write."
+)
+def diagram(
+    *, workflow: str, file: str | None, instance: str | None, format_: Literal["mermaid", "dot", "json"]
+) -> int:
+    """Draw a workflow as text, and if FILE and INSTANCE are given, where that instance stands. Reads only.
+
+    Mermaid, for a Markdown page: perdure diagram shop:Order
+
+    The active states highlighted: perdure diagram shop:Order shop.db o-42
+
+    A picture, by Graphviz: perdure diagram shop:Order --format dot | dot -Tsvg
+
+    Exit code 5 if there is no such file or instance.
+    """
+    from perdure.loading import workflow_class
+    from statemachine import Engine
+    from statemachine import diagram as draw
+
+    found = workflow_class(workflow)
+    if file is None:
+        click.echo(draw(found, format=format_), nl=False)
+        return 0
+    if instance is None:
+        raise click.UsageError(f"Which instance of {file}? Write perdure diagram {workflow} {file} INSTANCE.")
+    with Engine(file, found, read_only=True) as engine:
+        click.echo(draw(engine.get(found, instance), format=format_), nl=False)
+    return 0
+
+
+@cli.command()
 def doctor() -> int:
     """Say which versions run here, and whether the packages are Perdure's own."""
     import persistence  # raises if the import name was taken over
@@ -171,6 +233,8 @@ def _exit_code(error: Exception) -> int | None:
         (Refused, EXIT_REFUSED),
         (DefinitionError, EXIT_REFUSED),
     )
+    if isinstance(error, Refused) and error.code == "unknown_instance":
+        return EXIT_NOT_FOUND
     return next((code for kind, code in table if isinstance(error, kind)), None)
 
 

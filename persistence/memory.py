@@ -238,9 +238,9 @@ class MemoryTransaction:
         if self._view.head(mark.instance) is not None:
             self._contents.marks.setdefault(mark.instance, (self._commit, mark))
 
-    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
+    def set_aside(self, stub: Stub, *, rows: Sequence[int], reason: str, time: int) -> None:
         """Hide a row behind its stub; the row itself is kept. Raises Conflict."""
-        del reason, time  # kept where there is a file to look into
+        del rows, reason, time  # pointers and reasons are kept where there is a file to look into
         self._check_fits()
         places = {sealed.hash: sealed.n for _, sealed in self._contents.lane}
         found = self._view.row(stub.instance, stub.version)

@@ -87,12 +87,13 @@ class Transaction(Protocol):
         """Set an instance aside. An instance that has a mark keeps it; one that does not exist gets none."""
         ...
 
-    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
+    def set_aside(self, stub: Stub, *, rows: Sequence[int], reason: str, time: int) -> None:
         """Take the row at a stub's n and version out of its journal and leave the stub in its place in the lane.
 
         The row is kept, byte for byte, where no reader of the journal meets it; one that is lost already leaves the
-        stub all the same. The instance's head stays as it is: the next draft follows from it. Raises Conflict where the
-        instance does not exist, or a stub or another instance's transition stands at n.
+        stub all the same. The instance's head stays as it is: the next draft follows from it. `rows` are those that
+        stand below it, as `rebuild` takes them. Raises Conflict where the instance does not exist, or a stub or another
+        instance's transition stands at n.
         """
         ...
 

@@ -5,7 +5,7 @@ before it by hash, be legal under the definition that wrote it, and stand under 
 break means depends on where it is: at the newest version the head may prove what the row no longer says.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from attrs import evolve, field, frozen
@@ -45,9 +45,12 @@ class Proof:
     loses: tuple[str, ...] = field(factory=tuple)  # what stands above the last sound version
 
 
-def charts_of(reader: Reader) -> Charts:
-    """Return a function that reads the chart of a fingerprint, each once; None for one that is missing or damaged."""
-    known: dict[bytes, Chart | None] = {}
+def charts_of(reader: Reader, classes: Iterable[Chart]) -> Charts:
+    """Return a function that gives the chart of a fingerprint; None for one that is missing or damaged.
+
+    A chart of a class proves its fingerprint itself; any other is read from the store, once.
+    """
+    known: dict[bytes, Chart | None] = {chart.fingerprint: chart for chart in classes}
 
     def chart(fingerprint: bytes) -> Chart | None:
         if fingerprint not in known:
@@ -101,7 +104,8 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
     places = {one.hash: one.n for one in found}
     rows = tuple(places[one.hash] for one in chain.standing if isinstance(one, Row))
     proof = Proof(chain, rows=rows, loses=_above(len(chain.standing), found, head))
-    leftover = [one for one in found if one.n not in rows]
+    standing = set(rows)
+    leftover = [one for one in found if one.n not in standing]
     moved = _moved(found, rows, lane)
     if moved is not None:
         return evolve(proof, broken=moved)
@@ -112,6 +116,8 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
         return _of_sound(proof, head, charts)
     if not chain.is_torn or head.version != len(chain.standing) + 1 or len(leftover) > 1:
         return evolve(proof, broken=chain.reason)
+    if charts(head.fingerprint) is None:  # the transition that tells of a repair would stand under it
+        return evolve(proof, broken=f"{chain.reason}; the definition that wrote its head is missing or damaged")
     return evolve(proof, torn=chain.reason, head=head, stub=_stub(head, chain, leftover, reader=reader, lane=lane))
 
 
@@ -153,7 +159,7 @@ def _short_of(head: Head, chain: Chain, rows: Sequence[int], *, lane: LaneFacts)
     """Say of a chain that ends well whether a newer transition may be lost: then it is no sound journal."""
     newest, version = chain.standing[-1:], len(chain.standing)
     hashes = _hashes(head, chain)
-    if head.hash in hashes[1:] or (head.version == version and head.previous_hash == hashes[version - 1]):
+    if head.hash in hashes[1:] or (newest and head.version == version and head.previous_hash == hashes[-2]):
         return chain  # the head tells of a transition that the chain holds
     last = rows[-1] if rows else 0
     is_ahead = head.version > version or head.previous_hash == hashes[-1]

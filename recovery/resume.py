@@ -66,7 +66,7 @@ def _write(transaction: Transaction, facts: InstanceFacts, judgement: Judgement,
         transaction.rebuild(proof.head, rows=proof.rows, reason=judgement.reason, time=time)
         return f"rebuilt from its journal, recorded as version {proof.head.version + 1}"
     if judgement.verdict is Verdict.KEPT_AT_HEAD and proof.stub is not None:
-        transaction.set_aside(proof.stub, reason=judgement.reason, time=time)
+        transaction.set_aside(proof.stub, rows=proof.rows, reason=judgement.reason, time=time)
         return f"row set aside, recorded as version {proof.head.version + 1}"
     return ""
 

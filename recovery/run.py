@@ -7,12 +7,12 @@ nothing the second time.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
 
-from persistence import NotFound, SQLiteStore, Store
+from persistence import Conflict, Corrupt, NotFound, SQLiteStore, Store
 from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.report import Finding, RecoveryReport
 from recovery.resume import resume
@@ -74,22 +74,33 @@ def _recover(
     store: Store, definitions: Mapping[str, Definition], name: str, *, full: bool, progress: Progress | None
 ) -> RecoveryReport:
     found = _survey(store, definitions, full=full, progress=progress)
-    repairs: dict[str, str] = {}
-    for facts, judgement in found.judged:
-        is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
-        if is_due and facts.head.mark is None:
-            repairs[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
+    repairs, failed = _repair(store, found)
     verdicts = {facts.instance: judgement for facts, judgement in found.judged}
     repaired = {
         instance: (verdicts[instance], done)
         for instance, done in repairs.items()
         if done and verdicts[instance].verdict is not Verdict.QUARANTINED
     }
-    if not repaired:
-        return found.report(store, name)
-    # Seal, versions and hashes are those after the repairs; and a rebuilt head may fit its class no longer.
-    report = _survey(store, definitions, full=full, progress=None).report(store, name)
-    return evolve(report, instances=tuple(_repaired(one, repaired) for one in report.instances))
+    if repaired:
+        # Seal, versions and hashes are those after the repairs; and a rebuilt head may fit its class no longer.
+        found = _survey(store, definitions, full=full, progress=None, told=repaired)
+    report = found.report(store, name)
+    instances = tuple(_repaired(one, repaired) for one in report.instances)
+    return evolve(report, instances=instances, store=(*report.store, *failed))
+
+
+def _repair(store: Store, found: "_Survey") -> tuple[dict[str, str], list[str]]:
+    """Repair what is due; return what was done by instance, and which repairs could not be done."""
+    done, failed = dict[str, str](), list[str]()
+    for facts, judgement in found.judged:
+        is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
+        if not is_due or facts.head.mark is not None:
+            continue
+        try:
+            done[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
+        except (Conflict, Corrupt) as error:  # pages that lead a search astray cost only this instance
+            failed.append(f"the repair of {facts.instance!r} could not be done, nothing of it was written: {error}")
+    return done, failed
 
 
 def _repaired(finding: Finding, repaired: Mapping[str, tuple[Judgement, str]]) -> Finding:
@@ -155,8 +166,18 @@ class _Survey:
         )
 
 
-def _survey(store: Store, definitions: Mapping[str, Definition], *, full: bool, progress: Progress | None) -> _Survey:
-    """Gather and judge the facts of every instance, in one read view."""
+def _survey(
+    store: Store,
+    definitions: Mapping[str, Definition],
+    *,
+    full: bool,
+    progress: Progress | None,
+    told: Collection[str] = (),
+) -> _Survey:
+    """Gather and judge the facts of every instance, in one read view.
+
+    Sound instances that have ended are left out at level `heads`, but for those in `told`.
+    """
     judged: list[tuple[InstanceFacts, Judgement]] = []
     with store.reader() as reader:
         view = View(reader, definitions=definitions, full=full, has_sql=store.capabilities.sql)
@@ -166,11 +187,11 @@ def _survey(store: Store, definitions: Mapping[str, Definition], *, full: bool, 
             if facts is not None:
                 owned += facts.rows
                 judgement = judge(facts)
-                if full or facts.outcome is None or not judgement.is_usable:
+                if full or facts.outcome is None or not judgement.is_usable or instance in told:
                     judged.append((facts, judgement))
             if progress is not None:
                 progress(done + 1, len(instances))
-        damage = [*reader.damage(), *_lane_damage(view, owned)] if full else []
+        damage = [*reader.damage(), *_lane_damage(view, owned), *_damaged_definitions(view)] if full else []
         return _Survey(view, tuple(judged), tuple(damage))
 
 
@@ -179,6 +200,20 @@ def _lane_damage(view: View, owned: int) -> list[str]:
     if owned == lane.rows:
         return list(lane.broken)
     return [*lane.broken, f"{lane.rows} rows were committed, the instances that can be read have {owned} of them"]
+
+
+def _damaged_definitions(view: View) -> list[str]:
+    """Return what is wrong with definitions that nobody misses while their class is given."""
+    found: list[str] = []
+    for definition in view.definitions.values():
+        try:
+            text = view.reader.definition(definition.fingerprint)
+        except Corrupt:
+            text = ""
+        if text is not None and text != definition.chart.text:
+            name = definition.name
+            found.append(f"the definition of {name} is damaged in the store; the class that was given has it")
+    return found
 
 
 def _finding(facts: InstanceFacts, judgement: Judgement) -> Finding:

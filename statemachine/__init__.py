@@ -4,6 +4,7 @@ from statemachine.admission import HeadFacts, Judgement, Verdict
 from statemachine.chart import Chart, Configuration
 from statemachine.codec import CustomType
 from statemachine.cursor import Cursor
+from statemachine.diagrams.drawing import diagram
 from statemachine.door import Outcome
 from statemachine.engine import Engine
 from statemachine.errors import (
@@ -61,6 +62,7 @@ __all__ = [
     "after",
     "always",
     "check",
+    "diagram",
     "done",
     "enter",
     "events_of",

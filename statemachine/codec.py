@@ -15,7 +15,6 @@ of a key that stands twice the last value. JSON from elsewhere is parsed by who 
 import json
 import typing
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from itertools import chain, islice
@@ -75,11 +74,14 @@ class Codec(typing.Generic[T]):
         self._kind = resolved.kind
         self._is_recursive = resolved.is_recursive
         self.runs_code = resolved.runs_code  # whether reading does, which may refuse or change what was stored
+        self.is_shareable = resolved.is_shareable  # a value is as good as what would be read back of it
         self.description = describe_kind(self._kind)
 
     def encode(self, value: T) -> bytes:
         """Return the canonical bytes of a value. Raises DataError with the path of what does not fit. Pure."""
         try:
+            if not self._is_recursive:
+                return self._to_bytes(self._out(value))
             self._check_bounds(value)
             plain = self._out(value)
             self._check_bounds(plain)
@@ -89,12 +91,15 @@ class Codec(typing.Generic[T]):
 
     def decode(self, data: bytes) -> T:
         """Return the value of canonical bytes. Raises DataError with the path of what does not fit. Pure."""
-        if self._parse is not None:
-            with suppress(Exception):  # asked again, of json, what it is
-                plain = self._parse(data)
+        if self._parse is None:
+            return self.structure(loads(data))
+        try:
+            plain = self._parse(data)
+            if self._is_recursive:
                 self._check_bounds(plain)
-                return cast("T", self._in_trusted(plain))
-        return self.structure(loads(data))
+            return self._in_trusted(plain)
+        except Exception:  # noqa: BLE001  # asked again, of json, what it is
+            return self.structure(loads(data))
 
     def structure(self, plain: object, *, path: str | None = None) -> T:
         """Return the value of plain JSON data. Raises DataError with the path of each thing that does not fit. Pure.
@@ -102,7 +107,8 @@ class Codec(typing.Generic[T]):
         `path` is what the data is called there, by default the codec's own.
         """
         try:
-            self._check_bounds(plain)
+            if self._is_recursive:
+                self._check_bounds(plain)
             return cast("T", self._in(plain))
         except Exception as error:
             raise DataError(self._why_not_in(plain, error, path or self.path)) from error
@@ -154,7 +160,7 @@ class Codec(typing.Generic[T]):
         return orjson_loads()
 
     @cached_property
-    def _in_trusted(self) -> Callable[[Any], Any]:
+    def _in_trusted(self) -> Callable[[Any], T]:
         from statemachine._codec.reading import reader
 
         return reader(self._kind, is_trusted=True)
@@ -168,7 +174,8 @@ class Codec(typing.Generic[T]):
     # -- limits, and words ---------------------------------------------------------------------------------------------
 
     def _check_bounds(self, value: object) -> None:
-        if self._is_recursive and not _is_bounded(value):
+        """Raise DataError for a value of a recursive type that is too deep or too large."""
+        if not _is_bounded(value):
             raise DataError(f"{self.path}: {DEEP}")
 
     def _why_not_out(self, value: object, error: Exception) -> str:

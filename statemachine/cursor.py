@@ -45,7 +45,7 @@ class Cursor(Generic[D]):
         if self._outcome is not None:
             raise Refused("instance_final", f"ended as {self._outcome}", state=self.configuration)
         begin = partial(self._attempt, self.configuration, roles, actor=actor)
-        _, decision = handle(self._definition, begin, self._image, event=(asked.name, event), bound=nullcontext)
+        _, decision = handle(self._definition, begin, self._image, event=(asked.name, asked.event), bound=nullcontext)
         self._take(decision)
         return self
 
@@ -68,6 +68,11 @@ class Cursor(Generic[D]):
         self._error = decision.error
         self._memory = decision.macrostep.memory
         self.configuration: Configuration = decision.macrostep.after
+
+    @property
+    def workflow(self) -> "type[Workflow[D]]":
+        """Its class."""
+        return self._definition.workflow
 
     @property
     def state(self) -> str | Configuration:

@@ -7,7 +7,7 @@ its end, so that an attempt that fails leaks nothing.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 
 from statemachine.chart import FAILED, Chart, Configuration
 from statemachine.definition import Definition
@@ -20,9 +20,9 @@ from statemachine.step import Macrostep, Unhandled, begin, macrostep
 __all__ = ["Decision", "broken_invariant", "decide", "decide_start", "handle"]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Decision:
-    """What an attempt came to."""
+    """What an attempt came to. One is built for each event: hence not frozen, which costs three times as much."""
 
     macrostep: Macrostep
     image: bytes  # of the data after it

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from statemachine.errors import DefinitionError
 
-__all__ = ["DURATION_MS_MAX", "milliseconds"]
+__all__ = ["DURATION_MS_MAX", "milliseconds", "text_of"]
 
 _UNITS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _TEXT = "".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS)  # compiled when the first one is declared
@@ -39,3 +39,12 @@ def _of_timedelta(duration: object) -> int | None:
     if not isinstance(duration, timedelta) or duration % timedelta(milliseconds=1):
         return None
     return duration // timedelta(milliseconds=1)
+
+
+def text_of(duration_ms: int) -> str:
+    """Return the shortest text of a duration that `milliseconds` reads as the same one: "2d12h". Pure."""
+    text = ""
+    for unit, size in _UNITS.items():
+        count, duration_ms = divmod(duration_ms, size)
+        text += f"{count}{unit}" if count else ""
+    return text

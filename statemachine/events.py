@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Protocol, TypedDict
 
-from attrs import frozen
+from attrs import define
 
 from statemachine._codec.scalars import shown
 from statemachine.definition import Definition
@@ -38,9 +38,9 @@ class Extras(TypedDict, total=False):
     note: str | None
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Request:
-    """One event to be sent, ready to be decided."""
+    """One event to be sent, ready to be decided. Not frozen: see `Decision`."""
 
     name: str
     event: object
@@ -80,7 +80,8 @@ def request(  # what `send` takes, as keywords
     codec = definition.events[name]
     try:
         payload = codec.encode(event)
-        own = codec.decode(payload)  # what callbacks do to it is not the sender's, nor what a retry sends
+        # what callbacks do to it is not the sender's, nor what a retry sends
+        own = event if codec.is_shareable else codec.decode(payload)
     except DataError as error:
         raise Refused("invalid_payload", str(error)) from error
     if len(payload) > limits.event_bytes_max:
@@ -105,7 +106,7 @@ def check_sender(actor: object, roles: object, *, limits: Limits) -> None:
     """Check who sends. Raises Refused `invalid_argument`."""
     if actor is not None:
         checked_text("actor", actor, limits.text_bytes_max)
-    if not is_texts(roles):
+    if roles != () and not is_texts(roles):
         raise Refused("invalid_argument", f"roles={shown(roles)} is no tuple of texts; write roles=('manager',)")
 
 

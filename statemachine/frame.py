@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from attrs import define, field
 
@@ -62,7 +62,8 @@ class Attempt:
     effect_key: str | None = None  # of the task that runs; None elsewhere
     configuration: Configuration = ()
     memory: Memory = ()  # what regions remembered before it
-    raised: "deque[tuple[str, object]]" = field(factory=deque[tuple[str, object]])
+    # Not deque[…], which is an object of `types` that takes ten times as long to call.
+    raised: "deque[tuple[str, object]]" = field(factory=cast("type[deque[tuple[str, object]]]", deque))
     event: object = None  # that a rule was last asked about
     scratch: object = None  # of a workflow that was read from a document, for as long as the attempt lasts
     may_write: bool = True  # False while a guard or an invariant runs

@@ -170,6 +170,8 @@ class Instance(Generic[W, D]):
         """Return the offer of an event, or of a name and its arguments."""
         definition, limits = self._definition, self._engine.limits
         event, *arguments = given
+        if len(arguments) != isinstance(event, str):
+            raise TypeError("offers() takes nothing, an event, or the name of one and its arguments")
         asked, misfit = None, ""
         name = event if isinstance(event, str) else event_of(definition, event)
         try:
@@ -188,6 +190,11 @@ class Instance(Generic[W, D]):
             return offer_of(view, name, Answers(view, asked.event))
 
     # -- reading -------------------------------------------------------------------------------------------------------
+
+    @property
+    def workflow(self) -> type[W]:
+        """Its class."""
+        return self._definition.workflow
 
     @property
     def configuration(self) -> Configuration:

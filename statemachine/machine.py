@@ -249,7 +249,7 @@ class _Asked:
         data.source_path = list(way.source[way.scope :])
         data.source_name = way.transition.source
 
-    def holds(self, rule: Rule) -> bool:
+    def holds(self, rule: Rule, _: object) -> bool:
         """Say whether a transition may run; the machine prepares once for each state."""
         way = self._live.ways[rule.order]
         self.point_at(way)
@@ -259,14 +259,14 @@ class _Asked:
         self._data.result = _holds(way.transition, self._data)
         return bool(self._data.result)
 
-    def may(self, rule: Rule) -> bool:
+    def may(self, rule: Rule, _: object) -> bool:
         """Say whether a transition may run, for `may_…`: what fails is handled by `on_exception`, if there is one."""
         way = self._live.ways[rule.order]
         if way.target is None and way.transition.dest is not None:
             return False
         self._source = None  # a question prepares for each transition
         try:
-            return self.holds(rule)
+            return self.holds(rule, None)
         except BaseException as error:  # as HierarchicalMachine does: handed over, or raised again
             self._data.error = error
             if not self._data.machine.on_exception:

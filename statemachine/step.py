@@ -24,7 +24,6 @@ first. In a parallel the event is taken where one region takes it. Internal even
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Protocol
 
 from attrs import define, frozen
@@ -85,14 +84,16 @@ def select(
     configuration: Configuration,
     event: str,
     *,
-    holds: Callable[[Rule], bool],
+    holds: Callable[[Rule, object], bool],
+    value: object = None,
     memory: Memory = (),
     internal: bool = False,
 ) -> Plan | Unhandled:
     """Decide one microstep. `holds` answers for a rule's roles and guard, and is asked at most once for each.
 
-    `memory` is what the regions of the chart remember, for rules that lead to a history; `internal` says that the event
-    came from within, and is not deferred.
+    `event` is the stored name, `value` the event itself, as `holds` is given it with each rule. `memory` is what the
+    regions of the chart remember, for rules that lead to a history; `internal` says that the event came from within,
+    and is not deferred.
     """
     if internal and event in chart.deferred:
         candidates = chart.undeferred(configuration, event)
@@ -101,15 +102,16 @@ def select(
         candidates = chart.candidates(configuration, event) if known is None else known
     if not candidates:
         return _NOBODY
+    chosen: tuple[Rule, ...]
     if len(candidates) == 1:
         for rule in candidates[0]:
-            if holds(rule):
+            if holds(rule, value):
                 chosen = (rule,)
                 break
         else:
             return Unhandled(candidates[0])
     else:
-        chosen, asked = _chosen(candidates, holds)
+        chosen, asked = _chosen(candidates, holds, value)
         if not chosen:
             return Unhandled(asked)
     found = None if memory else chart.plans.get((configuration, chosen))  # the same
@@ -117,7 +119,7 @@ def select(
 
 
 def _chosen(
-    candidates: tuple[tuple[Rule, ...], ...], holds: Callable[[Rule], bool]
+    candidates: tuple[tuple[Rule, ...], ...], holds: Callable[[Rule, object], bool], value: object
 ) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
     """Return the first rule of each leaf that holds, each once, and all that were asked."""
     answers: dict[Rule, bool] = {}
@@ -126,7 +128,7 @@ def _chosen(
         for rule in rules:
             answer = answers.get(rule)
             if answer is None:
-                answer = answers[rule] = holds(rule)
+                answer = answers[rule] = holds(rule, value)
             if answer:
                 chosen[rule] = None
                 break
@@ -138,7 +140,7 @@ def macrostep(
 ) -> Macrostep | Unhandled:
     """Run one external event to the end. Whatever an action raises passes through: nothing of the macrostep counts."""
     name, value = event
-    first = select(chart, configuration, name, holds=partial(_holds, runner, value), memory=memory)
+    first = select(chart, configuration, name, holds=runner.holds, value=value, memory=memory)
     if isinstance(first, Unhandled):
         return Unhandled(first.blocked, chart.deferring(configuration, name))
     return _settle(chart, first, value, runner=runner, memory=memory)
@@ -157,10 +159,6 @@ def next_waiting(chart: Chart, configuration: Configuration, waiting: Iterable[s
 
 def _waits(chart: Chart, configuration: Configuration, event: str) -> bool:
     return not chart.candidates(configuration, event) and chart.deferring(configuration, event) is not None
-
-
-def _holds(runner: Runner, event: object, rule: Rule) -> bool:
-    return runner.holds(rule, event)
 
 
 def begin(chart: Chart, *, runner: Runner) -> Macrostep:
@@ -200,8 +198,7 @@ def _next(
     """Return the next microstep of a macrostep: eventless rules before internal events. None at rest."""
     name, value = ALWAYS, None
     while True:
-        holds = partial(_holds, runner, value)
-        found = select(chart, configuration, name, holds=holds, memory=memory, internal=True)
+        found = select(chart, configuration, name, holds=runner.holds, value=value, memory=memory, internal=True)
         if isinstance(found, Plan):
             return found, value
         if not internal:

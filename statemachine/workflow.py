@@ -41,7 +41,8 @@ class Workflow(Generic[D]):
     """A statechart with typed data.
 
     Class keywords: `revision` numbers the definition (required); `name` is the stored name, by default the class name;
-    `abstract=True` marks a base that is not complete by itself; `strict=True` makes what `check` finds an error.
+    `abstract=True` marks a base that is not complete by itself; `strict=True` makes what `check` finds an error;
+    `accept={"PD202 parked": "kept for old instances"}` says which findings are meant, and why.
     """
 
     __slots__ = ("_attempt",)
@@ -50,7 +51,13 @@ class Workflow(Generic[D]):
     if TYPE_CHECKING:
 
         def __init_subclass__(
-            cls, *, revision: int, name: str | None = None, abstract: bool = False, strict: bool = False
+            cls,
+            *,
+            revision: int,
+            name: str | None = None,
+            abstract: bool = False,
+            strict: bool = False,
+            accept: Mapping[str, str] = MappingProxyType({}),
         ) -> None:
             """Compile the class. Raises DefinitionError."""
 
@@ -63,6 +70,7 @@ class Workflow(Generic[D]):
             name: str | None = None,
             abstract: bool = False,
             strict: bool = False,
+            accept: object = MappingProxyType({}),
             **unknown: object,
         ) -> None:
             """Compile the class. Raises DefinitionError."""
@@ -71,8 +79,10 @@ class Workflow(Generic[D]):
                 raise DefinitionError(
                     "PD140",
                     f"{cls.__name__}: a workflow has no class keyword {keyword!r}. "
-                    "Use revision, name, abstract and strict.",
+                    "Use revision, name, abstract, strict and accept.",
                 )
+            if accept:
+                _accept(cls, accept)
             definition = define_workflow(cls, root=Workflow, revision=revision, name=name, abstract=abstract)
             if strict and definition is not None:
                 _refuse(_findings(definition))
@@ -221,11 +231,18 @@ def definition_of(workflow: type[Any]) -> Definition:
 
 
 def check(workflow: "type[Workflow[Any]]", /) -> tuple[ChartFinding, ...]:
-    """Return what can run but looks wrong: states that are never reached, dead ends, rules that never run.
+    """Return what can run but looks wrong: states that are never reached, dead ends, rules that never run, and more.
 
-    Guards are taken to say yes. `strict=True` in the class line makes the first one an error. Pure.
+    Guards are taken either way, so each finding is certain. `strict=True` in the class line makes the first one an
+    error, `accept={…}` takes out what is meant. docs/checks.md has the table. Pure.
     """
     return _findings(definition_of(workflow))
+
+
+def _accept(cls: type[Any], accept: object) -> None:
+    from statemachine.findings.accepting import ACCEPT, checked  # only those who accept pay for it
+
+    type.__setattr__(cls, ACCEPT, checked(cls.__name__, accept))
 
 
 def _findings(definition: Definition) -> tuple[ChartFinding, ...]:

@@ -107,6 +107,41 @@ def change(path: Path, statement: str, *values: object) -> None:
         connection.close()
 
 
+def mistype(path: Path, table: str, change_to: str) -> None:
+    """Change one cell of a table to a value that its column does not allow, as a damaged page can hold it."""
+    strict = "select sql from sqlite_schema where name = ?"
+    declare = "update sqlite_schema set sql = ? where name = ?"
+    connection = sqlite3.connect(path)
+    (sql,) = connection.execute(strict, (table,)).fetchone()
+    connection.execute("pragma writable_schema = on")
+    connection.execute(declare, (sql.replace("NOT NULL", "").replace(") STRICT", ")"), table))
+    connection.commit()
+    connection.close()
+    change(path, f"update {table} set {change_to}")
+    connection = sqlite3.connect(path)
+    connection.execute("pragma writable_schema = on")
+    connection.execute(declare, (sql, table))
+    connection.commit()
+    connection.close()
+
+
+def misplace(path: Path, n: int) -> None:
+    """Change the number of a journal row in its page: who scans the table meets the row, who searches it does not."""
+    connection = sqlite3.connect(path)
+    (token,) = connection.execute("select token from perdure_journal where n = ?", (n,)).fetchone()
+    connection.close()
+    raw = bytearray(path.read_bytes())
+    at = raw.find(token)
+    page = at // 4096 * 4096
+    count = int.from_bytes(raw[page + 3 : page + 5], "big")
+    cells = [page + int.from_bytes(raw[place : place + 2], "big") for place in range(page + 8, page + 8 + 2 * count, 2)]
+    cell = max(one for one in cells if one <= at)
+    number = cell + (2 if raw[cell] > 127 else 1)  # after the size of the row, which has one byte or two
+    assert raw[number] == n
+    raw[number] = 100
+    path.write_bytes(raw)
+
+
 def everything(folder: Path) -> Path:
     """Return a file in which each verdict of a repair is due, and one instance is beyond it."""
     path = damaged(folder)

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from threading import Event
 from typing import Any, cast
+from uuid import uuid4
 
 from attrs import define, field, frozen
 
@@ -88,6 +89,24 @@ class Forgetful(Till, revision=1, name="Till"):
     @enter(Till.taking)
     def remember(self) -> None:
         KNOWN.add(self.id)
+
+
+# -- a start that never works ------------------------------------------------------------------------------------------
+
+
+class Broken(Till, revision=1, name="Till"):
+    @enter(Till.taking)
+    def begin(self) -> None:
+        self.sql.execute("insert into entry (till, amount) values (?, 0)", (self.id,))
+
+
+# -- an action that asks for what no seed repeats ----------------------------------------------------------------------
+
+
+class Restless(Till, revision=1, name="Till"):
+    def take(self, event: Take) -> None:
+        self.data.taken += 1
+        self.data.marks.append(str(uuid4()))
 
 
 # -- a codec that leaks ------------------------------------------------------------------------------------------------
@@ -175,7 +194,7 @@ def early(store: Store) -> Store:
 # -- a store that writes heads outside the transaction -----------------------------------------------------------------
 
 COLUMNS = "version configuration definition revision epoch incarnation time outcome head prior hash previous_hash "
-NAMES = (COLUMNS + "record_digest image").split()
+NAMES = (COLUMNS + "rest_digest image").split()
 READ = f"select {', '.join(NAMES)} from perdure_instance where name = ?"
 WRITE = f"update perdure_instance set {', '.join(f'{name} = ?' for name in NAMES)} where name = ?"
 Row = tuple[Any, ...]

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from examples.order import Order
+from perdure.checking import as_text
+from statemachine import diagram
+from statemachine.findings import judged
+from statemachine.workflow import definition_of
 from tests.kit import shipped, shop
+from tests.test_findings_kinds import Ready
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,7 +25,12 @@ def perdure(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Com
     command = [sys.executable, "-c", "from perdure.cli import main; main()", *words]
     path = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(ROOT))))
     return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+        command,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment, "PYTHONPATH": path},
     )
 
 
@@ -69,6 +79,20 @@ def test_verify_of_a_damaged_file_exits_1_and_names_the_instance(file: Path) -> 
         (2, ("verify", "FILE", "examples.order:Submit"), "is no workflow class"),
         (2, ("verify", "FILE", "-o", "xml"), "'xml' is not one of"),
         (2, ("vrify", "FILE"), "No such command 'vrify'"),
+        (2, ("diagram",), "Missing argument 'MODULE:CLASS'"),
+        (2, ("diagram", "examples.order:Order", "FILE"), "Which instance of"),
+        (2, ("diagram", "examples.order:Order", "--format", "svg"), "'svg' is not one of"),
+        (2, ("diagram", "examples.order:Submit"), "is no workflow class"),
+        (
+            5,
+            ("diagram", "examples.order:Order", "FILE", "o-9"),
+            "unknown_instance: there is no instance 'o-9' of Order",
+        ),
+        (5, ("diagram", "examples.order:Order", "nowhere.db", "o-1"), "PS314 nowhere.db: there is no such file"),
+        (2, ("check",), "Missing argument 'MODULE:CLASS…'"),
+        (2, ("check", "nowhere:Order"), "there is no module 'nowhere'"),
+        (2, ("check", "statemachine:Workflow"), "is abstract. Name a class that derives from it"),
+        (2, ("check", "examples.order:Submit"), "is no workflow class"),
         (3, ("verify", "README.md"), "PS306 README.md: the file is no SQLite database"),
         (5, ("verify", "nowhere.db"), "PS314 nowhere.db: there is no such file"),
     ],
@@ -97,7 +121,64 @@ def test_a_package_that_took_over_the_import_name_is_named_with_the_repair(tmp_p
         assert "pip uninstall python-statemachine perdure" in shown.stderr
 
 
+def test_check_of_sound_classes_exits_0_and_of_others_1_with_a_line_for_each_finding() -> None:
+    sound = perdure("check", "examples.order:Order", "tests.test_findings_kinds:Ready", "tests.typing.subclass:Parking")
+    assert (sound.returncode, sound.stderr) == (1, "")
+    assert sound.stdout.splitlines() == [
+        "examples.order:Order: no findings",
+        (
+            "PD206 Ready: the eventless 'there', 'back' lead in a circle through 'a', 'b', and nothing on the way "
+            "changes what 'is_ready' reads. Give one of them a guard that ends it, or an event."
+        ),
+        "tests.test_findings_kinds:Ready: 1 finding",
+        "tests.typing.subclass:Parking: no findings, 1 accepted",
+    ]
+    assert perdure("check", "examples.order:Order", "tests.typing.subclass:Parking").returncode == 0
+
+
+def test_check_tells_programs_what_is_found_and_what_is_accepted() -> None:
+    shown = perdure("check", "tests.test_findings_kinds:Ready", "tests.typing.subclass:Parking", "-o", "json")
+    ready, parking = json.loads(shown.stdout)
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert [(one["code"], one["where"]) for one in ready["findings"]] == [("PD206", "there")]
+    assert ready["workflow"] == "tests.test_findings_kinds:Ready"
+    assert [(one["code"], one["where"], one["reason"]) for one in parking["accepted"]] == [
+        ("PD202", "parked", "kept for instances of revision 1")
+    ]
+    assert (parking["findings"], parking["complete"]) == ([], True)
+
+
+def test_check_is_in_color_for_people_unless_they_said_no() -> None:
+    results = {"a:B": judged(definition_of(Ready))}
+    assert as_text(results, color=True).startswith("\x1b[33m\x1b[1mPD206\x1b[0m Ready: ")
+    assert "\x1b" not in perdure("check", "tests.test_findings_kinds:Ready", NO_COLOR="1").stdout
+    assert "perdure explain CODE" in perdure("check", "--help").stdout
+
+
 def test_doctor_says_what_runs_here() -> None:
     shown = perdure("doctor")
     assert shown.returncode == 0
     assert {"python", "SQLite", "transitions", "apsw"} <= {line.split()[0] for line in shown.stdout.splitlines()}
+
+
+def test_diagram_highlights_a_stored_instance_and_changes_nothing(file: Path) -> None:
+    before = file.read_bytes()
+    shown = perdure("diagram", "examples.order:Order", str(file), "o-1", "--format", "dot")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == diagram(Order, format="dot", configuration=("shipped",))
+    assert file.read_bytes() == before
+
+
+def test_diagram_of_a_class_alone_highlights_nothing() -> None:
+    assert perdure("diagram", "examples.order:Order").stdout == diagram(Order)
+
+
+def test_diagram_of_an_instance_that_is_not_sound_is_refused(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("update perdure_instance set time = 0 where name = 'o-2'")
+    connection.close()
+    shown = perdure("diagram", "examples.order:Order", str(file), "o-2")
+
+    assert (shown.returncode, shown.stdout) == (3, "")
+    assert shown.stderr.startswith("instance_unsound: 'o-2'")

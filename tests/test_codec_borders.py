@@ -548,3 +548,39 @@ def test_a_codec_knows_whose_code_runs_when_a_value_is_read(case: tuple[Any, boo
     kind, expected = case
 
     assert Codec(kind, path="x").runs_code is expected
+
+
+def record(*kinds: Any, frozen: bool = True) -> type[Any]:
+    """A class with fields of these types."""
+    return attrs.make_class(
+        "R", {f"f{place}": attrs.field(type=kind) for place, kind in enumerate(kinds)}, frozen=frozen
+    )
+
+
+SHAREABLE: dict[str, tuple[Any, bool]] = {
+    "frozen, of what cannot change": (
+        record(int, str | None, bytes, Colour, Literal["a"], dt.datetime, decimal.Decimal),
+        True,
+    ),
+    "frozen inside frozen, in a tuple": (record(cast("Any", tuple)[record(int), ...], frozenset[str]), True),
+    "no fields": (record(), True),
+    "not frozen": (record(int, frozen=False), False),
+    "not frozen, deep inside": (record(cast("Any", tuple)[record(int, frozen=False), ...]), False),
+    "a list": (record(list[int]), False),
+    "a set": (record(set[int]), False),
+    "a dict": (record(dict[str, int]), False),
+    "a float, which may hold an int": (record(tuple[float, ...]), False),
+    "a custom type": (record(Amount), False),
+    "a validator": (
+        attrs.make_class("V", {"n": attrs.field(type=int, validator=attrs.validators.lt(1))}, frozen=True),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHAREABLE.values(), ids=SHAREABLE)
+def test_a_codec_knows_which_values_can_be_handed_on_as_they_are(case: tuple[Any, bool]) -> None:
+    """What can be changed, or comes back as another type, is read back before a callback sees it."""
+    kind, expected = case
+
+    assert Codec(kind, path="x").is_shareable is expected

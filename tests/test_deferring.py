@@ -65,7 +65,7 @@ def test_an_internal_event_does_not_wait() -> None:
 
     assert not isinstance(found, Unhandled)
     assert found.after == ("c",)
-    assert isinstance(select(chart, ("r.a",), "F", holds=lambda _: True), Unhandled)
+    assert isinstance(select(chart, ("r.a",), "F", holds=lambda *_: True), Unhandled)
 
 
 def test_what_is_deferred_is_not_enabled() -> None:

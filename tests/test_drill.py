@@ -32,7 +32,7 @@ from statemachine import DefinitionError, State, Workflow, on
 from statemachine.codec import Codec
 from statemachine.events import START
 from tests import codecs
-from tests.drilled import SCHEMA, Forgetful, Leaky, Stuck, Take, Till, early, torn, totals, unopenable
+from tests.drilled import SCHEMA, Broken, Forgetful, Leaky, Restless, Stuck, Take, Till, early, torn, totals, unopenable
 from tests.snippets import python_blocks
 
 SEED = 5
@@ -169,6 +169,17 @@ def test_story_is_short_and_its_command_repeats_it(monkeypatch: pytest.MonkeyPat
     with pytest.raises(DrillError) as again:
         till(Forgetful, seed=SEED + 1).run(examples=1)
     assert str(again.value) == str(raised.value)
+
+
+@pytest.mark.long
+def test_what_is_found_at_the_end_makes_a_short_story_too() -> None:
+    """A fault that needs no disaster is found when the file is judged after its last step."""
+    with pytest.raises(DrillError) as raised:
+        till(Restless).run(seed=SEED, examples=REHEARSALS)
+    story = str(raised.value).splitlines()
+    assert "closed, and opened by a new process" in str(raised.value)
+    assert raised.value.steps == 3
+    assert "v2 Take: image" in story[-2]
 
 
 @pytest.mark.long
@@ -361,9 +372,44 @@ def test_answers_that_differ_or_come_from_the_wrong_place_are_found() -> None:
     assert [finding.kind for finding in judge_answers(run, run, was_there=True)] == [Kind.DOUBLED]
     assert [finding.kind for finding in judge_answers(replayed, run, was_there=False)] == [Kind.DOUBLED]
     assert [finding.kind for finding in judge_answers(Refusal("x"), run, was_there=False)] == [Kind.DIFFERS]
-    assert [finding.kind for finding in judge_answers(Raised("E", "a"), Raised("E", "b"), was_there=False)] == [
+    assert [finding.kind for finding in judge_answers(Raised("E", "a"), Raised("F", "a"), was_there=False)] == [
         Kind.DIFFERS
     ]
+
+
+def test_text_of_an_error_may_hold_an_address() -> None:
+    assert judge_answers(Raised("E", "<a at 0x1>"), Raised("E", "<a at 0x2>"), was_there=False) == []
+
+
+def test_only_what_differs_is_shown() -> None:
+    mine = evolve(ROWS, lines=(LINES[0], evolve(LINES[1], image=b'{"n":1}')), observed={"entry": [(1,), (2,), (2,)]})
+    other = evolve(ROWS, lines=(LINES[0], evolve(LINES[1], image=b'{"n":2}')), observed={"entry": [(1,), (2,)]})
+    assert [(finding.expected, finding.found) for finding in compare(mine, other)] == [
+        ('i-0 v2 Take: image {"n":2}', 'i-0 v2 Take: image {"n":1}'),
+        ("the user's rows {'entry': []}", "the user's rows {'entry': [(2,)]}"),
+    ]
+    mine = evolve(ROWS, enabled=(("i-0", ()), ("i-1", ("Take: no",))), heads=(*HEADS, ("i-1", 1, "taking", b"{}")))
+    other = evolve(ROWS, enabled=(("i-0", ()), ("i-1", ("Take: yes",))), heads=mine.heads)
+    assert [finding.expected for finding in compare(mine, other)] == ["offers (('i-1', ('Take: yes',)),)"]
+
+
+def test_drill_in_which_nothing_is_acknowledged_proves_nothing_and_says_why() -> None:
+    with pytest.raises(DrillError) as raised:
+        drill(Broken).run(seed=SEED, examples=1)
+    assert str(raised.value) == (
+        "drill of Till: nothing was acknowledged in 10 rehearsals, so nothing was judged\n"
+        "  perdure.start raised SqlFailed: "
+        "PS312 'insert into entry (till, amount) values (?, 0)' failed: no such table: entry"
+    )
+
+
+def test_steps_that_raise_on_their_own_are_told() -> None:
+    matrix = drill(Till).run(seed=SEED, examples=5)
+
+    (what, text) = str(matrix).splitlines()[-1].split(" times: ")
+    assert what == f"Take raised SqlFailed {matrix.raised.total()}"
+    assert text.startswith("PS312 'insert into entry")
+    assert not till().run(seed=SEED, examples=5).raised
 
 
 # -- the matrix --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from examples import from_transitions
 from examples.order import Order
+from perdure.demo import order as demo
 from statemachine import (
     ANY,
     Compound,
@@ -22,7 +24,7 @@ from statemachine import (
     on,
     task,
 )
-from tests.typing import order, subclass
+from tests.typing import order, semantics, subclass
 
 
 @frozen
@@ -38,9 +40,27 @@ def found(workflow: type[Workflow[Any]]) -> list[tuple[str, str]]:
     return [(one.code, one.where) for one in check(workflow)]
 
 
-@pytest.mark.parametrize("workflow", [Order, order.Order, subclass.Counter], ids=["example", "design", "counter"])
+@pytest.mark.parametrize(
+    "workflow",
+    [Order, demo.Order, from_transitions.DurableHero, from_transitions.DurableMorning, order.Order, subclass.Counter],
+    ids=["example", "demo", "hero", "drinker", "design", "counter"],
+)
 def test_a_sound_workflow_has_no_finding(workflow: type[Workflow[Any]]) -> None:
     assert check(workflow) == ()
+
+
+def test_the_example_that_has_a_dead_end_is_told_so() -> None:
+    assert found(from_transitions.DurableMatter) == [("PD202", "plasma")]  # as in the README of transitions
+
+
+def test_what_a_program_of_every_construct_has_for_nothing_is_found() -> None:
+    assert found(semantics.Player) == [
+        ("PD201", "power.song.first"),  # a history leads into the region, and remembers the second song
+        ("PD201", "power.song.last"),
+        ("PD201", "over"),
+        ("PD207", "power"),
+        ("PD212", "power.song.second"),  # a rule beside it takes Pause in each case
+    ]
 
 
 class Odd(Workflow[None], revision=1):
@@ -246,4 +266,6 @@ def test_the_end_of_a_region_that_never_ends_leads_nowhere() -> None:
         ("PD201", "over"),
         ("PD201", "gone"),
         ("PD202", "both.right.n"),
+        ("PD207", "box"),
+        ("PD207", "both"),
     ]

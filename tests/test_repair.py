@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from attrs import field, frozen
+from attrs.validators import le
 
 import recovery
 from examples.order import Charged, Order, OrderData, Submit
@@ -12,7 +14,7 @@ from persistence import SQLiteStore
 from recovery.facts import View, instance_facts
 from recovery.resume import resume
 from recovery.verdict import judge
-from statemachine import Refused, invariant
+from statemachine import Refused, State, Workflow, invariant, on
 from statemachine.workflow import definition_of
 from tests.damage import (
     DUE,
@@ -25,6 +27,8 @@ from tests.damage import (
     dump,
     everything,
     forge,
+    misplace,
+    mistype,
     verdicts,
 )
 from tests.kit import shop
@@ -92,6 +96,17 @@ def test_a_head_in_which_nothing_is_right_is_rebuilt_while_no_row_is_missing(tmp
     garbage = "hash = zeroblob(32), previous_hash = zeroblob(32), rest_digest = zeroblob(32), image = x'00', time = 0"
     path = damaged(tmp_path, f"update perdure_instance set {garbage} where name = 'b'")
     assert recovered(path).verdict == "REBUILT"
+
+
+@pytest.mark.parametrize("level", ["full", "heads"])
+def test_a_head_of_no_version_whose_only_row_is_lost_is_set_aside(tmp_path: Path, level: str) -> None:
+    path = damaged(tmp_path)
+    with shop(tmp_path) as engine:
+        engine.start(Order, id="d")
+    change(path, "delete from perdure_journal where n = (select max(n) from perdure_journal)")
+    change(path, "update perdure_instance set version = 0 where name = 'd'")
+    found = finding(recovery.recover(path, Order, level=level), "d")
+    assert (found.verdict, found.reason) == ("QUARANTINED", "version 1: its row is missing from the journal")
 
 
 def test_a_head_whose_newest_row_is_lost_is_not_taken_back(tmp_path: Path) -> None:
@@ -177,6 +192,90 @@ def test_the_row_of_a_repair_may_be_damaged_in_its_turn(tmp_path: Path) -> None:
     assert verdicts(recovery.verify(path, Order))["b"] == "QUARANTINED"
 
 
+def test_the_repair_of_an_instance_that_has_ended_is_told_at_level_heads_too(tmp_path: Path) -> None:
+    path = damaged(tmp_path, f"update perdure_journal set note = 'x' where {ROW_OF_A} and version = 6")
+    report = recovery.recover(path, Order)
+    assert verdicts(report) == {"a": "KEPT AT HEAD", "b": "CLEAN"}
+    assert "recorded as version 7" in str(report)
+
+
+MISTYPED = {
+    "hash of the newest row": ("perdure_journal", f"hash = null where {ROW_OF_B} and version = 2", "KEPT AT HEAD"),
+    "hash of a row": ("perdure_journal", f"hash = 7 where {ROW_OF_B} and version = 1", "QUARANTINED"),
+    "seal of a row": ("perdure_journal", f"seal = 7 where {ROW_OF_B} and version = 1", "CLEAN"),
+    "version of the newest row": ("perdure_journal", f"version = 'x' where {ROW_OF_B} and version = 2", "KEPT AT HEAD"),
+    "owner of the newest row": ("perdure_journal", f"instance = null where {ROW_OF_B} and version = 2", "KEPT AT HEAD"),
+    "version of a head": ("perdure_instance", "version = 'x' where name = 'b'", "QUARANTINED"),
+    "name of a head": ("perdure_instance", "name = null where name = 'b'", None),
+}
+
+
+@pytest.mark.parametrize("cell", MISTYPED)
+def test_a_cell_of_a_type_that_its_table_forbids_stops_nobody_else(tmp_path: Path, cell: str) -> None:
+    table, change_to, verdict = MISTYPED[cell]
+    path = damaged(tmp_path)
+    mistype(path, table, change_to)
+    assert not recovery.verify(path, Order).is_clean
+    report = recovery.recover(path, Order, level="full")
+    told = {"a": "CLEAN", "b": verdict, "c": "CLEAN"}
+    assert {name: found for name, found in verdicts(report).items() if name in told} == {
+        name: wanted for name, wanted in told.items() if wanted is not None
+    }
+    once = dump(path)
+    recovery.recover(path, Order, level="full")
+    assert dump(path) == once
+
+
+def test_a_repair_that_cannot_be_done_stops_nobody_else(tmp_path: Path) -> None:
+    """A page that leads a search astray lets b's rows be read and not be found; c is rebuilt all the same."""
+    path = damaged(tmp_path, "update perdure_instance set time = 0 where name = 'c'")
+    misplace(path, 8)
+    report = recovery.recover(path, Order, level="full")
+    assert verdicts(report) == {"a": "CLEAN", "b": "REBUILT", "c": "REBUILT"}
+    assert (finding(report, "c").is_bad, finding(report).is_bad, report.is_clean) == (False, True, False)
+    assert any(
+        one.startswith("the repair of 'b' could not be done, nothing of it was written: PS302") for one in report.store
+    )
+
+
+@pytest.mark.parametrize("level", ["full", "heads"])
+def test_pointers_below_a_row_that_is_set_aside_are_mended_with_it(tmp_path: Path, level: str) -> None:
+    """Recovery twice is recovery once, also where two things are wrong with one journal."""
+    path = damaged(
+        tmp_path,
+        f"update perdure_journal set note = 'x' where {ROW_OF_A} and version = 6",
+        f"update perdure_journal set prior = 1 where {ROW_OF_A} and version = 4",
+    )
+    assert finding(recovery.recover(path, Order, level=level), "a").verdict == "KEPT AT HEAD"
+    once = dump(path)
+    assert recovery.recover(path, Order, level="full").is_clean
+    assert dump(path) == once
+    with shop(tmp_path) as engine:
+        assert [one.version for one in engine.get(Order, "a").history()] == [1, 2, 3, 4, 5, 7]
+
+
+def test_a_row_is_not_set_aside_where_the_definition_of_its_head_is_damaged_too(tmp_path: Path) -> None:
+    """What a repair leaves must stand: a transition under a damaged definition would be set aside by the next one."""
+    path = damaged(tmp_path)
+    with shop(tmp_path) as engine:
+        engine.start(Order, id="d")
+    change(path, "update perdure_journal set note = 'x' where n = (select max(n) from perdure_journal)")
+    change(path, "update perdure_definition set text = 'x'")
+    found = finding(recovery.recover(path, level="full"), "d")
+    assert (found.verdict, found.repair) == ("QUARANTINED", "")
+    once = dump(path)
+    recovery.recover(path, level="full")
+    assert dump(path) == once
+
+
+def test_a_damaged_definition_that_a_class_still_has_is_told_and_sets_nobody_aside(tmp_path: Path) -> None:
+    path = damaged(tmp_path, "update perdure_definition set text = 'x'")
+    for report in (recovery.verify(path, Order), recovery.recover(path, Order, level="full")):
+        assert verdicts(report) == dict.fromkeys("abc", "CLEAN")
+        assert report.store == ("the definition of Order is damaged in the store; the class that was given has it",)
+    assert set(verdicts(recovery.verify(path)).values()) == {"QUARANTINED"}
+
+
 def test_the_only_row_of_an_instance_can_be_set_aside(tmp_path: Path) -> None:
     with shop(tmp_path) as engine:
         engine.start(Order, id="b")
@@ -232,6 +331,16 @@ def test_the_last_row_of_all_has_no_seal_left_that_could_prove_it(tmp_path: Path
     assert (found.verdict, found.sound_version, found.version) == ("QUARANTINED", 5, 6)
 
 
+def test_an_instance_of_which_only_its_key_is_left_is_missed(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    with shop(tmp_path) as engine:
+        engine.start(Order, id="d")
+    change(path, "delete from perdure_journal where n = (select max(n) from perdure_journal)")
+    change(path, "delete from perdure_instance where name = 'd'")
+    found = recovery.verify(path, Order)
+    assert found.store == ("1 keys belong to instances whose rows in perdure_instance are gone",)
+
+
 def test_an_illegal_configuration_is_found_though_every_hash_and_seal_fits(tmp_path: Path) -> None:
     path = damaged(tmp_path)
     forge(path, 2, after="fulfil.stock.queued")
@@ -247,6 +356,37 @@ def test_a_row_that_is_hashed_anew_is_found_by_its_seal(tmp_path: Path) -> None:
     found = finding(recovery.verify(path, Order))
     assert (found.verdict, found.sound_version) == ("QUARANTINED", 1)
     assert found.reason == "version 2: the seal of its commit does not hold its hash"
+
+
+def test_a_payload_that_is_none_of_its_event_is_found_though_every_hash_and_seal_fits(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    forge(path, 2, body=b'{"image":{}}')
+    found = recovered(path)
+    assert (found.verdict, found.reason) == ("QUARANTINED", "key 'k' of version 2 answers for a row without a payload")
+
+
+def test_a_payload_that_its_class_takes_no_longer_is_no_damage(tmp_path: Path) -> None:
+    """Validators are not part of a definition: a stricter one must not stop what was sent before."""
+
+    def tally(most: int) -> type[Workflow[None]]:
+        @frozen
+        class Add:
+            amount: int = field(validator=le(most))
+
+        class Tally(Workflow[None], revision=1):
+            counting = State(initial=True)
+
+            @on(Add, counting, to=None)
+            def add(self, event: Add) -> None: ...
+
+        return Tally
+
+    loose, strict = tally(9), tally(3)
+    path = tmp_path / "tally.db"
+    with recovery.open(path, loose) as engine:
+        engine.start(loose, id="t").fire("Add", {"amount": 5}, key="k")
+    for report in (recovery.verify(path, strict), recovery.recover(path, strict, level="full")):
+        assert verdicts(report) == {"t": "CLEAN"}
 
 
 def test_a_row_forged_with_every_hash_and_seal_and_a_legal_content_is_beyond_what_one_file_can_tell(

@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.scion_players import InMemory, Player, Trace, in_memory_store, in_sqlite, play, read_trace
-from tests.conformance.scion_suite import KNOWN, LEAST, Result, group_of, judge
+from tests.conformance.scion_suite import (
+    FINDINGS,
+    KNOWN,
+    LEAST,
+    Result,
+    contradictions,
+    findings_of,
+    group_of,
+    judge,
+    judge_findings,
+    reviewed,
+)
 
 DOCUMENT = """
 <scxml><datamodel><data id="n" expr="0"/></datamodel>
@@ -103,3 +114,39 @@ def test_the_judge_finds_what_is_wrong(
 def test_the_list_and_the_counts_make_127() -> None:
     assert LEAST["no data model"] + LEAST["data model"] + len(KNOWN) == 127
     assert LEAST["durable, memory"] == LEAST["durable, sqlite"] == 127 - len(KNOWN)
+
+
+def test_what_is_found_in_a_chart_is_told_and_held_against_its_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = traced(tmp_path, "a", "b", "c")
+    assert contradictions(trace) == []
+
+    monkeypatch.setattr("tests.conformance.scion_suite.findings_of", lambda _: ("one", ["PD201 b", "PD202 c"]))
+    assert contradictions(trace) == [f"{trace.name}: b is called unreachable, and is active in its trace"]
+
+
+def test_a_refused_chart_has_no_findings(tmp_path: Path) -> None:
+    trace = traced(tmp_path, "a", "b", "c")
+    (tmp_path / "one.scxml").write_text("<scxml><state id='a'><nothing/></state></scxml>", encoding="utf-8")
+
+    assert findings_of(trace) == (trace.name, [])
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "count", "wrong"),
+    [
+        ({"a": ["PD201 x"], "b": []}, {"a": ["PD201 x"]}, 1, []),
+        ({"a": ["PD201 x", "PD202 y"]}, {"a": ["PD201 x"]}, 1, ["a: PD202 y is found, and not reviewed"]),
+        ({"a": []}, {"a": ["PD201 x"]}, 1, ["a: PD201 x is not found any more"]),
+        ({"a": ["PD201 x"]}, {"a": ["PD201 x"]}, 2, ["1 findings are listed, and 2 were reviewed"]),
+    ],
+)
+def test_a_finding_more_or_less_is_wrong(
+    found: dict[str, list[str]], known: dict[str, list[str]], count: int, wrong: list[str]
+) -> None:
+    assert judge_findings(found, known, count=count) == wrong
+
+
+def test_as_many_findings_are_listed_as_were_reviewed() -> None:
+    assert sum(map(len, reviewed().values())) == FINDINGS

@@ -110,7 +110,7 @@ def each_guard_is_asked_once(story: Story) -> None:
             assert all(count == 1 for count in asked.values())
 
 
-def _count(asked: Counter[Rule], rule: Rule) -> bool:
+def _count(asked: Counter[Rule], rule: Rule, _: object) -> bool:
     asked[rule] += 1
     return False
 
@@ -240,7 +240,7 @@ def test_from_any_legal_configuration_and_memory_every_event_leads_to_a_legal_on
 
     assert chart.legal(before, memory=memory) is None
     for event in chart.events(before):
-        found = select(chart, before, event, holds=lambda _: True, memory=memory)
+        found = select(chart, before, event, holds=lambda *_: True, memory=memory)
         assert not isinstance(found, Unhandled)
         assert is_legal(story.states, found.after)
         assert is_legal_memory(story.states, found.recorded)
@@ -379,10 +379,10 @@ def test_a_rule_that_should_reenter_and_stays_is_found(monkeypatch: pytest.Monke
 
 def test_a_guard_that_is_asked_again_per_leaf_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(
-        chart: Chart, configuration: Configuration, event: str, *, holds: Callable[[Rule], bool]
+        chart: Chart, configuration: Configuration, event: str, *, holds: Callable[[Rule, object], bool]
     ) -> Unhandled:
         return Unhandled(
-            tuple(rule for rules in chart.candidates(configuration, event) for rule in rules if holds(rule))
+            tuple(rule for rules in chart.candidates(configuration, event) for rule in rules if holds(rule, None))
         )
 
     monkeypatch.setitem(globals(), "select", forgetful)

@@ -244,8 +244,8 @@ def test_what_was_raised_and_nobody_takes_costs_no_microstep(monkeypatch: pytest
 def test_an_unhandled_event_names_the_rules_that_said_no() -> None:
     chart = written("r*[a*] b", "E r.a > b if g0", "E r > b if g1", "E b > b", "F b > b")
 
-    blocked = select(chart, ("r.a",), "E", holds=lambda _: False)
-    unknown = select(chart, ("r.a",), "F", holds=lambda _: False)
+    blocked = select(chart, ("r.a",), "E", holds=lambda *_: False)
+    unknown = select(chart, ("r.a",), "F", holds=lambda *_: False)
 
     assert isinstance(blocked, Unhandled)
     assert [rule.guard for rule in blocked.blocked] == ["g0", "g1"]
@@ -253,7 +253,7 @@ def test_an_unhandled_event_names_the_rules_that_said_no() -> None:
     assert unknown.blocked == ()
 
 
-def noted(asked: list[Rule], rule: Rule, *, answer: bool) -> bool:
+def noted(asked: list[Rule], rule: Rule, _: object, *, answer: bool) -> bool:
     asked.append(rule)
     return answer
 

@@ -137,9 +137,9 @@ class FaultyTransaction:
         """Set an instance aside."""
         self._transaction.quarantine(mark)
 
-    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
+    def set_aside(self, stub: Stub, *, rows: Sequence[int], reason: str, time: int) -> None:
         """Set a row aside."""
-        self._transaction.set_aside(stub, reason=reason, time=time)
+        self._transaction.set_aside(stub, rows=rows, reason=reason, time=time)
 
     def rebuild(self, head: Head, *, rows: Sequence[int], reason: str, time: int) -> None:
         """Write a proven head."""

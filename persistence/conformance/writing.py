@@ -236,7 +236,7 @@ class WritingContract(ReadingContract):
             with store.reader() as reader:
                 stub.seal = list(reader.lane())[1].seal
             with store.transaction() as transaction:
-                transaction.set_aside(stub, reason="damaged", time=5)
+                transaction.set_aside(stub, rows=(1,), reason="damaged", time=5)
                 assert transaction.row("i-1", 2) is None
                 assert transaction.stubs("i-1") == [stub]
                 transaction.append([drafts[2]])
@@ -260,7 +260,7 @@ class WritingContract(ReadingContract):
             seen = generation_of(store)
             with store.transaction() as transaction:
                 transaction.rebuild(second.head(), rows=(1, 2), reason="damaged", time=5)
-                transaction.set_aside(Stub(2, "i-1", 2, second.hash, None, b""), reason="damaged", time=5)
+                transaction.set_aside(Stub(2, "i-1", 2, second.hash, None, b""), rows=(1,), reason="damaged", time=5)
             assert generation_of(store) != seen
             assert_seen_in(store, [first, second])
             with store.reader() as reader:
@@ -298,8 +298,8 @@ class WritingContract(ReadingContract):
                 raised(Conflict, lambda: rebuild(first.head(), rows=(1, 2), reason="", time=5))
                 raised(Conflict, lambda: rebuild(second.head(), rows=(), reason="", time=5))
                 raised(Conflict, lambda: rebuild(Chain("i-3").next().head(), rows=(1,), reason="", time=5))
-                raised(Conflict, lambda: aside_at(Stub(3, "i-1", 2, b"h", None, b""), reason="", time=5))
-                raised(Conflict, lambda: aside_at(Stub(9, "i-3", 1, b"h", None, b""), reason="", time=5))
+                raised(Conflict, lambda: aside_at(Stub(3, "i-1", 2, b"h", None, b""), rows=(1,), reason="", time=5))
+                raised(Conflict, lambda: aside_at(Stub(9, "i-3", 1, b"h", None, b""), rows=(), reason="", time=5))
             assert_lane(store, [[first], [second], [other]])
 
     def test_evidence_is_every_row_of_one_instance(self) -> None:

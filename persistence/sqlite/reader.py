@@ -8,7 +8,15 @@ from persistence.records import Found, Head, KeyRecord, Row, Sealed, Stub
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, iterate
-from persistence.sqlite.rows import read_definition, read_evidence, read_head, read_keys, read_rows, read_stubs
+from persistence.sqlite.rows import (
+    bytes_of,
+    read_definition,
+    read_evidence,
+    read_head,
+    read_keys,
+    read_rows,
+    read_stubs,
+)
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
@@ -27,7 +35,7 @@ class SQLiteReader:
         statement, values = (statements.INSTANCES, ()) if workflow is None else (statements.INSTANCES_OF, (workflow,))
         with explained(self._connection.filename):
             for (name,) in iterate(self._connection, statement, *values):
-                yield name.decode(errors="replace")  # a damaged one is then found nowhere, and counted by the lane
+                yield bytes_of(name).decode(errors="replace")  # a damaged one is found nowhere, and counted by the lane
 
     def head(self, instance: str) -> Head | None:
         """Read one head."""
@@ -56,18 +64,21 @@ class SQLiteReader:
         """Count the rows that are kept for each instance."""
         with explained(self._connection.filename):
             found = fetch_all(self._connection, statements.ROW_COUNTS)
-        return {name.decode(errors="replace"): count for name, count in found}
+        return {bytes_of(name).decode(errors="replace"): count for name, count in found}
 
     def damage(self) -> list[str]:
         """Return what SQLite finds wrong with its pages, and rows whose instance has no head row."""
         with explained(self._connection.filename):
             found = [line for (line,) in fetch_all(self._connection, statements.INTEGRITY) if line != "ok"]
             orphans = fetch_all(self._connection, statements.ORPHANS)
+            ((keys,),) = fetch_all(self._connection, statements.ORPHAN_KEYS)
         for surrogate, count, first, last in orphans:
             found.append(
                 f"{count} rows from {first} to {last} belong to an instance (number {surrogate}) whose row in "
                 "perdure_instance is gone, and with it the name and the secret that their hashes begin with"
             )
+        if keys:
+            found.append(f"{keys} keys belong to instances whose rows in perdure_instance are gone")
         return found
 
     def keys(self, instance: str) -> list[KeyRecord]:
@@ -77,8 +88,8 @@ class SQLiteReader:
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""
         with explained(self._connection.filename):
-            for row in iterate(self._connection, statements.LANE):
-                yield Sealed(*row)
+            for n, row_hash, seal in iterate(self._connection, statements.LANE):
+                yield Sealed(n, bytes_of(row_hash), None if seal is None else bytes_of(seal))
 
     def definition(self, fingerprint: bytes) -> str | None:
         """Read the canonical text of a chart."""

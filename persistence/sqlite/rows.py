@@ -14,7 +14,7 @@ from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one
 
-__all__ = ["read_definition", "read_evidence", "read_head", "read_keys", "read_rows", "read_stubs"]
+__all__ = ["bytes_of", "read_definition", "read_evidence", "read_head", "read_keys", "read_rows", "read_stubs"]
 
 
 R = TypeVar("R", Head, Record, Row, KeyRecord, Stub)
@@ -29,6 +29,11 @@ def _typed(record: R, instance: str) -> R:
                 f"{instance!r}: {one.name} of a {type(record).__name__.lower()} is {value!r}, which is damage"
             )
     return record
+
+
+def bytes_of(value: object) -> bytes:
+    """Return a value that we wrote as bytes; where a damaged page holds anything else, none, which prove nothing."""
+    return value if isinstance(value, bytes) else b""
 
 
 def read_head(row: tuple[Any, ...]) -> Head:
@@ -68,7 +73,12 @@ def read_evidence(connection: apsw.Connection, instance: str) -> list[Found]:
     """Read every row that is kept for an instance; one that cannot be read costs only itself."""
     with explained(connection.filename):
         found = fetch_all(connection, statements.EVIDENCE, instance)
-    return [Found(values[0], values[2], values[-1], _readable_row(instance, values)) for values in found]
+    return [_found(instance, values) for values in found]
+
+
+def _found(instance: str, values: tuple[Any, ...]) -> Found:
+    version = values[2] if isinstance(values[2], int) else 0  # no row has it
+    return Found(values[0], version, bytes_of(values[-1]), _readable_row(instance, values))
 
 
 def _readable_row(instance: str, values: tuple[Any, ...]) -> Row | None:

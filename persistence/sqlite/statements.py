@@ -155,6 +155,10 @@ ORPHANS = """
 SELECT j.instance, count(*), min(j.n), max(j.n) FROM perdure_journal AS j
 WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = j.instance) GROUP BY j.instance
 """
+# One pass over the keys.
+ORPHAN_KEYS = """
+SELECT count(*) FROM perdure_key AS k WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = k.instance)
+"""
 INTEGRITY = "PRAGMA integrity_check(20)"  # every page of the file; at most 20 lines
 
 INSTANCE_ID = "SELECT id FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
@@ -166,10 +170,10 @@ INSERT INTO perdure_quarantine (instance, reason, sound_version, time) VALUES (?
 ROW_AT = "SELECT instance, version, hash FROM perdure_journal WHERE n = ?"
 STUB_AT = "SELECT instance, version, hash FROM perdure_stub WHERE n = ?"
 PUT_STUB = "INSERT INTO perdure_stub (n, instance, version, hash, seal, proof) VALUES (?, ?, ?, ?, ?, ?)"
-# Rows are kept as literals of bytes: quote() of a text would stop at a NUL.
+# Rows are kept as literals of bytes: quote() of a text would stop at a NUL. A damaged page can hold any type anywhere.
 KEEP_ROW = """
 INSERT INTO perdure_set_aside (source, n, instance, version, reason, row, time)
-SELECT 'perdure_journal', j.n, j.instance, j.version, ?, CAST(json_array(
+SELECT 'perdure_journal', j.n, ?, iif(typeof(j.version) = 'integer', j.version, NULL), ?, CAST(json_array(
     quote(j.n), quote(j.instance), quote(j.version), quote(j.prior), quote(j.definition), quote(j.event),
     quote(j.before), quote(j.after), quote(j.revision), quote(j.epoch), quote(j.incarnation),
     quote(CAST(j.key AS BLOB)), quote(CAST(j.actor AS BLOB)), quote(CAST(j.note AS BLOB)), quote(j.time),
@@ -188,13 +192,8 @@ SELECT 'perdure_instance', NULL, i.id, i.version, ?, CAST(json_array(
 FROM perdure_instance AS i WHERE i.id = ?
 """
 DROP_ROW = "DELETE FROM perdure_journal WHERE n = ?"
-# The newest row that stands below one n, for the head of an instance whose own row was set aside: scans downwards.
-POINT_BELOW = """
-UPDATE perdure_instance SET head = coalesce((
-    SELECT j.n FROM perdure_journal AS j WHERE j.instance = perdure_instance.id AND j.n < ? ORDER BY j.n DESC LIMIT 1
-), 0)
-WHERE id = ? AND version = ?
-"""
+# The head of an instance whose own row was set aside: primary key. 1 row.
+POINT_HEAD = "UPDATE perdure_instance SET head = ? WHERE id = ? AND version = ?"
 MEND_PRIOR = "UPDATE perdure_journal SET prior = ? WHERE n = ? AND prior <> ?"
 MEND_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,

@@ -247,8 +247,8 @@ class SQLiteTransaction:
             if row is not None:
                 run(self._connection, statements.PUT_QUARANTINE, row[0], mark.reason, mark.sound_version, mark.time)
 
-    def set_aside(self, stub: Stub, *, reason: str, time: int) -> None:
-        """Keep a row as found, leave its stub, and let the head point to the row before it. Raises Conflict."""
+    def set_aside(self, stub: Stub, *, rows: Sequence[int], reason: str, time: int) -> None:
+        """Keep a row as found, leave its stub, and mend the pointers along the rows below it. Raises Conflict."""
         self._check_fits()
         self.has_written = self.has_marked = True
         with explained(self.path):
@@ -257,11 +257,12 @@ class SQLiteTransaction:
             is_ours = place is not None and (row is None or row[0] == place[0] or row[2] == stub.hash)
             if place is None or not is_ours or fetch_one(self._connection, statements.STUB_AT, stub.n) is not None:
                 raise Conflict(f"{stub.instance}: row {stub.n} is not its version {stub.version}")
-            run(self._connection, statements.KEEP_ROW, reason, time, stub.n)
+            run(self._connection, statements.KEEP_ROW, place[0], reason, time, stub.n)
             run(self._connection, statements.DROP_ROW, stub.n)
             values = (stub.n, place[0], stub.version, stub.hash, stub.seal, stub.proof)
             run(self._connection, statements.PUT_STUB, *values)
-            run(self._connection, statements.POINT_BELOW, stub.n, place[0], stub.version)
+            run(self._connection, statements.POINT_HEAD, rows[-1] if rows else 0, place[0], stub.version)
+            self._mend_priors(rows)
         self._memory.instances.pop(stub.instance, None)
 
     def rebuild(self, head: Head, *, rows: Sequence[int], reason: str, time: int) -> None:
@@ -280,9 +281,12 @@ class SQLiteTransaction:
             proof = (head.hash, head.previous_hash, head.rest_digest, head.image)
             values = (*moved, head.incarnation, head.time, head.outcome, *pointers, *proof, place[0])
             run(self._connection, statements.MEND_INSTANCE, *values)
-            for prior, n in pairwise((0, *rows)):
-                run(self._connection, statements.MEND_PRIOR, prior, n, prior)
+            self._mend_priors(rows)
         self._memory.instances.pop(head.instance, None)
+
+    def _mend_priors(self, rows: Sequence[int]) -> None:
+        for prior, n in pairwise((0, *rows)):
+            run(self._connection, statements.MEND_PRIOR, prior, n, prior)
 
     def commit(self) -> None:
         """Commit. Durable on return at the store's level.

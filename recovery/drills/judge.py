@@ -10,12 +10,12 @@ What must hold after each disaster, and what it is called where it does not:
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
-from recovery.drills.steps import Answer, Committed, Evidence, Line, Observed, Opened, Raised, Refusal, Step
+from recovery.drills.steps import Answer, Committed, Evidence, Line, Observed, Opened, Raised, Refusal, Row, Step
 
 __all__ = ["Finding", "Kind", "compare", "judge_answers", "judge_file"]
 
@@ -84,14 +84,16 @@ def compare(disturbed: Evidence, undisturbed: Evidence) -> list[Finding]:
     ours, theirs = (tuple(_without_hash(line) for line in one.lines) for one in (disturbed, undisturbed))
     for line, wanted in zip(ours, theirs, strict=False):
         if line != wanted:
-            found.append(Finding(Kind.DIFFERS, str(wanted), str(line)))
+            found.append(Finding(Kind.DIFFERS, _where(wanted, line), _where(line, wanted)))
             break
     if not found and len(ours) != len(theirs):
         found.append(Finding(Kind.DIFFERS, f"{len(theirs)} rows", f"{len(ours)} rows"))
     if not found and disturbed.heads != undisturbed.heads:
-        found.append(Finding(Kind.DIFFERS, f"heads {undisturbed.heads}", f"heads {disturbed.heads}"))
+        wanted_heads, heads = _only(undisturbed.heads, disturbed.heads)
+        found.append(Finding(Kind.DIFFERS, f"heads {wanted_heads}", f"heads {heads}"))
     if not found and disturbed.enabled != undisturbed.enabled:
-        found.append(Finding(Kind.DIFFERS, f"offers {undisturbed.enabled}", f"offers {disturbed.enabled}"))
+        wanted_offers, offers = _only(undisturbed.enabled, disturbed.enabled)
+        found.append(Finding(Kind.DIFFERS, f"offers {wanted_offers}", f"offers {offers}"))
     if disturbed.observed != undisturbed.observed:
         wanted_rows, rows = _differing(undisturbed.observed, disturbed.observed)
         found.append(Finding(Kind.DIFFERS, f"the user's rows {wanted_rows}", f"the user's rows {rows}"))
@@ -102,12 +104,28 @@ def _without_hash(line: Line) -> Line:
     return evolve(line, hash="")
 
 
+def _where(line: Line, other: Line) -> str:
+    """Return what a line says where another says something else. Pure."""
+    said = {name: value for name, value in asdict(line).items() if value != getattr(other, name)}
+    shown = (f"{name} {value.decode() if isinstance(value, bytes) else value}" for name, value in said.items())
+    return f"{line.instance} v{line.version} {line.event}: {', '.join(shown)}"
+
+
+def _only(wanted: Sequence[object], found: Sequence[object]) -> tuple[object, object]:
+    """Return what stands in one of both only. Pure."""
+    return tuple(one for one in wanted if one not in found), tuple(one for one in found if one not in wanted)
+
+
 def _differing(wanted: Observed, found: Observed) -> tuple[object, object]:
-    """Return the tables that differ. Pure."""
+    """Return the tables that differ, without the rows that both have; None for a table that is not there. Pure."""
     if isinstance(wanted, str) or isinstance(found, str):
         return wanted, found
     names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
-    return {name: wanted.get(name) for name in names}, {name: found.get(name) for name in names}
+    return {name: _more(wanted, found, name) for name in names}, {name: _more(found, wanted, name) for name in names}
+
+
+def _more(one: Mapping[str, list[Row]], other: Mapping[str, list[Row]], name: str) -> list[Row] | None:
+    return list((Counter(one[name]) - Counter(other.get(name, []))).elements()) if name in one else None
 
 
 def judge_answers(disturbed: Answer, undisturbed: Answer, *, was_there: bool) -> list[Finding]:
@@ -131,4 +149,4 @@ def _shown(answer: Answer) -> str:
         case Refusal():
             return f"refused: {answer.code}"
         case Raised():
-            return f"{answer.kind}: {answer.text}"
+            return f"raised {answer.kind}"  # its text may hold an address

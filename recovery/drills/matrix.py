@@ -11,6 +11,7 @@ __all__ = ["START_ROW", "Matrix"]
 
 START_ROW = "(start)"
 NOTHING = "·"
+RAISED_SHOWN_MAX = 5  # kinds of errors, the most frequent first
 
 
 @define
@@ -24,6 +25,8 @@ class Matrix:
     rehearsals: int = 0
     acknowledged: int = 0
     disasters: Counter[Way] = field(factory=Counter[Way])
+    raised: Counter[str] = field(factory=Counter[str])  # what was raised without the drill's doing, in both runs
+    texts: dict[str, str] = field(factory=dict[str, str])  # the first text of each
     lost: int = 0
     doubled: int = 0
 
@@ -35,6 +38,11 @@ class Matrix:
                 self.calm[row] += 1
             else:
                 self.struck[row, Disaster(disaster.point, disaster.way)] += 1
+
+    def note_raised(self, what: str, text: str) -> None:
+        """Count an error that was not planned; texts of one kind may all differ."""
+        self.raised[what] += 1
+        self.texts.setdefault(what, text)
 
     def count(self, rule: str, point: CrashPoint, *ways: Way) -> int:
         """Return how often a rule was struck there, in one of these ways; in any of both by default."""
@@ -66,6 +74,7 @@ class Matrix:
             f"{self.rehearsals} rehearsals, {self.acknowledged} transitions acknowledged",
             f"{crashes} crashes ({ways}), {self.disasters[Way.RAISE]} actions raised",
             f"covered {covered} of {cells} cells; lost {self.lost}, doubled {self.doubled}",
+            *(f"{what} {count} times: {self.texts[what]}" for what, count in self.raised.most_common(RAISED_SHOWN_MAX)),
         ]
         return "\n".join(lines)
 

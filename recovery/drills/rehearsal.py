@@ -64,6 +64,8 @@ class Rehearsal:
         chapter.answer = answer
         if isinstance(answer, Committed):
             self._acknowledge(step, answer)
+        elif isinstance(answer, Raised) and answer.kind != PlannedError.__name__:
+            self._matrix.note_raised(f"{step.event} raised {answer.kind}", answer.text)
         return answer
 
     def _undisturbed_too(self, chapter: Chapter, answer: Answer, disaster: Disaster | None) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from recovery.drills.child import Setup
-from recovery.drills.machine import DrillMachine
+from recovery.drills.machine import STEPS_MAX, DrillMachine
 from recovery.drills.matrix import Matrix
 from recovery.drills.payloads import Values, values_of
 from recovery.drills.process import ChildError, Process
@@ -29,7 +29,6 @@ __all__ = ["SEED_VARIABLE", "Drill"]
 
 SEED_VARIABLE = "PERDURE_DRILL_SEED"
 ROUND = 10  # rehearsals of one seed: what is repeated to see a failure again takes seconds
-STEPS_MAX = 20  # of one rehearsal: from start to end of most workflows, with disasters on the way
 SHRINKS = 100  # rehearsals that look for a shorter story; a number, not a time, so that a seed repeats
 SILENT = settings(
     max_examples=ROUND,
@@ -101,7 +100,16 @@ class Drill:
                 self._round(first + number)
                 if time.monotonic() >= self._ends:
                     break
+        self._check_acknowledged()
         return self.matrix
+
+    def _check_acknowledged(self) -> None:
+        """Raise where nothing ever worked: both runs agree on that, and nothing was judged."""
+        matrix = self.matrix
+        if matrix.rehearsals and not matrix.acknowledged:
+            told = f"drill of {self.definition.name}: nothing was acknowledged in {matrix.rehearsals} rehearsals"
+            raised = "".join(f"\n  {what}: {matrix.texts[what]}" for what, _ in matrix.raised.most_common(1))
+            raise DrillError(f"{told}, so nothing was judged{raised}", steps=0, findings=())
 
     def _first_seed(self, given: int | None) -> int:
         if given is not None:

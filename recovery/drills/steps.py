@@ -25,6 +25,7 @@ __all__ = [
     "Opened",
     "Raised",
     "Refusal",
+    "Row",
     "Step",
     "Struck",
 ]
@@ -110,7 +111,10 @@ class Raised:
     called: tuple[str, ...] = ()
 
 
-Observed = dict[str, list[tuple[Value, ...]]] | str
+Row = tuple[Value, ...]
+"""One row of a table of the user's."""
+
+Observed = dict[str, list[Row]] | str
 """The user's tables, whole; or what `observe=` returned, as a text."""
 
 Answer = Committed | Refusal | Raised

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from attrs import define, field, frozen
 
-from statemachine._codec.fields import fields_of, is_record, names_of, runs_code
+from statemachine._codec.fields import fields_of, is_frozen, is_record, names_of, runs_code
 from statemachine._codec.kinds import (
     ANYTHING,
     DEPTH_MAX,
@@ -59,6 +59,7 @@ class _Resolver:
     opened: list[Record] = field(factory=list[Record])
     is_recursive: bool = False
     runs_code: bool = False
+    is_shareable: bool = True
     hashed: list[tuple[Kind, str]] = field(factory=list[tuple[Kind, str]])  # judged when every record is complete
 
     def kind(self, wanted: Any, path: str, depth: int) -> Kind:
@@ -67,7 +68,7 @@ class _Resolver:
         if depth > DEPTH_MAX:
             raise DefinitionError("PD117", f"{path[:200]}… is nested deeper than {DEPTH_MAX} levels. Flatten the type.")
         if wanted is Json:
-            self.is_recursive = True
+            self.is_recursive, self.is_shareable = True, False
             return ANYTHING
         found: Kind | None = _scalar(wanted) or stored_of(wanted) or _enum(wanted, path)
         if found is None and typing.get_origin(wanted) is not None and not getattr(wanted, "__unpacked__", False):
@@ -76,6 +77,7 @@ class _Resolver:
             found = self._record(wanted, path, depth + 1)
         if found is None:
             raise DefinitionError("PD117", f"{path} has type {wanted!r}, which cannot be stored without loss. {LISTED}")
+        self.is_shareable &= not isinstance(found, Entries) and getattr(found, "kind", None) not in {list, set, float}
         return found
 
     def _composed(self, wanted: Any, path: str, depth: int) -> Kind | None:
@@ -119,7 +121,7 @@ class _Resolver:
         if custom.kind is not kind:
             raise DefinitionError("PD117", f"{path}: CustomType of {custom.kind!r} stands at {kind!r}. Name one class.")
         _check_name(custom.name, f"{path}: the name of a CustomType")
-        self.runs_code = True
+        self.runs_code, self.is_shareable = True, False
         return Custom(custom, self.kind(custom.stored, path, depth))
 
     def _union(self, arguments: tuple[Any, ...], path: str, depth: int) -> Kind:
@@ -147,6 +149,7 @@ class _Resolver:
         made = self.records[wanted] = Record(origin)
         self.opened.append(made)
         self.runs_code |= runs_code(origin)
+        self.is_shareable &= is_frozen(origin)
         made.members = tuple(
             Member(
                 one.name,
@@ -168,6 +171,7 @@ class Resolved:
     kind: Kind
     is_recursive: bool  # they can nest without end; what is not recursive is as deep as its type
     runs_code: bool  # making them runs code of their classes, which may refuse or change what was stored
+    is_shareable: bool  # one is as good as what would be read back of it: nothing in it can change, no int is widened
 
 
 def resolve(wanted: Any, path: str) -> Resolved:
@@ -177,7 +181,8 @@ def resolve(wanted: Any, path: str) -> Resolved:
     hashed: set[int] = set()  # a set or a dict calls their __hash__ and __eq__
     for one, where in resolver.hashed:
         _check_hashable(one, where, hashed)
-    return Resolved(kind, resolver.is_recursive, resolver.runs_code or bool(hashed))
+    runs_code = resolver.runs_code or bool(hashed)
+    return Resolved(kind, resolver.is_recursive, runs_code, resolver.is_shareable and not runs_code)
 
 
 def _plain_type(wanted: Any, path: str) -> Any:  # a type expression

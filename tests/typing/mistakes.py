@@ -260,6 +260,12 @@ class RevisionAsText(Base, revision="1"): ...  # error
 class Misspelt(Base, revison=1): ...  # error
 
 
+class AcceptedWithoutReason(Base, revision=1, accept=["PD202"]): ...  # error
+
+
+class AcceptedByNumber(Base, revision=1, accept={202: "kept for old instances"}): ...  # error
+
+
 # -- tasks -------------------------------------------------------------------------------------------------------------
 
 

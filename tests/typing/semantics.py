@@ -38,7 +38,7 @@ class Heard:
     failed: str = ""
 
 
-class Player(Workflow[Heard], revision=1, strict=True):
+class Player(Workflow[Heard], revision=1):
     """Each of them once, and each in the form that allows the most."""
 
     idle = State(initial=True, defer=(Pause,))

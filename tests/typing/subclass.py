@@ -155,6 +155,15 @@ class Tick(Workflow[None], revision=1):
     def add(self, event: Add) -> None: ...
 
 
+class Parking(Tick, revision=2, strict=True, accept={"PD202 parked": "kept for instances of revision 1"}):
+    """A finding that is meant."""
+
+    parked = State()
+
+    @on(Add, Tick.on_, to=parked)
+    def park(self, event: Add) -> None: ...
+
+
 def callers(path: str) -> None:
     """What a caller gets is typed by the class alone."""
     with recovery.open(path, Order, GiftOrder, schema="create table if not exists stock (sku text, n int)") as engine:

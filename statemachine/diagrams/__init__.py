@@ -1,0 +1,1 @@
+"""Diagrams of workflows as text: Mermaid, Graphviz and JSON. Rendering is the reader's."""
