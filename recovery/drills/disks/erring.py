@@ -20,6 +20,7 @@ from recovery.drills.disks.states import CrashStates
 from recovery.drills.disks.trial import FILE, Caller, Trial, judge
 from recovery.drills.judge import Finding, Kind
 from recovery.drills.steps import Committed, Evidence, Step
+from statemachine import Refused
 from statemachine.events import START
 
 __all__ = ["fail_disk", "faults", "strike"]
@@ -90,6 +91,11 @@ class _Run:
     told: list[Committed] = field(factory=list[Committed], init=False)
     findings: list[Finding] = field(factory=list[Finding], init=False)
     caller: Caller | None = field(default=None, init=False)
+    is_short: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Remember what the disk's fault is: it forgets it when it is mended."""
+        self.is_short = self.disk.fault is not None and self.disk.fault.how == "short"
 
     def do(self, step: Step) -> None:
         """Do a step, again and again until there is an answer."""
@@ -103,6 +109,8 @@ class _Run:
             except StoreError as error:
                 is_certain = is_certain and not isinstance(error, InDoubt)
                 self._heard(error, is_certain=is_certain)
+            except Refused as refused:
+                self._refused(step.shown, refused)
             except Exception as error:  # whatever is no StoreError is what the run looks for
                 self._uncoded(step.shown, error)
         else:
@@ -118,6 +126,14 @@ class _Run:
         self.check(f"after {error}", is_certain=is_certain)
         if isinstance(error, (InDoubt, Corrupt)):  # it will not go on; what it read short stays in its cache
             self.close()
+
+    def _refused(self, during: str, refused: Refused) -> None:
+        """A page that was read short is zeros to SQLite: what admission then refuses is refused rightly."""
+        if self.is_short:
+            self.result.seen[f"refused: {refused.code}"] += 1
+            self.close()
+        else:
+            self._uncoded(during, refused)
 
     def _uncoded(self, during: str, error: Exception) -> None:
         self.findings.append(Finding(Kind.DAMAGED, f"a StoreError in {during}", f"{type(error).__name__}: {error}"))
