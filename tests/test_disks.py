@@ -289,18 +289,18 @@ def test_the_same_seed_draws_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_process_dies_before_the_call_that_is_drawn_and_what_it_said_is_kept(tmp_path: Path) -> None:
-    death = die(partial(work, ledgers(7), tmp_path / FILE, 0), call=150)
+    death = die(partial(work, trial=ledgers(7), path=tmp_path / FILE, done=0), call=150)
     assert death.is_killed
     told = [one for one in death.heard if isinstance(one, Committed)]
     assert 0 < len(told) < 7
 
 
 def test_a_process_is_killed_once_it_has_said_so_much(tmp_path: Path) -> None:
-    death = die(partial(work, ledgers(200), tmp_path / FILE, 0), answers=3)
+    death = die(partial(work, trial=ledgers(200), path=tmp_path / FILE, done=0), answers=3)
     assert death.is_killed
     assert 3 <= len(death.heard) < 200
 
 
 def test_a_process_that_nobody_kills_does_its_work(tmp_path: Path) -> None:
-    death = die(partial(work, ledgers(7), tmp_path / FILE, 0))
+    death = die(partial(work, trial=ledgers(7), path=tmp_path / FILE, done=0))
     assert (death.code, len(death.heard)) == (0, 7)

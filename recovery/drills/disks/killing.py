@@ -23,7 +23,7 @@ CALLS_MAX = 150  # of a life that its disk ends: about six transitions
 ANSWERS_MAX = 8  # of a life that the parent ends
 
 
-def work(trial: Trial, path: Path, done: int, /, say: Saying, call: int | None) -> None:
+def work(say: Saying, call: int | None, *, trial: Trial, path: Path, done: int) -> None:
     """Do what is left of a trial, in a process that may die."""
     with KillingDisk(call=call) as disk:
         caller = trial.open(path, vfs=disk.name)
@@ -62,7 +62,7 @@ def _whole_trial(
     while not is_done:
         call, answers = {"call": draw.randint(1, CALLS_MAX)}, {"answers": draw.randint(1, ANSWERS_MAX)}
         moment = draw.choice((call, answers))
-        death = die(partial(work, trial, folder / FILE, len(told)), **moment)
+        death = die(partial(work, trial=trial, path=folder / FILE, done=len(told)), **moment)
         told += [one for one in death.heard if isinstance(one, Committed)]
         is_done = death.code == 0
         result.seen["kills"] += death.is_killed
