@@ -49,7 +49,7 @@ class _Writer:
         if initial:
             yield f"{indent}{begin} [{DOT}]"
         else:
-            yield f'{indent}{begin} [shape=point, label="", width=0, height=0, style=invis]'
+            yield f'{indent}{begin} [shape=point, label="", width=0.1, height=0.1, style=invis]'
         for state in self._drawn.inside(parent):
             yield from self._state(state, indent)
         yield from (f"{indent}{begin} -> {self._end(target, 'lhead')}" for target in initial)

@@ -11,7 +11,7 @@ inside of it wrong or not at all.
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from inspect import getdoc
+from inspect import cleandoc
 
 from attrs import frozen
 
@@ -101,7 +101,7 @@ def picture(definition: Definition, configuration: Configuration | None) -> Pict
     """Return what is to be drawn of a workflow, and of an instance that stands there. Pure."""
     chart = definition.chart
     active = {node.name for leaf in configuration or () for node in chart.nodes[leaf].path}
-    documented = (getdoc(definition.workflow) if "__doc__" in vars(definition.workflow) else None) or ""
+    documented = cleandoc(vars(definition.workflow).get("__doc__") or "")  # its own, not that of a base
     return Picture(
         workflow=definition.name,
         revision=definition.revision,
