@@ -39,7 +39,7 @@ def test_the_bytes_are_the_same_without_orjson(case: tuple[type[Any], Any]) -> N
 
 
 @pytest.mark.long
-@settings(SLOW, max_examples=1_500)
+@settings(SLOW, max_examples=300)
 @given(case=valued())
 def test_the_bytes_are_the_same_without_orjson_over_many(case: tuple[type[Any], Any]) -> None:
     check_without_orjson(*case)

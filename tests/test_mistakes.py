@@ -477,7 +477,7 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: keyword(revison=2),
-        "PD140 W: a workflow has no class keyword 'revison'. Use revision, name, abstract and strict.",
+        "PD140 W: a workflow has no class keyword 'revison'. Use revision, name, abstract, strict and accept.",
     ),
 ]
 

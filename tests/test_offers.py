@@ -483,7 +483,7 @@ def test_an_offer_is_what_send_does(story: Story) -> None:
 @pytest.mark.long
 @pytest.mark.usefixtures("_bounds")
 @given(stories())
-@settings(SHORT, max_examples=400)
+@settings(SHORT, max_examples=150)
 def test_an_offer_is_what_send_does_on_many_charts(story: Story) -> None:
     """The same on more charts."""
     assert disagreement(_calm(story)) is None

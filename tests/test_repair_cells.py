@@ -64,7 +64,7 @@ def changed(sound: Path, row: str) -> Iterator[tuple[str, Path]]:
 
 
 def judged(path: Path) -> str | None:
-    """Recover a file, twice, and return the verdict on b; None where the file as a whole is refused."""
+    """Recover a file, twice, and return the verdict on b; None where the file takes no more rows, and that is said."""
     found = recovery.verify(path, Order)
     try:
         report = recovery.recover(path, Order, level="full")
@@ -78,6 +78,8 @@ def judged(path: Path) -> str | None:
     assert others == {"a": "CLEAN", "c": "CLEAN"} or "key" in str(report)  # a key can be given to another instance
     if found.is_clean:
         return "unnoticed"
+    if any("could not be done" in finding for finding in report.store):
+        return None
     return told.get("b", "lost")
 
 

@@ -42,7 +42,7 @@ from tests.reference import Reference
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 SHORT = settings(max_examples=200, deadline=None, print_blob=True, suppress_health_check=SLOW)
-LONG = settings(SHORT, max_examples=1000)
+LONG = settings(SHORT, max_examples=400)
 CONTROL = settings(SHORT, max_examples=4000, derandomize=True, database=None, phases=[Phase.generate], print_blob=False)
 
 
