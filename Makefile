@@ -33,8 +33,9 @@ endif
 
 define HELP
 make demo      install the core into .venv and run `perdure demo`
-make test      run the tests               (ARGS="-k name", WORKERS=0)
-make test-all  run them under every supported Python of this machine (each in its own .venv-3.x)
+make test      run the tests that are not long   (ARGS="-k name", WORKERS=0)
+make test-long run the long ones: many drawn charts, drills, disasters, thousands of payloads
+make test-all  run those of make test under every supported Python of this machine (each in its own .venv-3.x)
 make conformance  run the test suites that others wrote, fetched and unchanged (SUITE=transitions)
 make disasters power losses, I/O errors, kills and bit rot over the engine, and faults it must find (SIZE=small, thorough)
 make lint      ruff, mypy, pyright, both over tests/typing, import-linter
@@ -44,7 +45,7 @@ make clean     remove .venv and everything that was made
 PYTHON=…       the interpreter to make .venv with (3.11 or later)
 endef
 
-.PHONY: help demo test test-all conformance conformance-here disasters lint format ratchet clean
+.PHONY: help demo test test-long test-all conformance conformance-here disasters lint format ratchet clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installs into one environment would trample each other
 
@@ -56,7 +57,10 @@ demo: $(VENV)/.core
 	@$(BIN)/perdure demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not long" $(ARGS)
+
+test-long: $(VENV)/.test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long $(ARGS)
 
 # PYTHONS_ALL: some of the lines that .ci/pythons prints; without it, all of them.
 test-all:
