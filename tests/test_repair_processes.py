@@ -22,10 +22,10 @@ KILLED = """
 import sys
 import recovery
 from examples.order import Order
-from perdure.demo.faults import Fault, FaultyStore
+from perdure.demo.faults import Fault, faulty
 from perdure.demo.script import CrashPoint
 from persistence import SQLiteStore
-recovery.recover(FaultyStore(SQLiteStore(sys.argv[1]), Fault(CrashPoint[sys.argv[2]])), Order, level="full")
+recovery.recover(faulty(SQLiteStore(sys.argv[1]), Fault(CrashPoint[sys.argv[2]])), Order, level="full")
 """
 
 

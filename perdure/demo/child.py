@@ -11,7 +11,7 @@ import sys
 
 import recovery
 from perdure.demo.events import Approve
-from perdure.demo.faults import Fault, FaultyStore
+from perdure.demo.faults import Fault, faulty
 from perdure.demo.order import SCHEMA, Order
 from perdure.demo.script import CrashPoint, Script, Step, script_of
 from perdure.demo.wire import Acknowledged, Opened
@@ -33,7 +33,7 @@ def main() -> None:
 def play(path: str, script: Script, *, done: int, deaths: int, forgets: bool) -> None:
     """Recover the file and do the rest of the script, up to the next kill."""
     fault = Fault()
-    store = FaultyStore(SQLiteStore(path, schema=SCHEMA), fault)
+    store = faulty(SQLiteStore(path, schema=SCHEMA), fault)
     _say(_recover(store).line())
     kill = script.kills[deaths] if deaths < len(script.kills) else None
     with recovery.open(store, Order) as engine:
