@@ -13,7 +13,7 @@ from statistics import median
 
 import apsw
 
-from benchmarks.durable import grouped, serial, stages
+from benchmarks.durable import grouped, large, serial, stages, syncs
 from benchmarks.durable.lines import HEAD, Line, as_json, as_text, progress
 from benchmarks.durable.raw import FOLD_PAGES
 from benchmarks.durable.sizes import FULL, SMOKE, Setting
@@ -26,6 +26,13 @@ MEASURES: dict[str, Callable[[Setting], Iterator[Line]]] = {
     "grouped-keys": grouped.grouped_with_keys,
     "grouped-wide": grouped.grouped_wide,
     "threads": serial.threads,
+    "syncs": syncs.syncs,
+    "bytes": syncs.stored,
+    "instances": large.instances,
+    "rows": large.rows,
+    "loading": large.loading,
+    "reopening": large.reopening,
+    "memory": large.memory,
 }
 SYNCS = 300
 

@@ -86,7 +86,7 @@ async def flood(
 
     async def one(first: int) -> None:
         for number in range(first, first + each):
-            # Neighbours send to neighbouring instances; over time each sender passes by all of them.
+            # Of those that are in flight each is another instance's, as far as there are so many.
             instance = instances[(first // each + (number - first) * in_flight) % len(instances)]
             await instance.asend(Tick(number % 1000), key=None if named is None else named[number % len(named)])
 
