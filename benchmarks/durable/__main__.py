@@ -1,15 +1,12 @@
 """The command line of `benchmarks.durable`."""
 
 import argparse
-import os
 import platform
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
 import apsw
 
@@ -17,7 +14,7 @@ from benchmarks.durable import grouped, large, serial, stages, syncs
 from benchmarks.durable.lines import HEAD, Line, as_json, as_text, progress
 from benchmarks.durable.raw import FOLD_PAGES
 from benchmarks.durable.sizes import FULL, SMOKE, Setting
-from benchmarks.durable.work import SHARED_MEMORY, file_system, scratch
+from benchmarks.durable.work import SHARED_MEMORY, file_system, scratch, sync_time
 
 MEASURES: dict[str, Callable[[Setting], Iterator[Line]]] = {
     "serial": serial.serial,
@@ -34,7 +31,6 @@ MEASURES: dict[str, Callable[[Setting], Iterator[Line]]] = {
     "reopening": large.reopening,
     "memory": large.memory,
 }
-SYNCS = 300
 
 
 def main() -> None:
@@ -73,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=[*MEASURES], metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     parser.add_argument("--folder", type=Path, help="on the disk to measure; that of temporary files if left out")
-    parser.add_argument("--profile", choices=["serial"], help="where the time of one send goes; in memory, or in FOLDER")
+    parser.add_argument(
+        "--profile", choices=["serial"], help="where the time of one send goes; in memory, or in FOLDER"
+    )
     parser.add_argument("--no-key", action="store_true", help="profile sends without a key")
     return parser
 
@@ -86,25 +84,9 @@ def _facts(folder: Path, size: str) -> dict[str, str]:
         "Python": platform.python_version(),
         "SQLite": apsw.sqlite_lib_version(),
         "file system": file_system(folder),
-        "fdatasync p50": f"{_sync_time(folder) * 1e6:.0f} us",
+        "fdatasync p50": f"{sync_time(folder) * 1e6:.0f} us",
         "raw loop": f"folds its log at {FOLD_PAGES} pages",
     }
-
-
-def _sync_time(folder: Path) -> float:
-    """Return the median time of one fdatasync after 4 KiB of a file were written over."""
-    sync = getattr(os, "fdatasync", os.fsync)
-    found: list[float] = []
-    with scratch(folder) as place, (place / "sync").open("wb+", buffering=0) as file:
-        file.write(bytes(4096 * SYNCS))
-        os.fsync(file.fileno())
-        for number in range(SYNCS):
-            file.seek(4096 * number)
-            file.write(b"x" * 4096)
-            start = time.perf_counter()
-            sync(file.fileno())
-            found.append(time.perf_counter() - start)
-    return median(found)
 
 
 if __name__ == "__main__":

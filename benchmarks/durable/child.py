@@ -11,16 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.durable.grouped import flood
 from benchmarks.durable.work import Lamp, Tick
+from benchmarks.marks import BEGIN, END, mark
 from statemachine import Engine
 
-__all__ = ["BEGIN", "END", "command", "run"]
+__all__ = ["ROOT", "command", "run", "send_marked"]
 
-BEGIN, END = "counting-begins", "counting-ends"  # files whose sync marks a place in what strace writes
 BATCH = 1_000
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,26 +42,21 @@ def run(name: str, path: Path, *numbers: int) -> Any:
 def send(path: Path, in_flight: int, count: int) -> int:
     """Send so many events, with marks around them, and return how many."""
     with Engine(path, Lamp) as engine:
-        return send_marked(engine, in_flight, count, mark=lambda name: _mark(path.with_name(name)))
+        return send_marked(engine, in_flight, count, tell=partial(mark, path.parent))
 
 
-def send_marked(engine: Engine, in_flight: int, count: int, *, mark: Callable[[str], None]) -> int:
+def send_marked(engine: Engine, in_flight: int, count: int, *, tell: Callable[[str], None]) -> int:
     """Send so many events to as many instances as are in flight, and return how many were sent."""
     lamps = [engine.start(Lamp) for _ in range(max(in_flight, 1))]
-    mark(BEGIN)
+    tell(BEGIN)
     if in_flight:
         sent = asyncio.run(flood(lamps, count, in_flight=in_flight))
     else:
         sent = count
         for number in range(count):
             lamps[0].send(Tick(number))
-    mark(END)
+    tell(END)
     return sent
-
-
-def _mark(path: Path) -> None:
-    with path.open("w") as file:
-        os.fsync(file.fileno())
 
 
 def die(path: Path, count: int) -> None:

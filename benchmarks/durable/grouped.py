@@ -57,7 +57,9 @@ def _measured(
         times.append(seconds * 1e6)
         cpus.append(cpu * 1e6)
     raw = median(ratios) * median(times)
-    yield line(name, ratios, "of raw", note=f"{size.grouped} transitions; {median(times):.1f} us, raw grouped {raw:.1f} us")
+    yield line(
+        name, ratios, "of raw", note=f"{size.grouped} transitions; {median(times):.1f} us, raw grouped {raw:.1f} us"
+    )
     yield line(f"{name}, CPU", cpus, "us")
 
 
@@ -78,9 +80,7 @@ def _ours(
         return (time.perf_counter() - start) / sent, (time.process_time() - cpu) / sent
 
 
-async def flood(
-    instances: Sequence[Any], count: int, *, in_flight: int, named: Sequence[str] | None = None
-) -> int:
+async def flood(instances: Sequence[Any], count: int, *, in_flight: int, named: Sequence[str] | None = None) -> int:
     """Send events so that so many are in flight, spread evenly over the instances, and return how many were sent."""
     each = max(count // in_flight, 1)
 

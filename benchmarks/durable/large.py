@@ -77,7 +77,7 @@ def _serial(lamps: list[Any]) -> float:
 
 def _in_flight(lamps: list[Any]) -> float:
     start = time.perf_counter()
-    asyncio.run(flood(lamps, len(lamps), in_flight=256))
+    asyncio.run(flood(lamps, len(lamps), in_flight=min(256, len(lamps))))
     return time.perf_counter() - start
 
 
@@ -114,7 +114,9 @@ def reopening(setting: Setting) -> Iterator[Line]:
             setting.say(f"reopen: {number + 1} of {size.reopens}")
             child.run("die", path, size.loads)
             found.append(child.run("reopen", path))
-    parts = ", ".join(f"{part} {median(times[part] for times in found):.2f}" for part in ("open", "load", "send", "raw"))
+    parts = ", ".join(
+        f"{part} {median(times[part] for times in found):.2f}" for part in ("open", "load", "send", "raw")
+    )
     note = f"{size.live} instances; engine open and first head loaded; ms: {parts} (apsw alone)"
     yield line("reopen after a kill", [times["open"] + times["load"] for times in found], "ms", note=note)
 

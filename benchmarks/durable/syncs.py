@@ -1,7 +1,5 @@
 """Syncs and bytes of one transition."""
 
-import re
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -12,13 +10,11 @@ from benchmarks.durable.lines import Line, line
 from benchmarks.durable.sizes import Setting
 from benchmarks.durable.work import Lamp, Tick, keys, scratch
 from persistence import SQLiteStore
+from benchmarks.marks import END, synced, watched
 from recovery.drills.disks.counting import CountingDisk
 from statemachine import Engine
 
 __all__ = ["stored", "syncs"]
-
-CALLS = "fsync,fdatasync,sync_file_range,syncfs,sync,msync"
-CALL = re.compile(r"(?:^|\s)(\w+)\((?:\d+<([^>]*)>)?")
 
 
 def syncs(setting: Setting) -> Iterator[Line]:
@@ -34,42 +30,22 @@ def syncs(setting: Setting) -> Iterator[Line]:
 
 def _counted(folder: Path, in_flight: int, count: int) -> tuple[Counter[str], int, str]:
     """Return the syncs by file, the transitions, and who counted."""
-    strace, told = shutil.which("strace"), folder / "strace"
-    if strace is not None:
-        watched = [strace, "-f", "-qq", "-y", "-e", f"trace={CALLS}", "-o", str(told)]
-        command = [*watched, *child.command("send", folder / "lamps.db", in_flight, count)]
+    told = folder / "strace"
+    command = watched(child.command("send", folder / "lamps.db", in_flight, count), told)
+    if command is not None:
         done = subprocess.run(command, cwd=child.ROOT, capture_output=True, text=True, check=False)
         if done.returncode == 0:  # else it may not trace here
-            return Counter(_files(told)), int(done.stdout), "strace"
+            return synced(told), int(done.stdout), "strace"
     with CountingDisk() as disk, Engine(SQLiteStore(folder / "counted.db", vfs=disk.name), Lamp) as engine:
         found = Counter[str]()
 
-        def mark(name: str) -> None:
-            if name == child.END:
+        def tell(name: str) -> None:
+            if name == END:
                 found.update(disk.syncs)
             disk.reset()
 
-        sent = child.send_marked(engine, in_flight, count, mark=mark)
+        sent = child.send_marked(engine, in_flight, count, tell=tell)
         return found, sent, "the disk of SQLite's calls: the anchor and its folder are not among them"
-
-
-def _files(told: Path) -> Iterator[str]:
-    """Yield what was synced between the marks."""
-    is_counting = False
-    for text in told.read_text(encoding="utf-8").splitlines():
-        found = CALL.search(text)
-        if found is None or "resumed>" in text:
-            continue
-        name = Path(found[2] or "?").name
-        if name in {child.BEGIN, child.END}:
-            is_counting = name == child.BEGIN
-        elif is_counting:
-            yield _kind(name)
-
-
-def _kind(name: str) -> str:
-    """Return what sort of file of a store a name is."""
-    return next((kind for kind in ("-wal", "-shm", "anchor", ".db") if name.endswith(kind)), "folder or other")
 
 
 def stored(setting: Setting) -> Iterator[Line]:

@@ -3,11 +3,13 @@
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from statistics import median
 
 from attrs import define, field, frozen
 
@@ -15,6 +17,7 @@ from statemachine import State, Workflow, invariant, on
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # the name of the file system, not of a file
 SEED = 7
+SYNCS = 300
 
 
 @frozen
@@ -125,3 +128,19 @@ def file_system(folder: Path) -> str:
         if os.path.commonpath([place, folder.resolve()]) == place and len(place) >= len(best):
             best, kind = place, found
     return kind
+
+
+def sync_time(folder: Path) -> float:
+    """Return the median time of one fdatasync after 4 KiB of a file were written over."""
+    sync = getattr(os, "fdatasync", os.fsync)
+    found: list[float] = []
+    with scratch(folder) as place, (place / "sync").open("wb+", buffering=0) as file:
+        file.write(bytes(4096 * SYNCS))
+        os.fsync(file.fileno())
+        for number in range(SYNCS):
+            file.seek(4096 * number)
+            file.write(b"x" * 4096)
+            start = time.perf_counter()
+            sync(file.fileno())
+            found.append(time.perf_counter() - start)
+    return median(found)
