@@ -26,7 +26,9 @@ def mark(folder: Path, name: str) -> None:
 def watched(command: list[str], told: Path) -> list[str] | None:
     """Return the command that runs another one and writes its syncs to a file; None without strace."""
     strace = shutil.which("strace")
-    return strace and [strace, "-f", "-qq", "-y", "-e", f"trace={CALLS}", "-o", str(told), *command] or None
+    if strace is None:
+        return None
+    return [strace, "-f", "-qq", "-y", "-e", f"trace={CALLS}", "-o", str(told), *command]
 
 
 def synced(told: Path) -> Counter[str]:

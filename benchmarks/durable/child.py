@@ -1,6 +1,6 @@
-"""What is measured in a process of its own: `python -m benchmarks.durable.child NAME FILE NUMBER …` prints one JSON value.
+"""What is measured in a process of its own: `python -m benchmarks.durable.child NAME FILE NUMBER …`.
 
-Started by `run`, which reads it.
+Prints one JSON value; started by `run`, which reads it.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.durable.grouped import flood
+from benchmarks.durable.raw import read_one
 from benchmarks.durable.work import Lamp, Tick
 from benchmarks.marks import BEGIN, END, mark
 from statemachine import Engine
@@ -69,8 +70,6 @@ def die(path: Path, count: int) -> None:
 
 def reopen(path: Path) -> dict[str, float]:
     """Return milliseconds: to an engine, to its first head, to its first send, and of a raw connection to one row."""
-    import apsw
-
     start = time.perf_counter()
     engine = Engine(path, Lamp)
     opened = time.perf_counter()
@@ -78,10 +77,8 @@ def reopen(path: Path) -> dict[str, float]:
     loaded = time.perf_counter()
     lamp.send(Tick(1))
     sent = time.perf_counter()
-    connection = apsw.Connection(str(path))
-    connection.execute("SELECT version FROM perdure_instance WHERE id = 7").fetchall()
+    read_one(path, "SELECT version FROM perdure_instance WHERE id = 7")
     raw = time.perf_counter() - sent
-    connection.close()
     engine.close()
     times = {"open": opened - start, "load": loaded - opened, "send": sent - loaded, "raw": raw}
     return {name: seconds * 1000 for name, seconds in times.items()}
@@ -98,10 +95,12 @@ def memory(path: Path, count: int) -> dict[str, float]:
         found["opened"] = resident()
         lamps = engine.list(Lamp)
         found["handles"] = resident()
+        sent = 0
         for half in ("half", "whole"):
-            done = 0
-            while done < count // 2:
-                done += asyncio.run(flood(lamps, min(BATCH, count // 2), in_flight=100))
+            end = sent + count // 2
+            while sent < end:
+                first = sent % len(lamps)
+                sent += asyncio.run(flood(lamps[first : first + BATCH], min(BATCH, count // 2), in_flight=100))
             found[half] = resident()
     return found
 

@@ -1,8 +1,8 @@
 """Stores with many instances or many rows, written through the store's own `append` and its own commits.
 
-The transitions are those that an engine decided, captured on their way into a store in memory; each copy gets an id, a
-version and a token of its own and is hashed onto its own chain. So every head is sound and admitted like any other; what
-is saved is deciding the same thing a million times.
+The transitions are those that an engine decided, captured on their way into a store in memory; each copy gets an id,
+a version and a token of its own and is hashed onto its own chain. So every head is sound and admitted like any other;
+what is saved is deciding the same thing a million times.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
@@ -15,6 +15,8 @@ from benchmarks.durable.lines import Line, line, skipped
 from benchmarks.durable.sizes import Setting
 from benchmarks.durable.work import SEED, Lamp, Tick, scratch
 from statemachine import Engine, Instance
+
+VERSIONS = 3_000
 
 __all__ = ["instances", "loading", "memory", "reopening", "rows"]
 
@@ -92,9 +94,26 @@ def loading(setting: Setting) -> Iterator[Line]:
             times = [_milliseconds(engine, name) for name in drawn]
     late = quantiles(times, n=100)[98]
     yield line("load a head", times, "ms", note=f"{size.loads} of {size.live} instances, each once; p99 {late:.3f} ms")
-    for name, method in (("load an older version", "at"), ("load a named checkpoint", "checkpoints")):
-        if not hasattr(Instance, method):
-            yield skipped(name, f"Instance has no {method}()")
+    yield _loading_older(setting)
+    yield skipped("load a named checkpoint", "there are no named checkpoints")
+
+
+def _loading_older(setting: Setting) -> Line:
+    """Load versions drawn from the last thousand."""
+    name = "load an older version"
+    if not hasattr(Instance, "at"):
+        return skipped(name, "Instance has no at()")
+    with scratch(setting.folder) as place:
+        names = build(place / "lamps.db", instances=10, versions=VERSIONS, say=setting.say)
+        random, times = Random(SEED), list[float]()
+        with Engine(place / "lamps.db", Lamp) as engine:
+            for _ in range(setting.size.loads):
+                lamp: Any = engine.get(Lamp, random.choice(names))
+                version = random.randint(VERSIONS - 1_000, VERSIONS)
+                start = time.perf_counter()
+                lamp.at(version)
+                times.append((time.perf_counter() - start) * 1000)
+    return line(name, times, "ms", note=f"{len(times)} versions drawn from the last 1,000 of {VERSIONS}")
 
 
 def _milliseconds(engine: Engine, name: str) -> float:

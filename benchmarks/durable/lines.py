@@ -102,7 +102,7 @@ def as_text(line: Line) -> str:
     """Return a line of the table."""
     target = TARGETS.get(line.name)
     if line.value is None:
-        return f"{line.name:38} {'–':>9} {line.note}"
+        return f"{line.name:38} {'-':>9} {line.note}"
     figures = f"{line.value:9.4g} {line.least:9.4g} {line.most:9.4g} {line.unit:<11}"
     return f"{line.name:38} {figures} {'' if target is None else str(target):>7} {line.verdict:6} {line.note}".rstrip()
 

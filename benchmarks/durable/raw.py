@@ -1,10 +1,11 @@
 """The floor: what a durable transition costs in apsw alone, one UPDATE with compare-and-set and one INSERT.
 
-The connection is set up here and not by the store's own module, so that nothing done to that moves the floor: a log with
-synchronous=FULL, psow=0, pages of 4096 bytes, no mmap, BEGIN IMMEDIATE; SQLite's own checkpoint, passive, at
+The connection is set up here and not by the store's own module, so that nothing done to that moves the floor: a log
+with synchronous=FULL, psow=0, pages of 4096 bytes, no mmap, BEGIN IMMEDIATE; SQLite's own checkpoint, passive, at
 `FOLD_PAGES`; the log grows page by page, as it does for everybody who does not know better. The statements are executed
 one by one.
 """
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import time
 from pathlib import Path
@@ -19,10 +20,13 @@ GROUP = 256  # transitions a commit of the grouped floor
 
 TABLES = (
     "CREATE TABLE head (id INTEGER PRIMARY KEY, version INTEGER NOT NULL, state TEXT NOT NULL, data BLOB NOT NULL)",
-    "CREATE TABLE journal (n INTEGER PRIMARY KEY, id INTEGER, version INTEGER, state TEXT NOT NULL, data BLOB NOT NULL)",
+    "CREATE TABLE journal (n INTEGER PRIMARY KEY, id INTEGER, version INTEGER, state TEXT, data BLOB)",
 )
 MOVE = "UPDATE head SET version = ?, state = ?, data = ? WHERE id = ? AND version = ?"
 PUT = "INSERT INTO journal (id, version, state, data) VALUES (?, ?, ?, ?)"
+
+
+_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
 
 
 class Raw:
@@ -76,4 +80,8 @@ class Raw:
         self.connection.close()
 
 
-_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+def read_one(path: Path, statement: str) -> None:
+    """Open a file, read what a statement returns, and close it."""
+    connection = apsw.Connection(str(path))
+    connection.execute(statement).fetchall()
+    connection.close()

@@ -9,7 +9,7 @@ stage around it.
 import importlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from statistics import median
@@ -134,17 +134,11 @@ class TimedContext:
 
 
 @contextmanager
-def watching(watch: Stopwatch) -> Iterator[list[str]]:
-    """Time every stage while the block is open; yields the names of those that are gone."""
+def watching(watch: Stopwatch) -> Generator[None]:
+    """Time every stage that is there, while the block is open."""
     undo: list[tuple[Any, str, Any]] = []
-    gone: list[str] = []
     for place, stage in (STAGES | CONTEXTS).items():
-        try:
-            holders = list(_holders(place))
-        except (ImportError, AttributeError):
-            gone.append(place)
-            continue
-        for holder, name, function in holders:
+        for holder, name, function in list(_holders(place)) if _is_there(place) else ():
             undo.append((holder, name, function))
             setattr(holder, name, _watched(watch, place, stage, function))
     for function in ("execute", "executemany"):
@@ -153,7 +147,7 @@ def watching(watch: Stopwatch) -> Iterator[list[str]]:
     undo.append((apsw, "Connection", plain))
     setattr(apsw, "Connection", TimedConnection)  # noqa: B010  # a stub's class cannot be assigned to
     try:
-        yield gone
+        yield
     finally:
         for holder, name, function in reversed(undo):
             setattr(holder, name, function)
@@ -164,6 +158,13 @@ def _watched(watch: Stopwatch, place: str, stage: str, function: Callable[..., A
         return watch.timed(stage, function)
     made = watch.timed(stage, function)
     return lambda *given, **named: TimedContext(made(*given, **named), watch, stage)
+
+
+def _is_there(place: str) -> bool:
+    try:
+        return any(_holders(place))
+    except (ImportError, AttributeError, KeyError):
+        return False
 
 
 def _holders(place: str) -> Iterator[tuple[Any, str, Any]]:
@@ -206,16 +207,16 @@ def profile(
     """Send so many events, untimed and timed, beside the raw loop; return the stages, and whole times in us."""
     raw_times: list[float] = []
     times: list[float] = []
-    watch, gone = Stopwatch(), list[str]()
+    watch = Stopwatch()
     for number in range(ROUNDS):
         with Raw(path / f"raw{number}.db") as raw:
             raw.run(count // 4)
             raw_times.append(raw.run(count))
         times.append(_send(path / f"plain{number}.db", count, with_key=with_key))
-        with watching(watch) as gone:
+        with watching(watch):
             _send(path / f"timed{number}.db", count, with_key=with_key, watch=watch)
     stages = watch.microseconds(count * ROUNDS, whole=sum(times))
-    stages |= {f"gone: {place}": (0.0, 0.0) for place in gone}
+    stages |= {f"gone: {place}": (0.0, 0.0) for place in STAGES | CONTEXTS if not _is_there(place)}
     each = 1e6 / count
     return stages, {"raw": median(raw_times) * each, "send": median(times) * each}
 

@@ -9,8 +9,8 @@ from benchmarks.durable import child
 from benchmarks.durable.lines import Line, line
 from benchmarks.durable.sizes import Setting
 from benchmarks.durable.work import Lamp, Tick, keys, scratch
-from persistence import SQLiteStore
 from benchmarks.marks import END, synced, watched
+from persistence import SQLiteStore
 from recovery.drills.disks.counting import CountingDisk
 from statemachine import Engine
 

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -107,7 +107,7 @@ def keys(count: int) -> list[str]:
 
 
 @contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
+def scratch(folder: Path) -> Generator[Path]:
     """Make a folder in a folder, and remove it at the end."""
     made = tempfile.mkdtemp(prefix="perdure-bench-", dir=folder)
     try:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers.durable [--rounds N] [--jobs N] [--only NAME …] [-o text|json|markdown]
 
-A job is a new instance that takes 20 steps, one after another, each of which leaves a small new state on the disk before
-the next begins. Each library runs in an environment of its own under `.peers/`, made at the first run, and as its
+A job is a new instance that takes 20 steps, one after another; each leaves a small new state on the disk before the
+next begins. Each library runs in an environment of its own under `.peers/`, made at the first run, and as its
 documentation recommends for one process on SQLite (`benchmarks/peers/jobs/`). Every round runs every library once, in a
 process and a file of its own, between two runs of apsw alone, so that a noisy moment of the machine meets all of them:
 what compares is the ratio. Syncs are counted by strace in a run of its own; bytes are what the files grow by, closed.
@@ -85,12 +85,12 @@ class Found:
         return self.peer.needs[0].partition("==")[2] if self.peer.needs else ""
 
 
-class Failed(Exception):
+class PeerError(Exception):
     """A peer could not be installed, or its job did not run."""
 
 
 def python_of(peer: Peer) -> Path:
-    """Return a peer's interpreter, and make its environment where that is missing. Raises Failed."""
+    """Return a peer's interpreter, and make its environment where that is missing. Raises PeerError."""
     if not peer.needs:
         return Path(sys.executable)
     folder = ENVIRONMENTS / peer.name
@@ -103,7 +103,7 @@ def python_of(peer: Peer) -> Path:
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Failed(f"not installed: {_last_line(done.stderr)}")
+            raise PeerError(f"not installed: {_last_line(done.stderr)}")
     stamp.write_text("\n".join(peer.needs), encoding="utf-8")
     return python
 
@@ -120,7 +120,7 @@ def run(peer: Peer, folder: Path, jobs: int, *, told: Path | None = None) -> tup
     if done.returncode != 0 and traced is not None:  # it may not trace here
         return run(peer, folder, jobs)
     if done.returncode != 0:
-        raise Failed(f"its job failed: {_last_line(done.stderr)}")
+        raise PeerError(f"its job failed: {_last_line(done.stderr)}")
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and file.name not in {BEGIN, END})
     return float(json.loads(done.stdout.splitlines()[-1])["us"]), size, traced is not None
 
@@ -144,7 +144,7 @@ def measure(peers: Sequence[Peer], folder: Path, *, rounds: int, jobs: int) -> l
         say(f"{found.peer.name}: environment, syncs and bytes")
         try:
             count(found, folder, jobs)
-        except Failed as error:
+        except PeerError as error:
             found.problem = str(error)
     for number in range(rounds):
         sound = [found for found in all_found if not found.problem]
@@ -180,7 +180,7 @@ def as_text(all_found: Sequence[Found]) -> str:
 
 def as_markdown(all_found: Sequence[Found]) -> str:
     """Return the table of the README."""
-    lines = ["| | µs a step | × apsw alone | syncs a step | bytes a step | durability |", "|---|---|---|---|---|---|"]
+    lines = ["| | us a step | x apsw alone | syncs a step | bytes a step | durability |", "|---|---|---|---|---|---|"]
     for found in all_found:
         if found.problem:
             lines.append(f"| {found.peer.name} {found.version} | {found.problem} | | | | |")
@@ -189,7 +189,7 @@ def as_markdown(all_found: Sequence[Found]) -> str:
         cells = (
             f"{found.peer.name} {found.version}".strip(),
             f"{median(found.us):.0f}",
-            f"{median(found.ratios):.2f} ({min(found.ratios):.2f}–{max(found.ratios):.2f})",
+            f"{median(found.ratios):.2f} ({min(found.ratios):.2f} to {max(found.ratios):.2f})",
             syncs,
             f"{found.bytes:.0f}",
             found.peer.durability,

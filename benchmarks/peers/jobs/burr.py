@@ -1,7 +1,7 @@
 """Burr: an application whose action runs 20 times, with SQLitePersister."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,16 @@ from benchmarks.peers.jobs.job import STEPS, run
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Open the persister."""
     core: Any = importlib.import_module("burr.core")
     persistence: Any = importlib.import_module("burr.core.persistence")
 
-    @core.action(reads=["number"], writes=["number", "by"])
+    @core.action(reads=["number"], writes=["number", "by"])  # type: ignore[untyped-decorator]  # its library is not in this environment
     def step(state: Any) -> Any:
         return state.update(number=state["number"] + 1, by="nobody")
 
-    @core.action(reads=[], writes=[])
+    @core.action(reads=[], writes=[])  # type: ignore[untyped-decorator]  # its library is not in this environment
     def end(state: Any) -> Any:
         return state
 

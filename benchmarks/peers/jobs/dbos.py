@@ -6,7 +6,7 @@ Its schema needs SQLite 3.42; where the interpreter's own is older, the one of p
 import importlib
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from benchmarks.peers.jobs.job import STEPS, run
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Launch it."""
     if sqlite3.sqlite_version_info < (3, 42):
         sys.modules["sqlite3"] = importlib.import_module("pysqlite3")
@@ -25,11 +25,11 @@ def opened(folder: Path) -> Iterator[Callable[[int], int]]:
     config = {"name": "job", "system_database_url": url, "run_admin_server": False, "log_level": "ERROR"}
     dbos(config=config)
 
-    @dbos.step()
+    @dbos.step()  # type: ignore[untyped-decorator]  # its library is not in this environment
     def step(state: dict[str, Any]) -> dict[str, Any]:
         return {"number": state["number"] + 1, "by": "nobody"}
 
-    @dbos.workflow()
+    @dbos.workflow()  # type: ignore[untyped-decorator]  # its library is not in this environment
     def work() -> int:
         state: dict[str, Any] = {"number": 0, "by": "nobody"}
         for _ in range(STEPS):

@@ -1,7 +1,7 @@
 """eventsourcing: an aggregate that is loaded, changed and saved 20 times, on its SQLite module."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from benchmarks.peers.jobs.job import STEPS, run
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Make the application."""
     domain: Any = importlib.import_module("eventsourcing.domain")
     applications: Any = importlib.import_module("eventsourcing.application")

@@ -1,7 +1,7 @@
 """harel: an execution and 20 events, on SqliteStore, in the caller's thread."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ machine job {
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Open the store."""
     library: Any = importlib.import_module("harel")
     stores: Any = importlib.import_module("harel.engine.store.sqlite")

@@ -1,7 +1,7 @@
 """LangGraph: a graph whose node runs 20 times, with SqliteSaver, `durability="sync"`: stored before the next step."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
@@ -15,7 +15,7 @@ class State(TypedDict):
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Compile the graph."""
     graphs: Any = importlib.import_module("langgraph.graph")
     savers: Any = importlib.import_module("langgraph.checkpoint.sqlite")

@@ -1,6 +1,6 @@
 """Perdure: an instance, and 20 events sent to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Job(Workflow[JobData], revision=1):
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Open an engine."""
     with Engine(folder / "perdure.db", Job) as engine:
 

@@ -1,6 +1,6 @@
 """apsw alone: one UPDATE, one INSERT and one commit a step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from benchmarks.peers.jobs.job import STEPS, run
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Open the file; every job is one of the instances in it."""
     with Raw(folder / "raw.db", instances=1) as raw:
 

@@ -1,7 +1,7 @@
 """xstate-statemachine: one `persisted` block for each event, on SQLiteStore."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from benchmarks.peers.jobs.job import STEPS, run
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Callable[[int], int]]:
+def opened(folder: Path) -> Generator[Callable[[int], int]]:
     """Open the store."""
     library: Any = importlib.import_module("xstate_statemachine")
     persistence: Any = importlib.import_module("xstate_statemachine.persistence")
