@@ -30,10 +30,8 @@ from benchmarks.peers.jobs.job import STEPS, WARM_JOBS
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".peers"
 FEW_JOBS = 5  # of the run whose syncs are counted
-SURVIVES = "an acknowledged step survives a power loss"
-JOURNAL = (
-    "a rollback journal, whose folder is not synced at its end: a power loss may undo the newest acknowledged step"
-)
+KEPT = "WAL, FULL: an acknowledged step survives a power loss"
+UNSURE = "rollback journal, FULL: a power loss may undo the newest acknowledged step"  # its folder is not synced
 
 
 @frozen
@@ -47,23 +45,23 @@ class Peer:
 
 
 PEERS = (
-    Peer("apsw alone", "raw", (), f"WAL, FULL: {SURVIVES}"),
-    Peer("perdure", "perdure", (), f"WAL, FULL: {SURVIVES}"),
-    Peer("harel", "harel", ("harel==0.9.0",), f"WAL, FULL: {SURVIVES}"),
-    Peer("eventsourcing", "eventsourcing", ("eventsourcing==9.5.6",), f"WAL, FULL: {SURVIVES}"),
-    Peer("burr", "burr", ("apache-burr==0.43.0",), JOURNAL),
+    Peer("apsw alone", "raw", (), KEPT),
+    Peer("perdure", "perdure", (), KEPT),
+    Peer("harel", "harel", ("harel==0.9.0",), KEPT),
+    Peer("eventsourcing", "eventsourcing", ("eventsourcing==9.5.6",), KEPT),
+    Peer("burr", "burr", ("apache-burr==0.43.0",), UNSURE),
     Peer(
         "langgraph",
         "langgraph",
         ("langgraph==1.2.22", "langgraph-checkpoint-sqlite==3.1.2"),
-        f'WAL, FULL, durability="sync": {SURVIVES}; its default, "async", stores a step while the next one runs',
+        f'{KEPT}, with durability="sync"; the default "async" stores it while the next one runs',
     ),
-    Peer("dbos", "dbos", ("dbos==3.4.0", "pysqlite3-binary==0.5.4.post2"), JOURNAL),
+    Peer("dbos", "dbos", ("dbos==3.4.0", "pysqlite3-binary==0.5.4.post2"), UNSURE),
     Peer(
         "xstate-statemachine",
         "xstate",
         ("xstate-statemachine==0.11.0",),
-        "WAL, NORMAL, no other choice: a power loss may cost the newest acknowledged steps",
+        "WAL, NORMAL, not to be chosen: a power loss may cost the newest acknowledged steps",
     ),
 )
 
