@@ -126,6 +126,7 @@ def reopening(setting: Setting) -> Iterator[Line]:
     """Kill a process that was writing, and open the file in another one, once that has imported everything."""
     size = setting.size
     found: list[dict[str, float]] = []
+    swept: list[float] = []
     with scratch(setting.folder) as place:
         path = place / "lamps.db"
         build(path, instances=size.live, say=setting.say)
@@ -133,11 +134,14 @@ def reopening(setting: Setting) -> Iterator[Line]:
             setting.say(f"reopen: {number + 1} of {size.reopens}")
             child.run("die", path, size.loads)
             found.append(child.run("reopen", path))
+            child.run("die", path, size.loads)
+            swept.append(child.run("recover", path))
     parts = ", ".join(
         f"{part} {median(times[part] for times in found):.2f}" for part in ("open", "load", "send", "raw")
     )
     note = f"{size.live} instances; engine open and first head loaded; ms: {parts} (apsw alone)"
     yield line("reopen after a kill", [times["open"] + times["load"] for times in found], "ms", note=note)
+    yield line("the same with recovery.open", swept, "ms", note="which also sweeps every live head")
 
 
 def memory(setting: Setting) -> Iterator[Line]:
