@@ -5,8 +5,8 @@
 A job is a new instance that takes 20 steps, one after another; each leaves a small new state on the disk before the
 next begins. Each library runs in an environment of its own under `.peers/`, made at the first run, and as its
 documentation recommends for one process on SQLite (`benchmarks/peers/jobs/`). Every round runs every library once, in a
-process and a file of its own, between two runs of apsw alone, so that a noisy moment of the machine meets all of them:
-what compares is the ratio. Syncs are counted by strace in a run of its own; bytes are what the files grow by, closed.
+process and a file of its own, between two runs of apsw alone: what compares is the ratio to these. That of apsw alone
+to itself is the noise of the machine. Syncs are counted by strace in a run of its own; bytes are what the files grow by, closed.
 """
 
 import argparse
@@ -61,7 +61,7 @@ PEERS = (
         "xstate-statemachine",
         "xstate",
         ("xstate-statemachine==0.11.0",),
-        "WAL, NORMAL, not to be chosen: a power loss may cost the newest acknowledged steps",
+        "WAL, NORMAL: a power loss may cost the newest acknowledged steps",
     ),
 )
 
@@ -150,9 +150,9 @@ def measure(peers: Sequence[Peer], folder: Path, *, rounds: int, jobs: int) -> l
         for found in sound:
             say(f"round {number + 1} of {rounds}: {found.peer.name}")
             found.us.append(_time(found.peer, folder, jobs))
-        raw = (before + _time(PEERS[0], folder, jobs)) / 2
-        for found in sound:
-            found.ratios.append(found.us[-1] / raw)
+            after = _time(PEERS[0], folder, jobs)
+            found.ratios.append(found.us[-1] * 2 / (before + after))
+            before = after
     say("")
     return all_found
 
