@@ -6,7 +6,8 @@ A job is a new instance that takes 20 steps, one after another; each leaves a sm
 next begins. Each library runs in an environment of its own under `.peers/`, made at the first run, and as its
 documentation recommends for one process on SQLite (`benchmarks/peers/jobs/`). Every round runs every library once, in a
 process and a file of its own, between two runs of apsw alone: what compares is the ratio to these. That of apsw alone
-to itself is the noise of the machine. Syncs are counted by strace in a run of its own; bytes are what the files grow by, closed.
+to itself is the noise of the machine. Syncs are counted by strace in a run of its own; bytes are what the files grow
+by, closed.
 """
 
 import argparse
