@@ -147,6 +147,6 @@ def test_values_that_are_equal_and_stored_differently_are_told_apart(one: Loose,
     ("kind", "answer"),
     [(int, True), (list[str], True), (Rank, True), (float, False), (int | bool, False), (dict[str, datetime], False)],
 )
-def test_a_kind_says_whether_equal_values_are_stored_alike(kind: Any, answer: bool) -> None:
+def test_a_kind_says_whether_equal_values_are_stored_alike(kind: Any, *, answer: bool) -> None:
     found: Kind = resolve(kind, "x").kind
     assert is_told_apart(found) is answer
