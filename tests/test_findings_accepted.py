@@ -50,6 +50,13 @@ def test_a_code_or_a_code_and_its_place_is_accepted(accept: dict[str, str], left
     assert found(accepting(accept)) == left
 
 
+def test_a_place_may_have_a_blank_in_its_name() -> None:
+    body = {"at home": State(initial=True)}
+    line = {"revision": 1, "accept": {"PD202 at home": REASON}}
+
+    assert found(types.new_class("W", (Workflow[None],), line, lambda namespace: namespace.update(body))) == []
+
+
 def test_what_is_accepted_is_told_with_its_reason() -> None:
     seen = judged(definition_of(accepting({"PD202 b": REASON, "PD202": "any"})))
 
@@ -85,7 +92,7 @@ def test_the_fingerprint_is_the_same_and_it_runs_as_before() -> None:
 
 @pytest.mark.parametrize(
     "accept",
-    ["PD202", {"PD202": ""}, {"PD202": " "}, {"PD202": 1}, {"PD104": REASON}, {"PD202 b c": REASON}, {1: REASON}, 7],
+    ["PD202", {"PD202": ""}, {"PD202": " "}, {"PD202": 1}, {"PD104": REASON}, {"PD202 ": REASON}, {1: REASON}, 7],
 )
 def test_an_acceptance_without_code_or_reason_is_an_error(accept: object) -> None:
     with pytest.raises(DefinitionError, match="PD142 Plain: accept=") as raised:
