@@ -91,7 +91,8 @@ class Names:
         if not is_text(name) or MARKS.search(name):
             raise DefinitionError(
                 "PD154",
-                f"{self.label}: {name!r} cannot be the name of a state. Leave out , | = : . and signs that do not show.",
+                f"{self.label}: {name!r} cannot be the name of a state. "
+                "Leave out , | = : . and signs that do not show.",
             )
 
     def _note(self, known: dict[object, str], path: str, one: object) -> None:

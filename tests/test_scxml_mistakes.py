@@ -94,7 +94,7 @@ MISTAKES = [
     ),
     (
         "<scxml><datamodel><data id='x'/><data id='x'/></datamodel><state/></scxml>",
-        "PD168 document, line 1, column 19: data 'x' is declared twice. Drop one.",
+        "PD168 document, line 1, column 33: data 'x' is declared twice. Drop one.",
     ),
     (
         "<scxml><state><transition cond='a +'/></state></scxml>",

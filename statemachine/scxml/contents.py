@@ -28,14 +28,15 @@ from statemachine.scxml.parsing import parse_expression, parse_location, parse_s
 from statemachine.scxml.reading import BYTES_MAX, Element, Place, mistake
 from statemachine.scxml.syntax import Array, Expression, Literal, Member, Name, Object
 
-__all__ = ["EVENT_NAME", "Contents", "ReadScript", "milliseconds"]
+__all__ = ["EVENT_NAME", "NAME_LENGTH_MAX", "Contents", "ReadScript", "milliseconds"]
 
 T = TypeVar("T")
 ReadScript: TypeAlias = Callable[[str], str | os.PathLike[str]]
 """Takes the `src` of a script; returns its text, or the path of its file."""
 EVENT_NAME = r"(?!_other(?![\w-]))[^\W\d][\w-]*(?:\.[\w-]+)*"  # what a name of an event may be
 _VARIABLE = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
-_DELAY = re.compile(r"\s*(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})(ms|s|m|h|d)\s*")
+_DELAY = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h|d)\s*")
+NAME_LENGTH_MAX = 200  # of an id or an event: it stands in each row of its instances
 SEND_TYPES = frozenset({"scxml", "http://www.w3.org/TR/scxml/#SCXMLEventProcessor"})
 
 
@@ -95,7 +96,7 @@ class Contents:
                     raise mistake("PD170", place, "<assign> assigns nothing. Write expr=….")
                 return Assignment(self._location(element, "location"), value, place)
             case "raise":
-                return Raise(_event_name(element.attributes["event"], place), place)
+                return Raise(self._event_name(element.attributes["event"], place), place)
             case "log":
                 return Log(element.get("label") or "", self.expression(element, "expr"), place)
             case "script":
@@ -144,7 +145,7 @@ class Contents:
             raise mistake("PD170", place, "<send> to #_internal has a delay. Drop one of them.")
         event = self._either(element, "event", computed="eventexpr")
         if isinstance(event, Literal):
-            _event_name(str(event.value), place)
+            self._event_name(str(event.value), place)
         location = self._location(element, "idlocation") if "idlocation" in element.attributes else None
         return Send(event, delay, element.get("id"), location, bool(target), self._payload(element), place)
 
@@ -202,6 +203,20 @@ class Contents:
             raise mistake("PD165", place, f"{what}={written!r} is no name of a variable. Use letters, digits, _.")
         return written
 
+    def _event_name(self, written: str, place: Place) -> str:
+        if not re.fullmatch(EVENT_NAME, written):
+            raise mistake("PD165", place, f"event={written!r} is no name of an event. Write 'order' or 'order.paid'.")
+        self.check_length("event", written, place)
+        return written
+
+    @staticmethod
+    def check_length(what: str, written: str, place: Place) -> None:
+        """Raise DefinitionError (PD162) for a name that is too long."""
+        if len(written) > NAME_LENGTH_MAX:
+            raise mistake(
+                "PD162", place, f"{what}={written[:20] + '…'!r} has more than {NAME_LENGTH_MAX} signs. Shorten it."
+            )
+
 
 def _read_file(path: "os.PathLike[str]") -> bytes:
     with Path(path).open("rb") as file:
@@ -229,12 +244,6 @@ def _parsed(parse: Callable[[str], T], source: str, place: Place, *, what: str) 
                 "PD169", place, f"{what}={source.strip()[:60]!r}, character {error.at + 1}: {error}. See docs/scxml.md."
             ) from error
         raise mistake("PD169", where, f"script: {error}. See docs/scxml.md.") from error
-
-
-def _event_name(written: str, place: Place) -> str:
-    if not re.fullmatch(EVENT_NAME, written):
-        raise mistake("PD165", place, f"event={written!r} is no name of an event. Write 'order' or 'order.paid'.")
-    return written
 
 
 def _inline(text: str) -> Expression:
