@@ -42,23 +42,24 @@ def adopt(
     model: type | None,
     data: type | None,
     events: Mapping[str, type],
-    name: str | None,
-    revision: int,
+    line: Mapping[str, Any],
 ) -> type:
-    """Return a workflow class, derived from `root`, that does what a machine does. Raises DefinitionError."""
+    """Return a workflow class, derived from `root`, that does what a machine does. Raises DefinitionError.
+
+    `line` are the keywords of its class line.
+    """
     from statemachine.machine import features  # `transitions` is loaded by those who have a machine of it
 
     found = features(machine)
     owner = model or found.model
-    label = name or owner.__name__
+    label = line["name"] or owner.__name__
     if found.refused:
         raise DefinitionError("PD190", f"{label}: {found.refused[0]}")
     adoption = _Adoption(label, cast("Any", machine), owner, data=data, events=events)
     body = adoption.body()
     bases = (cast("Any", root)[data], owner) if owner is not object else (cast("Any", root)[data],)
     try:
-        line = {"name": name, "revision": revision}
-        return types.new_class(owner.__name__, bases, line, lambda namespace: namespace.update(body))
+        return types.new_class(owner.__name__, bases, dict(line), lambda namespace: namespace.update(body))
     except DefinitionError:
         raise
     except TypeError as error:

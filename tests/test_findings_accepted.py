@@ -4,6 +4,7 @@ import types
 from typing import Any
 
 import pytest
+from transitions.extensions import HierarchicalMachine
 
 from statemachine import Cursor, DefinitionError, State, Workflow, check, on
 from statemachine.findings import judged
@@ -107,3 +108,24 @@ def test_an_abstract_base_accepts_for_those_that_derive_from_it() -> None:
     class Whole(Base, revision=1): ...
 
     assert check(Whole) == ()
+
+
+def test_a_machine_and_a_document_accept_as_a_class_line_does() -> None:
+    machine = HierarchicalMachine(None, states=["open", "shut"], initial="open", auto_transitions=False)
+    document = "<scxml><state id='open'/><state id='shut.down'/></scxml>"
+
+    door = Workflow.from_machine(machine, name="Door", revision=1, accept={"PD201 shut": REASON, "PD202 open": REASON})
+    read = Workflow.from_scxml(document, name="Door", accept={"PD201 shut_down": REASON, "PD202": REASON})
+
+    assert [found(one) for one in (door, read)] == [[], []]
+    with pytest.raises(DefinitionError, match="PD142"):
+        Workflow.from_machine(machine, name="Door", revision=1, accept={"PD201": ""})
+    with pytest.raises(DefinitionError, match="PD142 document, line 1, column 1: Door: accept="):
+        Workflow.from_scxml(document, name="Door", accept={"PD201": ""})
+
+
+def test_what_stops_a_strict_class_is_told_whole() -> None:
+    with pytest.raises(DefinitionError) as raised:
+        accepting({"PD202 b": REASON}, strict=True)
+
+    assert [(one.code, one.where) for one in raised.value.findings] == [("PD201", "lost"), ("PD202", "c")]

@@ -48,10 +48,13 @@ def compile_document(
     source: "str | os.PathLike[str]",
     *,
     name: str | None,
-    revision: int,
+    line: Mapping[str, Any],
     read_script: ReadScript | None,
 ) -> "type[Workflow[DocumentData]]":
-    """Return the workflow class of a document. Raises DefinitionError, OSError where a file cannot be read."""
+    """Return the workflow class of a document. Raises DefinitionError, OSError where a file cannot be read.
+
+    `line` are the keywords of its class line, but for its name.
+    """
     document = build(read(source), read_script)
     known = name or document.name
     if known is None:
@@ -60,7 +63,7 @@ def compile_document(
         )
     compiler = _Compiler(document, known)
     try:
-        return compiler.workflow(revision=revision)
+        return compiler.workflow(line)
     except DefinitionError as error:
         if str(error).startswith(f"{error.code} {document.place.label}, line "):
             raise  # it has its place
@@ -95,7 +98,7 @@ class _Compiler:
     rules: int = 0
     program: Program = field(init=False)
 
-    def workflow(self, *, revision: int) -> "type[Workflow[DocumentData]]":
+    def workflow(self, line: Mapping[str, Any]) -> "type[Workflow[DocumentData]]":
         root = self.document.root
         self._name_states(root, "")
         self.taken.update(path for path in self.paths.values() if "." not in path)
@@ -117,7 +120,7 @@ class _Compiler:
         made = types.new_class(
             re.sub(r"\W", "_", self.name) or "Document",
             (Workflow[DocumentData],),
-            {"revision": revision, "name": self.name},
+            {**line, "name": self.name},
             lambda names: names.update(namespace),
         )
         return cast("type[Workflow[DocumentData]]", made)
