@@ -4,9 +4,9 @@ The machine's states, transitions and callbacks become the body of a class, writ
 and `leave` that a user writes, so that everything that is checked, compiled and stored is the same. Callbacks are
 called by name on the frame, which is also an object of the model's class; the fields of the data are its attributes.
 
-What would run otherwise than on the machine is refused by name rather than changed in silence (PD190 to PD194). Two
-things are those of a workflow: an event that no transition takes is `Refused`, whatever `ignore_invalid_triggers` says,
-and callbacks of states are given no event.
+What would run otherwise than on the machine is refused by name rather than changed in silence (PD190 to PD194). As
+there, no `on_enter` runs for the states in which an instance begins. Two things are those of a workflow: an event that
+no transition takes is `Refused`, whatever `ignore_invalid_triggers` says, and callbacks of states are given no event.
 """
 
 import inspect
@@ -24,6 +24,8 @@ from statemachine.rules import enter, leave, on
 from statemachine.states import Compound, Final, Parallel, Ref, State
 
 __all__ = ["Sent", "adopt"]
+
+START_VERSION = 1
 
 
 @frozen(eq=False)
@@ -51,6 +53,8 @@ def adopt(
     from statemachine.machine import features  # `transitions` is loaded by those who have a machine of it
 
     found = features(machine)
+    if model is not None and not isinstance(cast("object", model), type):
+        raise DefinitionError("PD190", f"model={model!r} is no class. Pass the class of the machine's model.")
     owner = model or found.model
     label = line["name"] or owner.__name__
     if found.refused:
@@ -79,7 +83,11 @@ class _Adoption:
 
     def __attrs_post_init__(self) -> None:
         separator: str = getattr(self.machine.state_cls, "separator", FLAT)
-        object.__setattr__(self, "live", LiveChart(self.machine, separator, dialect=SCXML))
+        try:
+            live = LiveChart(self.machine, separator, dialect=SCXML)
+        except ValueError as error:  # of a machine that could not run either
+            raise self._refusal("PD194", f"{error} Correct the machine.") from error
+        object.__setattr__(self, "live", live)
 
     def body(self) -> dict[str, object]:
         """Return what stands in the class: states, fields, rules, hooks."""
@@ -318,6 +326,8 @@ def _border(source: Path, target: Path) -> Path:
 
 def _runner(names: Sequence[str], title: str) -> Callable[[Any], None]:
     def run(frame: Any) -> None:
+        if frame.version == START_VERSION:
+            return  # a machine sets its initial state, and does not enter it
         for name in names:
             getattr(frame, name)()
 
