@@ -88,7 +88,7 @@ class Names:
 
         No class statement makes such a name; what builds classes by program can.
         """
-        if not is_text(name) or MARKS.search(name):
+        if not is_text(name) or not name.strip() or MARKS.search(name):
             raise DefinitionError(
                 "PD154",
                 f"{self.label}: {name!r} cannot be the name of a state. "

@@ -105,6 +105,7 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: declare(called("a.b")), no_name("'a.b'")),
     (lambda: declare(called("\ud800")), no_name("'\\ud800'")),
     (lambda: declare(called("")), no_name("''")),
+    (lambda: declare(called("\u00a0")), no_name("'\\xa0'")),
     (lambda: declare(called("a\nb")), no_name("'a\\nb'")),
     (lambda: declare(held("b|c")), no_name("'b|c'")),
     (lambda: declare(held("b.c")), no_name("'b.c'")),
