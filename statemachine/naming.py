@@ -28,6 +28,8 @@ from statemachine.states import (
 
 __all__ = ["Names"]
 
+DEPTH_MAX = 100  # charts are walked by functions that call themselves
+
 MARKS = re.compile(r"[,|=:.\x00-\x1f\x7f]")
 """What separates names where a configuration, or what regions remember, is stored as one text."""
 
@@ -75,6 +77,10 @@ class Names:
                 )
 
     def _collect(self, path: str, state: Ref) -> None:
+        if path.count(".") >= DEPTH_MAX:
+            raise DefinitionError(
+                "PD155", f"{self.label}: states are nested deeper than {DEPTH_MAX} levels. Flatten the chart."
+            )
         self._note(self.paths, path, state)
         for name, history in histories(state).items():
             self._check_name(name)

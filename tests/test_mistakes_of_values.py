@@ -10,6 +10,7 @@ from attrs import frozen
 
 from statemachine import (
     Compound,
+    Cursor,
     DefinitionError,
     Engine,
     Final,
@@ -17,6 +18,8 @@ from statemachine import (
     State,
     Workflow,
     after,
+    check,
+    diagram,
     enter,
     invariant,
     on,
@@ -69,6 +72,22 @@ class Slotted:
         return "<slotted>"
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """A body with states that far inside each other."""
+    inner: Any = State(initial=True)
+    for _ in range(levels - 1):
+        inner = types.new_class("box", (Compound,), {"initial": True}, lambda body, one=inner: body.update(box=one))
+    return {"box": inner}
+
+
+def test_states_may_be_nested_as_deep_as_the_limit() -> None:
+    workflow = declare(nested(100))
+
+    assert str(Cursor(workflow, None).state).count(".") == 99
+    assert diagram(workflow).count("{") == 99
+    assert [one.code for one in check(workflow)] == ["PD202"]
+
+
 def no_outcome(shown: str) -> str:
     return f"PD153 Final(outcome={shown}): an outcome is a text that can be stored. Write outcome='paid'."
 
@@ -110,6 +129,8 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: declare(held("b|c")), no_name("'b|c'")),
     (lambda: declare(held("b.c")), no_name("'b.c'")),
     (lambda: declare(remembered("h=b")), no_name("'h=b'")),
+    (lambda: declare(nested(101)), "PD155 W: states are nested deeper than 100 levels. Flatten the chart."),
+    (lambda: declare(nested(2000)), "PD155 W: states are nested deeper than 100 levels. Flatten the chart."),
     (
         lambda: declare({"a": State(initial=True)}, revision=2**63),
         "PD101 W: revision=9223372036854775808. Write revision=1 in the class line, or higher.",
