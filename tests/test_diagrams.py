@@ -223,7 +223,7 @@ def test_names_of_a_machine_may_hold_any_sign() -> None:
     names = ["at home", 'a "b"', "[*]", "<b>", "a --> b", "]", "}", "#35;", "a\\b", "at__home"]
     go = [["go", name, names[-1]] for name in names]
     machine = Machine(None, states=names, initial=names[0], auto_transitions=False, transitions=go)
-    workflow = Workflow.from_machine(machine, name="Odd", revision=1)
+    workflow: type[Workflow[Any]] = Workflow.from_machine(machine, name="Odd", revision=1)
 
     seen = READERS["mermaid"](diagram(workflow))
 

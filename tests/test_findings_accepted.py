@@ -114,7 +114,8 @@ def test_a_machine_and_a_document_accept_as_a_class_line_does() -> None:
     machine = HierarchicalMachine(None, states=["open", "shut"], initial="open", auto_transitions=False)
     document = "<scxml><state id='open'/><state id='shut.down'/></scxml>"
 
-    door = Workflow.from_machine(machine, name="Door", revision=1, accept={"PD201 shut": REASON, "PD202 open": REASON})
+    accept = {"PD201 shut": REASON, "PD202 open": REASON}
+    door: type[Workflow[Any]] = Workflow.from_machine(machine, name="Door", revision=1, accept=accept)
     read = Workflow.from_scxml(document, name="Door", accept={"PD201 shut_down": REASON, "PD202": REASON})
 
     assert [found(one) for one in (door, read)] == [[], []]

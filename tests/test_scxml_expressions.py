@@ -293,6 +293,14 @@ def test_what_is_not_in_the_subset_is_refused_when_it_is_parsed(source: str) -> 
         parse_expression(source)
 
 
+def test_half_a_character_that_stands_in_a_source_is_pointed_at() -> None:
+    """A script that `read_script` returns may hold one."""
+    with pytest.raises(ScriptSyntaxError) as raised:
+        parse_script("x = 'a\ud800'")
+
+    assert raised.value.at == len("x = 'a")
+
+
 def test_what_is_wrong_in_a_text_is_pointed_at_in_the_source() -> None:
     with pytest.raises(ScriptSyntaxError) as raised:
         parse_expression(r"x + 'ab\ud800'")

@@ -37,6 +37,7 @@ EVENT_NAME = r"(?!_other(?![\w-]))[^\W\d][\w-]*(?:\.[\w-]+)*"  # what a name of 
 _VARIABLE = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _DELAY = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h|d)\s*")
 NAME_LENGTH_MAX = 200  # of an id or an event: it stands in each row of its instances
+DELAY_MS_MAX = 10**15  # 30,000 years: with the time of now it stays an integer that can be stored
 SEND_TYPES = frozenset({"scxml", "http://www.w3.org/TR/scxml/#SCXMLEventProcessor"})
 
 
@@ -224,12 +225,13 @@ def _read_file(path: "os.PathLike[str]") -> bytes:
 
 
 def milliseconds(written: str) -> int | None:
-    """Return a duration of CSS2 ("1.5s", "10ms") in milliseconds; None for what is none. Pure."""
+    """Return a duration of CSS2 ("1.5s", "10ms") in milliseconds; None for what is none, or too long. Pure."""
     found = _DELAY.fullmatch(written)
     if found is None:
         return None
     unit = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}[found[2]]
-    return round(float(found[1]) * unit)
+    delay_ms = round(float(found[1]) * unit)
+    return delay_ms if delay_ms <= DELAY_MS_MAX else None
 
 
 def _parsed(parse: Callable[[str], T], source: str, place: Place, *, what: str) -> T:

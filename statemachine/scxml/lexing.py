@@ -6,6 +6,8 @@ from typing import Literal
 
 from attrs import frozen
 
+from statemachine.states import SURROGATE
+
 __all__ = ["KEYWORDS", "ScriptSyntaxError", "Token", "tokens"]
 
 TOKENS_MAX = 20_000  # of one expression or script: it is parsed whole, and walked at each run
@@ -93,6 +95,9 @@ class Token:
 
 def tokens(source: str) -> list[Token]:
     """Return the words of a source, the last one of kind `end`. Raises ScriptSyntaxError. Pure."""
+    half = SURROGATE.search(source)
+    if half is not None:
+        raise ScriptSyntaxError(f"{half[0]!r} is half of a character; write the character itself", half.start())
     found: list[Token] = []
     at, newline = 0, False
     while at < len(source):
