@@ -76,8 +76,13 @@ def nested(levels: int) -> dict[str, Any]:
     """A body with states that far inside each other."""
     inner: Any = State(initial=True)
     for _ in range(levels - 1):
-        inner = types.new_class("box", (Compound,), {"initial": True}, lambda body, one=inner: body.update(box=one))
+        inner = around(inner)
     return {"box": inner}
+
+
+def around(inner: Any) -> type[Any]:
+    """A region that holds one state."""
+    return types.new_class("box", (Compound,), {"initial": True}, lambda body: body.update(box=inner))
 
 
 def test_states_may_be_nested_as_deep_as_the_limit() -> None:
