@@ -267,7 +267,8 @@ class Noting:
 def told(kind: type[HierarchicalMachine], trigger: str, **more: Any) -> tuple[object, list[tuple[object, ...]]]:
     """What a trigger returns or raises on a machine of a class, and what its callbacks saw."""
     model: Any = Noting()
-    looks: dict[str, Any] = dict.fromkeys(["prepare_event", "before_state_change", "after_state_change", "finalize_event"], "look")
+    moments = ("prepare_event", "before_state_change", "after_state_change", "finalize_event")
+    looks: dict[str, Any] = dict.fromkeys(moments, "look")
     machine = kind(model, states=["A", "B"], initial="A", send_event=True, auto_transitions=False, **looks, **more)
     machine.add_transition("go", "A", "A", conditions="no")
     machine.add_transition("go", "A", "B")
