@@ -229,6 +229,7 @@ def test_a_property_holds_on_every_chart(holds: Property, story: Story) -> None:
     holds(story)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("holds", WAITING)
 @SHORT
 @given(story=waiting_stories())
