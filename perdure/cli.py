@@ -150,12 +150,12 @@ def check(*, workflows: tuple[str, ...], output: str) -> int:
     What is meant to be so is accepted in the class line with its reason, by code or code and place:
     accept={"PD202 parked": "kept for old instances"}.
 
-    Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class. NO_COLOR is respected.
+    Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class, 3 for a class that cannot
+    run. With strict=True findings are found all the same. NO_COLOR is respected.
     """
     from perdure.checking import as_json, as_text, judge
-    from perdure.loading import workflow_class
 
-    results = {name: judge(name, workflow_class(name)) for name in workflows}
+    results = {name: judge(name) for name in workflows}
     click.echo(as_json(results) if output == "json" else as_text(results, color=not os.environ.get("NO_COLOR")))
     return EXIT_FINDINGS if any(one.findings for one in results.values()) else 0
 
