@@ -62,7 +62,8 @@ class Engine:
     """Workflows on one store. Thread-safe; several processes may open the same file.
 
     `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability`
-    is `full` or `normal`; None is the store's own, `full` for a new one. `clock` returns microseconds since 1970 UTC.
+    is `full` or `normal`; None is the store's own, `full` for a new one. `anchor` is the file that tells of a lost
+    tail, by default beside the database. `clock` returns microseconds since 1970 UTC.
     It judges each instance at its first load and never repairs: use `recovery.open` for that. Raises StoreError
     children for what is wrong with the file, DefinitionError for what is no workflow.
     """
@@ -74,6 +75,7 @@ class Engine:
         *workflows: type[Workflow[Any]],
         schema: str | None = None,
         durability: str | None = None,
+        anchor: "str | os.PathLike[str] | None" = None,
         clock: Callable[[], int] | None = None,
         limits: Limits | None = None,
         read_only: bool = False,
@@ -94,7 +96,7 @@ class Engine:
         if isinstance(path, (str, os.PathLike)):
             from persistence.sqlite import SQLiteStore  # not before a file is opened: another store needs no apsw
 
-            self.store: Store = SQLiteStore(path, level=durability, schema=schema, read_only=read_only)
+            self.store: Store = SQLiteStore(path, level=durability, schema=schema, anchor=anchor, read_only=read_only)
         elif hasattr(path, "transaction"):
             self.store = path
         else:

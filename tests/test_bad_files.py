@@ -252,10 +252,10 @@ ODD = [
 def test_odd_name_is_a_name(name: str, tmp_path: Path) -> None:
     with Engine(tmp_path / name, Tally) as engine:
         engine.start(Tally, id="t").send(Add(1))
-        assert set(names_in(tmp_path)) == {name, f"{name}-wal", f"{name}-shm"}
+        assert set(names_in(tmp_path)) == {name, *(name + suffix for suffix in ("-wal", "-shm", "-anchor"))}
     with Engine(tmp_path / name, Tally, read_only=True) as engine:
         assert engine.get(Tally, "t").data.total == 1
-    assert list(without_sidecars(picture(tmp_path))) == [name]
+    assert set(without_sidecars(picture(tmp_path))) == {name, f"{name}-anchor"}
 
 
 def test_path_may_be_relative_or_begin_with_two_slashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

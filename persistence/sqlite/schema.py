@@ -193,6 +193,7 @@ TABLES = (
         boot    TEXT NOT NULL,               -- of the machine, '' where it cannot be known
         pid     INTEGER NOT NULL,
         started TEXT NOT NULL,               -- of the process, '' where it cannot be known
+        slot    INTEGER NOT NULL,            -- of the anchor: the engine's own while it lives
         time    INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID
     """,

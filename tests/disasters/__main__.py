@@ -30,6 +30,7 @@ DISASTERS: tuple[Run, ...] = (
     runs.kills,
     partial(runs.rotten, is_closed=True),
     partial(runs.rotten, is_closed=False),
+    runs.cut,
 )
 
 
