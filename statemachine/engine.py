@@ -62,10 +62,9 @@ class Engine:
     """Workflows on one store. Thread-safe; several processes may open the same file.
 
     `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability`
-    is `full` or `normal`; None is the store's own, `full` for a new one. `anchor` is the file that tells of a lost
-    tail, by default beside the database. `clock` returns microseconds since 1970 UTC.
-    It judges each instance at its first load and never repairs: use `recovery.open` for that. Raises StoreError
-    children for what is wrong with the file, DefinitionError for what is no workflow.
+    is `full` or `normal`; None is the store's own, `full` for a new one. `anchor` names another place for the anchor.
+    `clock` returns microseconds since 1970 UTC. It judges each instance at its first load and never repairs: use
+    `recovery.open`. Raises StoreError children for what is wrong with the file, DefinitionError for what is no workflow.
     """
 
     def __init__(  # the settings of the design, as keywords
@@ -91,8 +90,7 @@ class Engine:
         self._queue = Queue(self.limits.calls_max)
         self._heads: dict[str, Loaded] = {}
         self._seen = (-1, -1)  # generation and position of the store when `_heads` was true
-        self._run = os.urandom(8)
-        self._count = 0
+        self._run, self._count = os.urandom(8), 0
         if isinstance(path, (str, os.PathLike)):
             from persistence.sqlite import SQLiteStore  # not before a file is opened: another store needs no apsw
 

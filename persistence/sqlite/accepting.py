@@ -13,7 +13,7 @@ from persistence.sqlite import statements
 from persistence.sqlite.anchor import EPOCH_MAX, Anchor, Slot
 from persistence.sqlite.connection import set_level
 from persistence.sqlite.errors import explained
-from persistence.sqlite.query import fetch_one, pragma, run
+from persistence.sqlite.query import fetch_one, pragma, run, write_at
 
 __all__ = ["accept", "copy_log"]
 
@@ -21,7 +21,7 @@ LOG_HEADER, FRAME_HEADER = 32, 24
 MAIN_DATABASE_LOG = 1  # apsw's number of the file
 
 
-def copy_log(connection: apsw.Connection, path: str, *, vfs: str | None) -> str | None:
+def copy_log(connection: apsw.Connection, path: str, *, vfs: str) -> str | None:
     """Copy the log as it is, damaged frames and all, and return where to; None where there is none.
 
     It is read through the connection: who opens one of SQLite's files beside it and closes it drops SQLite's locks.
@@ -31,14 +31,14 @@ def copy_log(connection: apsw.Connection, path: str, *, vfs: str | None) -> str 
         return None
     frame = FRAME_HEADER + int(pragma(connection, "page_size"))
     flags = apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    copy = apsw.VFSFile(vfs or "", path, [flags, 0])
+    copy = apsw.VFSFile(vfs, path, [flags, 0])
     try:
         copy.xTruncate(0)
-        copy.xWrite(header, 0)
+        write_at(copy, header, 0)
         is_whole, place = True, LOG_HEADER
         while is_whole:
             is_whole, data = connection.read("main", MAIN_DATABASE_LOG, place, frame)
-            copy.xWrite(data if is_whole else data.rstrip(b"\0"), place)
+            write_at(copy, data if is_whole else data.rstrip(b"\0"), place)
             place += frame
         copy.xSync(apsw.SQLITE_SYNC_NORMAL)
     finally:
@@ -46,7 +46,7 @@ def copy_log(connection: apsw.Connection, path: str, *, vfs: str | None) -> str 
     return path
 
 
-def accept(connection: apsw.Connection, anchor: Anchor, slot: Slot, *, vfs: str | None) -> tuple[Slot, str | None]:
+def accept(connection: apsw.Connection, anchor: Anchor, slot: Slot) -> tuple[Slot, str | None]:
     """Begin the epoch after the slot's; `slot` says where the store stands. Return the next slot and the log's copy.
 
     Durable on return. Raises Conflict where somebody else has raised the epoch meanwhile, and what SQLite raises.
@@ -55,7 +55,7 @@ def accept(connection: apsw.Connection, anchor: Anchor, slot: Slot, *, vfs: str 
     if slot.epoch >= EPOCH_MAX:
         raise Corrupt(f"{path}: epoch {slot.epoch} is the last one; copy what can be read into a new store")
     with explained(path):
-        copy = copy_log(connection, f"{os.path.realpath(path)}-wal-lost-{slot.epoch}", vfs=vfs)
+        copy = copy_log(connection, f"{os.path.realpath(path)}-wal-lost-{slot.epoch}", vfs=anchor.vfs)
         set_level(connection, "full")
         run(connection, statements.BEGIN)
         run(connection, statements.RAISE_EPOCH, str(slot.epoch + 1), str(slot.epoch))

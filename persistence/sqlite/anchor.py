@@ -32,6 +32,7 @@ import logging
 import os
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from zlib import crc32
 
 import apsw
@@ -41,10 +42,11 @@ from persistence.errors import CannotOpen
 from persistence.records import seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
-from persistence.sqlite.query import fetch_all, fetch_one
+from persistence.sqlite.query import fetch_all, fetch_one, write_at
+from persistence.sqlite.rows import bytes_of
 from persistence.sqlite.schema import LEVELS
 
-__all__ = ["EPOCH_MAX", "Anchor", "Slot", "anchor_path", "holds"]
+__all__ = ["EPOCH_MAX", "NO_SEAL", "Anchor", "Slot", "holds"]
 
 SLOT_BYTES = 64
 SLOTS_MAX = 1_000  # engines that have one file open; a file that is longer is no anchor
@@ -56,7 +58,7 @@ NO_SEAL = bytes(32)
 
 _body = struct.Struct(">16sIq32s")
 _crc = struct.Struct(">I")
-_levels = tuple(LEVELS)  # the order is stored: full is 0, normal is 1
+_levels: tuple[str, ...] = tuple(LEVELS)  # the order is stored: full is 0, normal is 1
 _OPEN = apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_READWRITE
 logger = logging.getLogger("perdure.persistence")
 
@@ -80,21 +82,22 @@ class Slot:
 
 def decoded(data: bytes) -> Slot | None:
     """Return the slot that stands in 64 bytes; None where it is not valid (A1). Pure."""
-    body, (crc,) = data[: _body.size], _crc.unpack(data[_body.size :])
-    store_id, word, n, seal = _body.unpack(body)
-    if crc != crc32(body) or word & 0xFF >= len(_levels) or n < 0:
+    body = data[: _body.size]
+    unpacked: tuple[bytes, int, int, bytes] = _body.unpack(body)
+    store_id, word, n, seal = unpacked
+    if data[_body.size :] != _crc.pack(crc32(body)) or word & 0xFF >= len(_levels) or n < 0:
         return None
     return Slot(store_id.hex(), word >> 8, _levels[word & 0xFF], n, seal)
 
 
-def anchor_path(path: str, anchor: str | os.PathLike[str] | None) -> str:
-    """Return where the anchor of a database is: beside it, unless `anchor` says where. Raises CannotOpen."""
-    database = os.path.realpath(path)
-    if anchor is None:
+def _path(database: str, named: str | os.PathLike[str] | None) -> str:
+    """Return where the anchor of a database is: beside it, unless somebody named a place. Raises CannotOpen."""
+    database = os.path.realpath(database)
+    if named is None:
         return f"{database}-anchor"
-    found = os.path.realpath(anchor)
-    if found in {database + suffix for suffix in ("", "-wal", "-shm", "-journal")} or os.path.isdir(found):  # noqa: PTH112  # os.path is what takes any PathLike
-        raise CannotOpen(f"{os.fspath(anchor)}: the anchor is a file of its own; name one that is nothing else")
+    found = os.path.realpath(named)
+    if found in {database + suffix for suffix in ("", "-wal", "-shm", "-journal")} or Path(found).is_dir():
+        raise CannotOpen(f"{os.fspath(named)}: the anchor is a file of its own; name one that is nothing else")
     return found
 
 
@@ -105,9 +108,10 @@ class Anchor:
     the next one.
     """
 
-    def __init__(self, path: str, *, vfs: str | None) -> None:
-        self.path = path
-        self._vfs = vfs or ""
+    def __init__(self, database: str, named: str | os.PathLike[str] | None, *, vfs: str | None) -> None:
+        self.path = _path(database, named)
+        self.is_named = named is not None
+        self.vfs = vfs or ""  # the system's own
         self._file: apsw.VFSFile | None = None
         self._owner = os.getpid()
         self._offset = 0
@@ -131,9 +135,9 @@ class Anchor:
     def _opened(self, flags: int) -> apsw.VFSFile | None:
         with explained(self.path):
             try:
-                return apsw.VFSFile(self._vfs, self.path, [flags, 0])
+                return apsw.VFSFile(self.vfs, self.path, [flags, 0])
             except apsw.CantOpenError:
-                if flags & apsw.SQLITE_OPEN_CREATE or os.path.exists(self.path):  # noqa: PTH110  # takes any name
+                if flags & apsw.SQLITE_OPEN_CREATE or Path(self.path).exists():
                     raise
                 return None
 
@@ -203,7 +207,7 @@ class Anchor:
 
     def _put(self, data: bytes, offset: int) -> None:
         assert self._file is not None
-        self._file.xWrite(data, offset)
+        write_at(self._file, data, offset)
 
     def _sync(self) -> None:
         assert self._file is not None
@@ -238,14 +242,15 @@ def holds(connection: apsw.Connection, slot: Slot) -> bool:
         return True
     prior, seal = fetch_one(connection, statements.SEALED_BEFORE, slot.n, slot.n) or (0, NO_SEAL)
     first = prior + 1
-    stored: dict[int, bytes] = dict(fetch_all(connection, statements.HASHES, first, slot.n, first, slot.n))
+    rows = fetch_all(connection, statements.HASHES, first, slot.n, first, slot.n)
+    stored = {n: bytes_of(found) for n, found in rows}
     places = range(first, slot.n + 1)
     # A tail that is gone has no head that points into it either; only what is damaged costs a scan of the heads.
     if len(places) > COMMIT_ROWS_MAX or (row is None and not _head_at(connection, slot.n)):
         return False
     heads = {n: found for n in places if (found := _head_at(connection, n)) is not None}
     for hashes in ({**heads, **stored}, {**stored, **heads}):
-        if len(hashes) == len(places) and all(isinstance(hashes[n], bytes) for n in places):
+        if len(hashes) == len(places):
             computed = seal_of(seal, first, tuple(hashes[n] for n in places))
             if computed == slot.seal:
                 return True
@@ -254,4 +259,4 @@ def holds(connection: apsw.Connection, slot: Slot) -> bool:
 
 def _head_at(connection: apsw.Connection, n: int) -> bytes | None:
     row = fetch_one(connection, statements.HEAD_AT, n)
-    return None if row is None else row[0]
+    return None if row is None else bytes_of(row[0])

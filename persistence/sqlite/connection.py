@@ -21,17 +21,18 @@ from urllib.parse import quote
 
 import apsw
 
-from persistence.errors import CannotOpen, NotFound
+from persistence.errors import CannotOpen, InDoubt, NotFound
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import pragma
 from persistence.sqlite.schema import LEVELS
 
 __all__ = [
     "CHECKPOINT_PAGES",
+    "Identities",
     "Log",
+    "check_names",
     "check_path",
     "connect",
-    "file_identity",
     "fold_once",
     "has_log",
     "hold_log",
@@ -88,13 +89,42 @@ def has_log(path: str) -> bool:
         return False
 
 
-def file_identity(path: str) -> tuple[int, int] | None:
+Identity = tuple[int, int] | None
+Identities = tuple[Identity, Identity]
+"""What tells a database and its log from other files of their names."""
+
+
+def file_identity(path: str) -> Identity:
     """Return what tells a file from another one of its name; None where there is none. Opens nothing."""
     try:
         found = os.stat(path)  # noqa: PTH116  # as above
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def check_names(connection: apsw.Connection, known: Identities | None) -> Identities:
+    """Raise InDoubt if what was just written is not the file of its name any more, or its log is not.
+
+    Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
+    connection deletes the log under us. What is written from then on would be gone with this process. `known` is what
+    was returned after the commit before.
+    """
+    found = (file_identity(connection.filename), file_identity(connection.filename_wal))
+    if found == known and None not in found:
+        return found
+    known = known or found
+    if found[0] is None or found[0] != known[0]:
+        raise InDoubt(
+            f"{connection.filename}: the file was deleted or replaced while it was open; what was written since has no "
+            "name any more. Close the engine, put the file back and open it with recovery.open"
+        )
+    if found[1] is None or found[1] != known[1]:
+        raise InDoubt(
+            f"{connection.filename}: its log was deleted by another SQLite library in this process, such as sqlite3; "
+            "close the engine, open the file with recovery.open, and read your tables through engine.sql()"
+        )
+    return found
 
 
 def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:

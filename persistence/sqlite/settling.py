@@ -20,30 +20,61 @@ import time
 
 import apsw
 
-from persistence.errors import CannotOpen
+from persistence.errors import CannotOpen, InDoubt, NotCommitted, StoreError
 from persistence.sqlite import statements
-from persistence.sqlite.connection import hold_log
+from persistence.sqlite.connection import connect, hold_log, set_level
+from persistence.sqlite.errors import translate
 from persistence.sqlite.query import fetch_all, fetch_one, run
 
-__all__ = ["settle"]
+__all__ = ["failed", "settled", "unsettled"]
 
 
-def settle(connection: apsw.Connection, *, store_id: str, mark: str, wanted: tuple[int, bytes]) -> bool:
-    """Say whether the row n with this hash is committed, on a connection that was opened anew. Durable on return.
+def settled(
+    path: str, *, vfs: str | None, store_id: str, mark: str, wanted: tuple[int, bytes]
+) -> tuple[apsw.Connection, bool]:
+    """Open a file anew; return the connection, and whether the row n with this hash is committed. Durable on return.
 
     `mark` is the id of the store's own open mark, whose time is the write. Raises apsw.Error and StoreError where it
     cannot be known.
     """
-    hold_log(connection, is_held=True)
+    connection = connect(path, vfs=vfs, may_make=False)
+    try:
+        hold_log(connection, is_held=True)
+        _write(connection, store_id=store_id, mark=mark)
+        found = fetch_one(connection, statements.ROW_AT, wanted[0])
+        hold_log(connection, is_held=False)
+    except BaseException:
+        connection.close(force=True)
+        raise
+    return connection, found is not None and found[2] == wanted[1]
+
+
+def _write(connection: apsw.Connection, *, store_id: str, mark: str) -> None:
+    path = connection.filename
     if ("store_id", store_id) not in fetch_all(connection, statements.META):
-        raise CannotOpen(f"{connection.filename}: another store stands there")
+        raise CannotOpen(f"{path}: another store stands there")
+    set_level(connection, "full")
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
     run(connection, statements.BEGIN)
     run(connection, statements.TOUCH_OPEN_MARK, time.time_ns() // 1000, mark)
     if connection.changes() != 1:
-        raise CannotOpen(f"{connection.filename}: the open mark of this engine is gone")
+        raise CannotOpen(f"{path}: the open mark of this engine is gone")
     run(connection, statements.COMMIT)
-    n, row_hash = wanted
-    found = fetch_one(connection, statements.ROW_AT, n)
-    hold_log(connection, is_held=False)
-    return found is not None and found[2] == row_hash
+
+
+def unsettled(path: str, error: apsw.Error, why: object) -> InDoubt:
+    """Return what is raised where not even a write tells. Pure."""
+    return InDoubt(
+        f"{path}: COMMIT failed ({error}), and whether it happened could not be settled ({why}); close the engine, "
+        "mend the disk and open the file with recovery.open"
+    )
+
+
+def failed(path: str, error: apsw.Error) -> StoreError:
+    """Return what is raised where it was settled that nothing happened. Pure."""
+    told = translate(error, path)
+    if type(told) is not StoreError:
+        return told
+    return NotCommitted(
+        f"{path}: COMMIT failed ({error}); it was settled that nothing happened, send it again", extended=told.extended
+    )

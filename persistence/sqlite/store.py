@@ -25,44 +25,42 @@ from persistence.errors import (
     Busy,
     CannotOpen,
     Closed,
-    Conflict,
     Corrupt,
     InDoubt,
-    NewerFormat,
-    NotCommitted,
     ReadOnlyStore,
     StoreError,
     TailLost,
     WrongLevel,
 )
 from persistence.records import StoreFacts
-from persistence.sqlite import marks, settling, statements
-from persistence.sqlite.accepting import accept
-from persistence.sqlite.anchor import EPOCH_MAX, Anchor, Slot, anchor_path, holds
+from persistence.sqlite import marks, statements
+from persistence.sqlite.anchor import Anchor, Slot
+from persistence.sqlite.comparing import compared, end_of_lane
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
+    Identities,
     Log,
+    check_names,
     check_path,
     connect,
-    file_identity,
     fold_once,
     has_log,
     hold_log,
     keep_log,
     set_level,
 )
-from persistence.sqlite.errors import explained, translate
-from persistence.sqlite.query import fetch_all, fetch_one, iterate, pragma, run
+from persistence.sqlite.errors import explained
+from persistence.sqlite.meta import read_meta
+from persistence.sqlite.query import fetch_all, fetch_one, iterate, run
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
+from persistence.sqlite.settling import failed, settled, unsettled
 from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, Ending, Memory, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Capabilities
 
 __all__ = ["SQLiteStore"]
 
-TAIL_LOST = "TAIL LOST"  # the verdict, as reports say it
-STORE_ID_CHARS, HEX = 32, frozenset("0123456789abcdef")
 ROWS_MAX = 2**62  # positions of the lane; a million a second would take 146,000 years to get there
 logger = logging.getLogger("perdure.persistence")
 logging.getLogger("perdure").addHandler(logging.NullHandler())  # silent unless the user says otherwise
@@ -95,32 +93,25 @@ class SQLiteStore:
         self.read_only = read_only
         self._owner = os.getpid()
         self._writing, self._reading = threading.Lock(), threading.RLock()
-        self._generation = 0
-        self._memory = Memory()
+        self._generation, self._memory = 0, Memory()
         self._mark = uuid.uuid4().hex
-        self._is_open = False
         self._in_doubt: str | None = None
         self._vfs = vfs
-        self._identities: tuple[object, object] | None = None
-        self._accepts_loss = accepts_loss
-        self._is_stale = False  # what the writer's page cache holds may not be what the file holds
+        self._identities: Identities | None = None
+        self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
         check_path(self.path, read_only=read_only)
-        self._has_own_anchor = anchor is not None
-        self._anchor = Anchor(anchor_path(self.path, anchor), vfs=vfs)
+        self._anchor = Anchor(self.path, anchor, vfs=vfs)
         if level is not None and level not in LEVELS:
             raise WrongLevel(f"{self.path}: {level!r} is no durability level; choose one of {', '.join(LEVELS)}")
         is_held = has_log(self.path)
-        self._writer = connect(self.path, vfs=vfs, read_only=read_only)
         self._reader: apsw.Connection | None = None
+        self._writer = connect(self.path, vfs=vfs, read_only=read_only)
         try:
             # A file that is refused is left as it was: closing it must not fold away a log that others left.
             hold_log(self._writer, is_held=is_held)
-            self._facts = self._open(level, schema, has_log=is_held)
-            self._reader = connect(self.path, vfs=vfs, read_only=True)
-            for connection in (self._writer, self._reader):
-                hold_log(connection, is_held=self._facts.barred is not None)
-            self._reading_sql = UserSql(self._reader, self.path)
+            self._facts = self._open(level, schema, accepts=accepts_loss)
+            self._open_reader()
         except BaseException:
             self._close_connections()
             raise
@@ -128,18 +119,20 @@ class SQLiteStore:
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
-    def _open(self, level: str | None, schema: str | None, *, has_log: bool) -> StoreFacts:
+    def _open(self, level: str | None, schema: str | None, *, accepts: bool) -> StoreFacts:
         slots = self._anchor.read()  # before the snapshot is opened
-        meta = self._read_meta(level)
+        meta = read_meta(self._writer, self.path, level=level)
         self._user = UserSql(self._writer, self.path)
         if meta is None and self.read_only:
             raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
-        facts = None if meta is None else self._compared(slots, meta)
+        facts = None
+        if meta is not None:
+            facts = compared(self._writer, self._anchor, slots, accepts=accepts, read_only=self.read_only)
         if facts is None or not (self.read_only or facts.barred):
             with explained(self.path):
                 keep_log(self._writer, self.path)
                 set_level(self._writer, level or (meta or {}).get("level") or "full")
-                if has_log:
+                if facts is not None:
                     fold_once(self._writer)
                 self._log = Log(self._writer)
             meta, place = self._adopt(level, schema)
@@ -153,100 +146,11 @@ class SQLiteStore:
             logger.warning("%s: %s", self.path, one)
         return facts
 
-    def _compared(self, slots: list[Slot | None], meta: dict[str, str]) -> StoreFacts:
-        """Compare the file with its anchor, and return what the store says of itself.
-
-        What does not agree is looked at twice: another engine may have accepted a loss in between.
-        """
-        facts = self._judged(slots, meta)
-        if facts.barred or facts.notes:
-            slots = self._anchor.read()
-            facts = self._judged(slots, self._read_meta(None) or meta)
-        if facts.barred is None or not (self._accepts_loss or _permits(facts, slots)):
-            return facts
-        if self.read_only:
-            facts.notes = (f"{facts.barred}; as this level permits, opening it for writing accepts it", *facts.notes)
-        else:
-            slot = Slot(facts.store_id, facts.epoch, facts.level, *self._last())
-            try:
-                following, copy = accept(self._writer, self._anchor, slot, vfs=self._vfs)
-            except Conflict:
-                return self._compared(self._anchor.read(), self._read_meta(None) or meta)
-            how = "accepted" if self._accepts_loss else "acknowledged tail lost, as this level permits"
-            kept = "" if copy is None else f"; the log is kept as {copy}"
-            facts.notes = (f"{facts.barred}; {how}: epoch {following.epoch} begins{kept}", *facts.notes)
-            facts.epoch = following.epoch
-        facts.barred = None
-        return facts
-
-    def _judged(self, slots: list[Slot | None], meta: dict[str, str]) -> StoreFacts:
-        """Say what the slots of an anchor mean for a file: a table, most severe first."""
-        facts = StoreFacts(meta["store_id"], int(meta["format"]), int(meta["epoch"]), meta["level"])
-        ours = [slot for slot in slots if slot is not None and slot.store_id == facts.store_id]
-        strangers = sum(slot is not None for slot in slots) - len(ours)
-        highest = max(ours, key=lambda slot: (slot.epoch, slot.n), default=None)
-        with explained(self.path):
-            last, _ = self._last()
-            if highest is not None and highest.epoch > facts.epoch:
-                facts.barred = (
-                    f"{TAIL_LOST}: the anchor is of epoch {highest.epoch} and the file of epoch {facts.epoch}: "
-                    "an older copy stands in its place"
-                )
-            elif highest is not None and highest.epoch == facts.epoch:
-                if not holds(self._writer, highest):
-                    facts.barred = _tail_lost(last, highest)
-            elif last > 0 and self._has_own_anchor:
-                facts.barred = f"ANCHOR MISSING: {self._anchor.path} says nothing of this store and epoch"
-            elif last > 0:
-                facts.notes = (f"no anchor: {self._anchor.path} says nothing of this store and epoch",)
-        if strangers:
-            facts.notes = (*facts.notes, f"{strangers} slots of the anchor are those of another store")
-        return facts
-
-    def _last(self) -> tuple[int, bytes]:
-        """Return where the lane ends: n of its last row, and the seal there."""
-        n, seal = fetch_one(self._writer, statements.LAST) or (0, NO_SEAL)
-        return n, seal or NO_SEAL
-
-    def _read_meta(self, level: str | None) -> dict[str, str] | None:
-        """Read what the file says of itself, changing nothing; None where no store is in it.
-
-        The format comes first: what else stands in another format's meta is not ours to judge.
-        """
-        with explained(self.path):
-            if fetch_one(self._writer, statements.HAS_META) == (0,):
-                self._check_adoptable()
-                return None
-            try:
-                meta: dict[str, str] = {
-                    str(name): str(value) for name, value in fetch_all(self._writer, statements.META)
-                }
-            except apsw.SQLError:
-                meta = {}
-        if meta.get("format", str(FORMAT)) != str(FORMAT):
-            raise NewerFormat(
-                f"{self.path}: written in format {meta['format']}, this version reads {FORMAT}; "
-                "nothing was changed, open it with the version that wrote it"
-            )
-        if not _is_sound(meta):
-            raise Corrupt(f"{self.path}: perdure_meta is damaged; keep a copy and restore it from a backup")
-        if level not in {None, meta["level"]}:
-            raise WrongLevel(
-                f"{self.path}: the store is at level {meta['level']!r}, asked for {level!r}; "
-                "nothing was changed, leave the level out or ask for the store's own"
-            )
-        return meta
-
-    def _check_adoptable(self) -> None:
-        """Refuse a file that cannot be adopted, before anything in it changes. Raises CannotOpen."""
-        taken = fetch_one(self._writer, statements.TAKEN_NAME)
-        if taken is not None:
-            raise CannotOpen(
-                f"{self.path}: it holds a {taken[0]} named {taken[1]!r}, and what begins with perdure_ is the store's; "
-                "nothing was changed, rename it"
-            )
-        if pragma(self._writer, "encoding") != "UTF-8":
-            raise CannotOpen(f"{self.path}: its texts are not UTF-8; nothing was changed, copy it into a new file")
+    def _open_reader(self) -> None:
+        self._reader = connect(self.path, vfs=self._vfs, read_only=True)
+        for connection in (self._writer, self._reader):
+            hold_log(connection, is_held=self._facts.barred is not None)
+        self._reading_sql = UserSql(self._reader, self.path)
 
     def _adopt(self, level: str | None, schema: str | None) -> tuple[dict[str, str], tuple[int, int, bytes]]:
         """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction.
@@ -256,7 +160,7 @@ class SQLiteStore:
         with explained(self.path):
             run(self._writer, statements.BEGIN)
             try:
-                meta = self._read_meta(level)
+                meta = read_meta(self._writer, self.path, level=level)
                 is_new = meta is None
                 if meta is None:
                     for statement in (*TABLES, *VIEWS):
@@ -269,7 +173,7 @@ class SQLiteStore:
                 mark = marks.this_process(self._mark, others=self._marks())
                 values = (mark.id, mark.host, mark.boot, mark.pid, mark.started, mark.slot, time.time_ns() // 1000)
                 run(self._writer, statements.PUT_OPEN_MARK, *values)
-                place = (mark.slot, *self._last())
+                place = (mark.slot, *end_of_lane(self._writer))
                 run(self._writer, statements.COMMIT)
             except BaseException:
                 if self._writer.in_transaction:
@@ -362,32 +266,9 @@ class SQLiteStore:
 
     def _committed(self, n: int, seal: bytes) -> None:
         """Do what comes between COMMIT and the answer."""
-        self._check_files()
+        if self._vfs is None:  # else names need not be those of files
+            self._identities = check_names(self._writer, self._identities)
         self._anchor.write(n, seal)
-
-    def _check_files(self) -> None:
-        """Raise InDoubt if what was just written is not the file of its name any more, or its log is not.
-
-        Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
-        connection deletes the log under us. What is written from then on would be gone with this process.
-        """
-        if self._vfs is not None:  # then names need not be those of files
-            return
-        found = (file_identity(self._writer.filename), file_identity(self._writer.filename_wal))
-        if found == self._identities:
-            return
-        known = self._identities or found
-        if found[0] is None or found[0] != known[0]:
-            raise InDoubt(
-                f"{self.path}: the file was deleted or replaced while it was open; what was written since has no "
-                "name any more. Close the engine, put the file back and open it with recovery.open"
-            )
-        if found[1] is None or found[1] != known[1]:
-            raise InDoubt(
-                f"{self.path}: its log was deleted by another SQLite library in this process, such as sqlite3; close "
-                "the engine, open the file with recovery.open, and read your tables through engine.sql()"
-            )
-        self._identities = found
 
     def _settle(self, error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
         """Find out whether the COMMIT that raised `error` happened, on a connection of its own; return if it did."""
@@ -396,32 +277,17 @@ class SQLiteStore:
             hold_log(self._writer, is_held=True)
             self._writer.close(force=True)
         if wanted is None:
-            raise InDoubt(
-                f"{self.path}: COMMIT failed ({error}), of a transaction without rows that could be looked for; close "
-                "the engine and open the file with recovery.open"
-            ) from error
+            raise unsettled(self.path, error, "it has no rows that could be looked for") from error
         try:
-            self._writer = connect(self.path, vfs=self._vfs, may_make=False)
-            set_level(self._writer, "full")
-            is_applied = settling.settle(self._writer, store_id=self._facts.store_id, mark=self._mark, wanted=wanted)
-            set_level(self._writer, self._facts.level)
-            self._user, self._log, self._identities = UserSql(self._writer, self.path), Log(self._writer), None
-        except (apsw.Error, StoreError) as again:
-            with suppress(apsw.Error):
-                self._writer.close(force=True)
-            raise InDoubt(
-                f"{self.path}: COMMIT failed ({error}), and whether it happened could not be settled ({again}); "
-                "close the engine, mend the disk and open the file with recovery.open"
-            ) from error
-        if is_applied:
-            return
-        told = translate(error, self.path)
-        if type(told) is StoreError:
-            told = NotCommitted(
-                f"{self.path}: COMMIT failed ({error}); it was settled that nothing happened, send it again",
-                extended=told.extended,
+            self._writer, is_applied = settled(
+                self.path, vfs=self._vfs, store_id=self._facts.store_id, mark=self._mark, wanted=wanted
             )
-        raise told from error
+        except (apsw.Error, StoreError) as why:
+            raise unsettled(self.path, error, why) from error
+        set_level(self._writer, self._facts.level)
+        self._user, self._log, self._identities = UserSql(self._writer, self.path), Log(self._writer), None
+        if not is_applied:
+            raise failed(self.path, error) from error
 
     def _refresh(self) -> None:
         """Drop what is remembered if another connection wrote, and read the end of the lane anew."""
@@ -525,25 +391,3 @@ class SQLiteStore:
         finally:
             with explained(self.path):
                 self._writer.close(force=True)
-
-
-def _is_sound(meta: dict[str, str]) -> bool:
-    """Say whether meta of our format holds what it must (F1)."""
-    if set(meta) != {"format", "store_id", "epoch", "level"}:
-        return False
-    epoch, store_id = meta["epoch"], meta["store_id"]
-    is_number = epoch.isascii() and epoch.isdecimal() and len(epoch) <= len(str(EPOCH_MAX))
-    return meta["level"] in LEVELS and is_number and len(store_id) == STORE_ID_CHARS and HEX.issuperset(store_id)
-
-
-def _permits(facts: StoreFacts, slots: list[Slot | None]) -> bool:
-    """Say whether a tail may be lost at the level of the store, as the file and the anchor both have it."""
-    levels = {slot.level for slot in slots if slot is not None and slot.store_id == facts.store_id}
-    return levels == {facts.level} == {"normal"} and str(facts.barred).startswith(TAIL_LOST)
-
-
-def _tail_lost(last: int, slot: Slot) -> str:
-    if slot.n <= last:
-        return f"{TAIL_LOST}: row {slot.n} stands under another seal than the anchor's: another history goes on there"
-    rows = f"row {slot.n}" if slot.n == last + 1 else f"rows {last + 1} to {slot.n}"
-    return f"{TAIL_LOST}: {rows} committed, and not in the file any more, which ends at row {last}"
