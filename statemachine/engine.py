@@ -63,8 +63,8 @@ class Engine:
 
     `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability`
     is `full` or `normal`; None is the store's own, `full` for a new one. `anchor` names another place for the anchor.
-    `clock` returns microseconds since 1970 UTC. It judges each instance at its first load and never repairs: use
-    `recovery.open`. Raises StoreError children for what is wrong with the file, DefinitionError for what is no workflow.
+    `clock` returns microseconds since 1970 UTC. It judges each instance at its first load; `recovery.open` repairs.
+    Raises StoreError children for what is wrong with the file, DefinitionError for what is no workflow.
     """
 
     def __init__(  # the settings of the design, as keywords
