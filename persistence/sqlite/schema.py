@@ -14,6 +14,9 @@ A file is valid if and only if
   (F5) a stub's n is no journal row's, and a row set aside from the journal has a stub at its n: with them the order of
        commits has no gap.
 
+Beside the file lies its anchor, which says how far it had come (`persistence.sqlite.anchor`). `epoch` is raised when a
+loss is accepted; a record's epoch is that of the store when it was written.
+
 Written by transactions: instance, journal, key, definition, symbol. Rows of the journal are never updated, but for
 `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery: quarantine,
 set_aside, stub, and a head that is rebuilt. Written at open and close: open_mark. Reserved, and empty in files that
