@@ -1,4 +1,4 @@
-"""The SQLite file: every table, who writes it, and what makes it valid. Format 1.
+"""The SQLite file: every table, who writes it, and what makes it valid. Format 2.
 
 Everything of ours begins with `perdure_`; the user's tables live beside it. `application_id` and `user_version` are the
 user's. The file is in WAL mode. `persistence.records` specifies the hashes.
@@ -25,7 +25,7 @@ this version writes: checkpoint, work. Integer keys are private to the file: nam
 
 __all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
 
-FORMAT = 1
+FORMAT = 2
 
 LEVELS = {"full": "FULL", "normal": "NORMAL"}
 """Durability level of a store -> PRAGMA synchronous. `full` survives a power loss, `normal` a killed process."""
