@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 import recovery
-from persistence import CannotOpen, Closed, ReadOnlyStore, SQLiteStore, TailLost
+from persistence import CannotOpen, Closed, NotFound, ReadOnlyStore, SQLiteStore, TailLost
 from persistence.sqlite.anchor import SLOT_BYTES, SYNC_COMMITS, Slot, decoded
 from recovery.drills.disks.counting import CountingDisk
 from recovery.drills.disks.failing import FailingDisk
@@ -363,6 +363,23 @@ def test_slots_of_another_store_count_as_missing_and_are_reported(tmp_path: Path
         "no anchor",
         f"1 slots of {tmp_path / 't.db-anchor'} are those of another store",
     ]
+
+
+def test_the_anchor_of_a_store_that_is_gone_is_reported_and_used_by_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    sent(path, 2)
+    path.unlink()
+    store = SQLiteStore(path)
+    assert store.facts.notes == (f"1 slots of {path}-anchor are those of another store",)
+    store.close()
+    assert [slot.store_id for slot in slots(path) if slot] == [store.facts.store_id]
+    assert recovery.verify(path).notes == ()
+
+
+def test_an_anchor_in_a_folder_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="the folder of the anchor does not exist"):
+        Engine(tmp_path / "t.db", Tally, anchor=tmp_path / "nowhere" / "anchor")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])

@@ -12,11 +12,11 @@ A slot is valid if and only if
   (A3) its epoch is not below the store's: what an earlier epoch tells was accepted as lost.
 The valid slot of the highest epoch and n counts. It says: the commit that ended at row n, with this seal, had returned.
 
-Order of events: COMMIT returns · the slot is overwritten, without a sync · the sender is answered. The slots are synced
-before the log is folded back, at every 1,000th commit and at the close. The file is made and synced, with its folder,
-before the first commit; it never shrinks. Which slot is whose stands in the open marks, so that slots are given out
-under the database's write lock: the lowest that no living mark has. Who takes over a slot writes a position at least as
-high, because it has compared the highest one with the store before.
+Order of events: COMMIT returns · the slot is overwritten, without a sync · the sender is answered. An engine's slot is
+synced before it folds the log back, at every 1,000th commit and at the close. The file is made and synced, with its
+folder, before the first commit; it never shrinks. Which slot is whose stands in the open marks, so that slots are given
+out under the database's write lock: the lowest that no living mark has. Who takes over a slot writes a position at least
+as high, because it has compared the highest one with the store before.
 
 INV-11: a slot is never ahead of what is durable at the store's level, and its n never falls within an epoch.
 
@@ -38,7 +38,7 @@ from zlib import crc32
 import apsw
 from attrs import frozen
 
-from persistence.errors import CannotOpen
+from persistence.errors import CannotOpen, NotFound
 from persistence.records import seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
@@ -98,6 +98,8 @@ def _path(database: str, named: str | os.PathLike[str] | None) -> str:
     found = os.path.realpath(named)
     if found in {database + suffix for suffix in ("", "-wal", "-shm", "-journal")} or Path(found).is_dir():
         raise CannotOpen(f"{os.fspath(named)}: the anchor is a file of its own; name one that is nothing else")
+    if not Path(found).parent.is_dir():
+        raise NotFound(f"{os.fspath(named)}: the folder of the anchor does not exist; make it first")
     return found
 
 

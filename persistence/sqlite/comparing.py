@@ -16,7 +16,7 @@ every write until `recovery.accept_tail_loss`.
 
 import apsw
 
-from persistence.errors import Conflict
+from persistence.errors import Conflict, Corrupt
 from persistence.records import StoreFacts
 from persistence.sqlite import statements
 from persistence.sqlite.accepting import accept
@@ -25,7 +25,7 @@ from persistence.sqlite.errors import explained
 from persistence.sqlite.meta import read_meta
 from persistence.sqlite.query import fetch_one
 
-__all__ = ["TAIL_LOST", "compared", "end_of_lane"]
+__all__ = ["TAIL_LOST", "compared", "end_of_lane", "strangers"]
 
 TAIL_LOST, ANCHOR_MISSING = "TAIL LOST", "ANCHOR MISSING"
 
@@ -43,10 +43,10 @@ def compared(
 
     `slots` were read before the connection was. Raises StoreError.
     """
-    facts = _judged(connection, anchor, slots)
+    facts = _judged(connection, anchor, slots, read_only=read_only)
     if facts.barred is not None or facts.notes:
         slots = anchor.read()
-        facts = _judged(connection, anchor, slots)
+        facts = _judged(connection, anchor, slots, read_only=read_only)
     if facts.barred is None or not (accepts or _permits(facts, slots)):
         return facts
     if read_only:
@@ -59,14 +59,30 @@ def compared(
         return compared(connection, anchor, anchor.read(), accepts=accepts, read_only=read_only)
 
 
-def _judged(connection: apsw.Connection, anchor: Anchor, slots: list[Slot | None]) -> StoreFacts:
-    path = connection.filename
-    meta = read_meta(connection, path, level=None)
+def _judged(connection: apsw.Connection, anchor: Anchor, slots: list[Slot | None], *, read_only: bool) -> StoreFacts:
+    meta = read_meta(connection, connection.filename, level=None)
     assert meta is not None  # it was there before
     facts = StoreFacts(meta["store_id"], int(meta["format"]), int(meta["epoch"]), meta["level"])
+    facts.notes = strangers(anchor, slots, facts.store_id)
+    try:
+        _compare(connection, anchor, slots, facts=facts)
+    except Corrupt as error:
+        if not read_only:
+            raise
+        facts.notes = (f"the anchor could not be compared with the file: {error}", *facts.notes)
+    return facts
+
+
+def strangers(anchor: Anchor, slots: list[Slot | None], store_id: str) -> tuple[str, ...]:
+    """Return what is to be said of slots that are those of another store. Pure."""
+    count = sum(slot is not None and slot.store_id != store_id for slot in slots)
+    return (f"{count} slots of {anchor.path} are those of another store",) if count else ()
+
+
+def _compare(connection: apsw.Connection, anchor: Anchor, slots: list[Slot | None], *, facts: StoreFacts) -> None:
     ours = [slot for slot in slots if slot is not None and slot.store_id == facts.store_id]
     highest = max(ours, key=lambda slot: (slot.epoch, slot.n), default=None)
-    with explained(path):
+    with explained(connection.filename):
         last, _ = end_of_lane(connection)
         if highest is not None and highest.epoch > facts.epoch:
             older = (
@@ -78,11 +94,8 @@ def _judged(connection: apsw.Connection, anchor: Anchor, slots: list[Slot | None
         elif last > 0 and anchor.is_named:
             facts.barred = f"{ANCHOR_MISSING}: {anchor.path} says nothing of this store and epoch"
         elif last > 0:
-            facts.notes = (f"no anchor: {anchor.path} says nothing of this store and epoch; opening it makes one",)
-    strangers = sum(slot is not None for slot in slots) - len(ours)
-    if strangers:
-        facts.notes = (*facts.notes, f"{strangers} slots of {anchor.path} are those of another store")
-    return facts
+            none = f"no anchor: {anchor.path} says nothing of this store and epoch; opening it for writing makes one"
+            facts.notes = (none, *facts.notes)
 
 
 def _lost(last: int, slot: Slot) -> str:

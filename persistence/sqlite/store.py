@@ -35,7 +35,7 @@ from persistence.errors import (
 from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.anchor import Anchor, Slot
-from persistence.sqlite.comparing import compared, end_of_lane
+from persistence.sqlite.comparing import compared, end_of_lane, strangers
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
     Identities,
@@ -140,7 +140,9 @@ class SQLiteStore:
             self._anchor.take(place[0], slot)
         assert meta is not None
         set_level(self._writer, meta["level"])
-        facts = facts or StoreFacts(meta["store_id"], FORMAT, int(meta["epoch"]), meta["level"])
+        if facts is None:
+            facts = StoreFacts(meta["store_id"], FORMAT, int(meta["epoch"]), meta["level"])
+            facts.notes = strangers(self._anchor, slots, facts.store_id)
         facts.unclean = self._unclean()
         for one in filter(None, (facts.barred, *facts.notes)):
             logger.warning("%s: %s", self.path, one)
@@ -273,6 +275,7 @@ class SQLiteStore:
     def _settle(self, error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
         """Find out whether the COMMIT that raised `error` happened, on a connection of its own; return if it did."""
         self._forget()
+        self._anchor.sync()  # before the log is folded back
         with suppress(apsw.Error):
             hold_log(self._writer, is_held=True)
             self._writer.close(force=True)
