@@ -15,8 +15,8 @@ The valid slot of the highest epoch and n counts. It says: the commit that ended
 Order of events: COMMIT returns · the slot is overwritten, without a sync · the sender is answered. An engine's slot is
 synced before it folds the log back, at every 1,000th commit and at the close. The file is made and synced, with its
 folder, before the first commit; it never shrinks. Which slot is whose stands in the open marks, so that slots are given
-out under the database's write lock: the lowest that no living mark has. Who takes over a slot writes a position at least
-as high, because it has compared the highest one with the store before.
+out under the database's write lock: the lowest that no living mark has. Who takes over a slot writes a position at
+least as high, because it has compared the highest one with the store before.
 
 INV-11: a slot is never ahead of what is durable at the store's level, and its n never falls within an epoch.
 
