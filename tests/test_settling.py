@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 import apsw
 import pytest
 
-from persistence import InDoubt, NotCommitted, Quarantine, SQLiteStore, Store, StoreError, StoreFull
+from persistence import InDoubt, NotCommitted, Quarantine, ReadOnlyStore, SQLiteStore, Store, StoreError, StoreFull
 from recovery.drills.disks.passing import Call, Disk
 from statemachine import Engine, Instance
 from tests.children import Add, Tally, TallyData
@@ -60,6 +60,7 @@ def versions(path: Path) -> int:
 
 FAULTS = {
     "a write that fails": ("write", apsw.SQLITE_IOERR_WRITE, NotCommitted, "PS323"),
+    "a disk that is read-only": ("write", apsw.SQLITE_READONLY, ReadOnlyStore, "PS308"),
     "a full disk": ("write", apsw.SQLITE_FULL, StoreFull, "PS303"),
 }
 
@@ -117,6 +118,19 @@ def test_a_disk_on_which_nothing_can_be_written_stops_the_store(engine: Engine, 
     engine.close()
     with Engine(tmp_path / "t.db", Tally) as again:
         assert again.get(Tally, "t").send(Add(1), key="second").version == 3
+
+
+def test_the_level_of_a_store_is_its_own_again_after_a_settling_write(tmp_path: Path, disk: LogDisk) -> None:
+    store = SQLiteStore(tmp_path / "t.db", vfs=disk.name, level="normal")
+    with Engine(store, Tally) as engine:
+        tally = started(engine)
+        disk.fail("write", apsw.SQLITE_IOERR_WRITE)
+        with pytest.raises(NotCommitted):
+            tally.send(Add(1))
+        disk.fail("sync", apsw.SQLITE_IOERR_FSYNC)
+        assert tally.send(Add(1)).version == 3
+        assert disk.left == 1, "the log was synced, which this level does not"
+        disk.left = 0
 
 
 def test_memory_is_never_ahead_of_the_disk(engine: Engine, disk: LogDisk) -> None:
