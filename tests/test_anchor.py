@@ -23,6 +23,7 @@ from tests.children import Add, Tally, run_child
 FRAME = 24 + 4096
 R = TypeVar("R")
 SENT = 9
+COMMAND = "from perdure.cli import main; main()"
 
 KILLED = """
 import os, signal, sys
@@ -349,6 +350,8 @@ def test_a_named_anchor_that_is_missing_bars_every_write_until_that_is_accepted(
     with Engine(path, Tally, anchor=anchor) as engine, pytest.raises(TailLost, match="ANCHOR MISSING"):
         engine.get(Tally, "t").send(Add(1))
     assert recovery.verify(path, Tally, anchor=anchor).store[0].startswith("ANCHOR MISSING: ")
+    code, printed = run_child(COMMAND, "verify", path, "--anchor", anchor)
+    assert (code, "STORE            ANCHOR MISSING: " in printed) == (1, True)
     recovery.accept_tail_loss(path, anchor=anchor)
     with recovery.open(path, Tally, anchor=anchor) as engine:
         assert engine.get(Tally, "t").send(Add(1)).version == 2
@@ -448,11 +451,10 @@ def test_opening_reads_as_much_of_a_long_journal_as_of_a_short_one(tmp_path: Pat
 def test_the_command_tells_of_a_lost_tail_and_accepts_it(tmp_path: Path) -> None:
     path = killed(tmp_path)
     cut(path)
-    command = "import sys; from perdure.cli import main; sys.argv = ['perdure', *sys.argv[1:]]; main()"
-    assert run_child(command, "verify", path)[0] == 1
-    code, printed = run_child(command, "recover", path)
+    assert run_child(COMMAND, "verify", path)[0] == 1
+    code, printed = run_child(COMMAND, "recover", path)
     assert code == 1
     assert "STORE            TAIL LOST: rows " in printed
-    code, printed = run_child(command, "recover", path, "tests.children:Tally", "--accept-tail-loss")
+    code, printed = run_child(COMMAND, "recover", path, "tests.children:Tally", "--accept-tail-loss")
     assert code == 0, printed
-    assert run_child(command, "verify", path)[0] == 0
+    assert run_child(COMMAND, "verify", path)[0] == 0

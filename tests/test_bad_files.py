@@ -139,7 +139,7 @@ BAD: dict[str, tuple[Make, type[StoreError]]] = {
     "epoch in words": (changing("UPDATE perdure_meta SET value = 'one' WHERE name = 'epoch'"), Corrupt),
     "no store id": (changing("UPDATE perdure_meta SET value = '' WHERE name = 'store_id'"), Corrupt),
     "other columns": (changing("ALTER TABLE perdure_meta RENAME COLUMN value TO other"), Corrupt),
-    "newer format": (changing("UPDATE perdure_meta SET value = '2' WHERE name = 'format'"), NewerFormat),
+    "newer format": (changing("UPDATE perdure_meta SET value = '9' WHERE name = 'format'"), NewerFormat),
     "odd format": (changing("UPDATE perdure_meta SET value = 'x' WHERE name = 'format'"), NewerFormat),
 }
 
@@ -171,7 +171,7 @@ LEAVE_LOG = """
 import os, signal, sqlite3, sys
 c = sqlite3.connect(sys.argv[1])
 c.execute("PRAGMA wal_autocheckpoint = 0")
-c.execute("UPDATE perdure_meta SET value = '2' WHERE name = 'format'")
+c.execute("UPDATE perdure_meta SET value = '9' WHERE name = 'format'")
 c.commit()
 os.kill(os.getpid(), signal.SIGKILL)
 """
