@@ -292,6 +292,24 @@ def test_accepting_a_loss_keeps_the_log_and_begins_an_epoch(tmp_path: Path) -> N
     store.close()
 
 
+def test_an_older_copy_that_is_accepted_begins_an_epoch_of_which_nothing_was_written(tmp_path: Path) -> None:
+    """The anchor's own epoch was lived in already, by what is lost."""
+    path = tmp_path / "t.db"
+    sent(path, 2)
+    shutil.copy(path, tmp_path / "old")
+    beside(path, "-anchor").unlink()
+    with pytest.raises(TailLost), Engine(path, Tally, anchor=beside(path, "-anchor")) as engine:
+        engine.get(Tally, "t").send(Add(1))
+    recovery.accept_tail_loss(path, anchor=beside(path, "-anchor"))
+    sent(path, 1, start=False)
+    shutil.copy(tmp_path / "old", path)
+    epochs = "the anchor is of epoch 2 and the file of epoch 1, so it is an older copy"
+    assert recovery.verify(path, Tally).store == (f"TAIL LOST: {epochs}",)
+    recovery.accept_tail_loss(path)
+    assert [slot.epoch for slot in slots(path) if slot] == [3]
+    assert recovery.verify(path, Tally).is_clean
+
+
 def test_an_engine_that_was_open_while_a_loss_was_accepted_stops(tmp_path: Path) -> None:
     path = tmp_path / "t.db"
     with Engine(path, Tally) as engine:

@@ -46,24 +46,24 @@ def copy_log(connection: apsw.Connection, path: str, *, vfs: str) -> str | None:
     return path
 
 
-def accept(connection: apsw.Connection, anchor: Anchor, slot: Slot) -> tuple[Slot, str | None]:
-    """Begin the epoch after the slot's; `slot` says where the store stands. Return the next slot and the log's copy.
+def accept(connection: apsw.Connection, anchor: Anchor, slot: Slot, *, epoch: int) -> tuple[Slot, str | None]:
+    """Begin an epoch; `slot` says where the store stands. Return the slot in that epoch, and where the log's copy is.
 
     Durable on return. Raises Conflict where somebody else has raised the epoch meanwhile, and what SQLite raises.
     """
     path = connection.filename
-    if slot.epoch >= EPOCH_MAX:
-        raise Corrupt(f"{path}: epoch {slot.epoch} is the last one; copy what can be read into a new store")
+    if epoch > EPOCH_MAX:
+        raise Corrupt(f"{path}: epoch {EPOCH_MAX} is the last one; copy what can be read into a new store")
     with explained(path):
         copy = copy_log(connection, f"{os.path.realpath(path)}-wal-lost-{slot.epoch}", vfs=anchor.vfs)
         set_level(connection, "full")
         run(connection, statements.BEGIN)
-        run(connection, statements.RAISE_EPOCH, str(slot.epoch + 1), str(slot.epoch))
+        run(connection, statements.RAISE_EPOCH, str(epoch), str(slot.epoch))
         is_first = connection.changes() == 1
         n, seal = fetch_one(connection, statements.LAST) or (slot.n, slot.seal)
         run(connection, statements.COMMIT if is_first else statements.ROLLBACK)
     if not is_first:
         raise Conflict(f"{path}: somebody else accepted the loss first")
-    following = Slot(slot.store_id, slot.epoch + 1, slot.level, n, seal or slot.seal)
+    following = Slot(slot.store_id, epoch, slot.level, n, seal or slot.seal)
     anchor.rewrite(following)
     return following, copy

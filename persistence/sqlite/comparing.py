@@ -50,11 +50,12 @@ def compared(
     if facts.barred is None or not (accepts or _permits(facts, slots)):
         return facts
     if read_only:
-        facts.notes = (f"{facts.barred}; this level permits it, and opening the file for writing accepts it",)
+        told = f"{facts.barred}; this level permits it, and opening the file for writing accepts it"
+        facts.notes = (told, *facts.notes)
         facts.barred = None
         return facts
     try:
-        return _accepted(connection, anchor, facts, is_asked=accepts)
+        return _accepted(connection, anchor, slots, facts=facts, is_asked=accepts)
     except Conflict:  # somebody else accepted it
         return compared(connection, anchor, anchor.read(), accepts=accepts, read_only=read_only)
 
@@ -111,9 +112,13 @@ def _permits(facts: StoreFacts, slots: list[Slot | None]) -> bool:
     return levels == {facts.level} == {"normal"} and str(facts.barred).startswith(TAIL_LOST)
 
 
-def _accepted(connection: apsw.Connection, anchor: Anchor, facts: StoreFacts, *, is_asked: bool) -> StoreFacts:
+def _accepted(
+    connection: apsw.Connection, anchor: Anchor, slots: list[Slot | None], *, facts: StoreFacts, is_asked: bool
+) -> StoreFacts:
     slot = Slot(facts.store_id, facts.epoch, facts.level, *end_of_lane(connection))
-    following, copy = accept(connection, anchor, slot)
+    # An older copy can be of an earlier epoch than its anchor: what was lost of that one is not to be written again.
+    known = (one.epoch for one in slots if one is not None and one.store_id == facts.store_id)
+    following, copy = accept(connection, anchor, slot, epoch=max(facts.epoch, *known, 0) + 1)
     how = "accepted" if is_asked else "acknowledged tail lost, as this level permits"
     kept = "" if copy is None else f"; the log is kept as {copy}"
     facts.notes = (f"{facts.barred}; {how}: epoch {following.epoch} begins{kept}", *facts.notes)
