@@ -25,6 +25,7 @@ DISASTERS: tuple[Run, ...] = (
     partial(runs.power, level="normal"),
     partial(runs.power, level="normal", pages=FOLDED_PAGES),
     runs.power_twice,
+    partial(runs.power_twice, level="normal"),
     runs.errors,
     partial(runs.errors, pages=FOLDED_PAGES),
     runs.kills,

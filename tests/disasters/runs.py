@@ -86,8 +86,8 @@ def power(
         return found
 
 
-def power_twice(folder: Path, size: Size, progress: Progress) -> Result:
-    trial = ledgers(TRANSITIONS)
+def power_twice(folder: Path, size: Size, progress: Progress, *, level: str = "full") -> Result:
+    trial = ledgers(TRANSITIONS, level=level)
     with prepared(folder, trial) as (work, recording, wanted):
         firsts = islice(CrashStates(recording.disk, states_max=4), 0, None, size.again_every)
         return lose_power_again(trial, recording, work, firsts=firsts, wanted=wanted, progress=progress)
