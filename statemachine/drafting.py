@@ -24,7 +24,9 @@ class Link:
     token: bytes  # of the run and its counter
 
 
-def draft(definition: Definition, attempt: Attempt, decision: Decision, *, request: Request, link: Link) -> Draft:
+def draft(
+    definition: Definition, attempt: Attempt, decision: Decision, *, image: bytes, request: Request, link: Link
+) -> Draft:
     """Return what is to be appended for a decision. Pure."""
     record = Record(
         instance=attempt.id,
@@ -43,16 +45,16 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
         time=attempt.time,
         token=link.token,
         kind=KIND_IMAGE,
-        body=_body(decision, request.payload),
+        body=_body(decision, request.payload, image),
     )
     rest, digest = digests(record)
-    row_hash = head_hash(link.previous, digest, decision.image)
+    row_hash = head_hash(link.previous, digest, image)
     return Draft(
         record=record,
         previous_hash=link.previous,
         rest_digest=rest,
         hash=row_hash,
-        image=decision.image,
+        image=image,
         outcome=decision.macrostep.outcome,
         secret=link.secret,
         definition=definition.chart.text,
@@ -60,9 +62,9 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
     )
 
 
-def _body(decision: Decision, payload: bytes) -> bytes:
+def _body(decision: Decision, payload: bytes, image: bytes) -> bytes:
     error = b"" if decision.error is None else b'"error":' + dumps(decision.error) + b","
-    return b"{" + error + b'"event":' + payload + b',"image":' + decision.image + b"}"
+    return b"{" + error + b'"event":' + payload + b',"image":' + image + b"}"
 
 
 def _keys(record: Record, row_hash: bytes, request: Request, *, error: str | None) -> tuple[KeyRecord, ...]:

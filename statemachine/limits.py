@@ -14,4 +14,5 @@ class Limits:
     text_bytes_max: int = 1 << 10  # ids, keys, actors: they stand in indexes
     note_bytes_max: int = 1 << 14  # a remark that a person reads
     heads_max: int = 10_000  # instances remembered between transitions; a miss costs one read
-    calls_max: int = 10_000  # calls that wait in the queue of `submit`, `asend`, `afire`: at most seconds of work
+    calls_max: int = 10_000  # calls of `submit`, `asend` and `afire` that wait: at most seconds of work
+    batch_max: int = 256  # transitions in one commit: beyond that a sync is no longer what one of them costs
