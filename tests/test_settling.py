@@ -145,6 +145,21 @@ def test_memory_is_never_ahead_of_the_disk(engine: Engine, disk: LogDisk) -> Non
     assert [one.version for one in tally.history()] == list(range(1, 8))
 
 
+@pytest.mark.parametrize("fault", [("write", apsw.SQLITE_IOERR_WRITE), ("sync", apsw.SQLITE_IOERR_FSYNC)])
+def test_a_batch_whose_commit_failed_answers_each_member_as_it_is_on_disk(
+    engine: Engine, disk: LogDisk, tmp_path: Path, fault: tuple[str, int]
+) -> None:
+    tallies = [engine.start(Tally, id=f"t-{number}") for number in range(20)]
+    disk.fail(*fault)
+    told = [tally.submit(Add(1), key="k") for tally in tallies]
+    done = {tally.id for tally, future in zip(tallies, told, strict=True) if future.exception() is None}
+    assert len(done) >= len(tallies) - 1, "who is alone in a batch is told; the others are decided again"
+    assert {tally.id for tally in tallies if tally.version == 2} == done
+    engine.close()
+    with Engine(tmp_path / "t.db", Tally, read_only=True) as again:
+        assert {tally.id for tally in again.list(Tally) if tally.version == 2} == done
+
+
 def test_another_engine_on_the_file_goes_on_too(engine: Engine, disk: LogDisk, tmp_path: Path) -> None:
     tally = started(engine)
     with Engine(tmp_path / "t.db", Tally) as other:
