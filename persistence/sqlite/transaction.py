@@ -8,15 +8,15 @@ What is remembered (`Memory`) is one cache with one rule: filled only after COMM
 that is not a clean end. A rowid that was remembered across a rollback would be given out twice.
 """
 
-import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import apsw
 from attrs import define, field, frozen
 
+from persistence.block import Block
 from persistence.errors import Closed, Conflict, SqlFailed, StoreError
+from persistence.process import PROCESS
 from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained, translate
@@ -25,9 +25,10 @@ from persistence.sqlite.rows import read_definition, read_head, read_rows, read_
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
-__all__ = ["CACHE_MAX", "NO_SEAL", "Ending", "Memory", "SQLiteTransaction"]
+__all__ = ["CACHE_MAX", "NO_SEAL", "UNREAD", "Ending", "Memory", "SQLiteTransaction"]
 
 NO_SEAL = bytes(32)
+UNREAD = -1  # stands for a data version: nothing has been read yet
 CACHE_MAX = 100_000  # instances, symbols and definitions remembered; emptied as a whole when it is full
 TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -36,7 +37,7 @@ TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 class Memory:
     """What a writing connection knows of its file without asking: valid while nobody else writes."""
 
-    data_version: int = -1
+    data_version: int = UNREAD
     last: int = 0  # n of the last row of the lane
     seal: bytes = NO_SEAL
     symbols: dict[str, int] = field(factory=dict[str, int])
@@ -72,8 +73,9 @@ class SQLiteTransaction:
         self._memory = memory
         self._user = user
         self._has_savepoint = False
+        self._member = Block(self._begin_member, self._finish_member)
         self._is_void = False
-        self._owner = os.getpid()
+        self._owner = PROCESS.pid
         self.has_written = False
         self.has_marked = False  # heads that others remember carry no mark
         self.generation = generation
@@ -132,22 +134,31 @@ class SQLiteTransaction:
         """Read the canonical text of a chart."""
         return read_definition(self._connection, fingerprint)
 
-    @contextmanager
-    def member(self) -> Generator[None]:
+    def member(self) -> Block[None]:
         """Bound one decision: what its SQL wrote is undone if it raises, and its foreign keys must hold at its end."""
+        return self._member
+
+    def _begin_member(self) -> None:
         self._check_open()
         self._has_savepoint = False
+
+    def _finish_member(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._undo_member()
+            return
         try:
-            yield
             self._end_member()
         except BaseException:
-            # In a child that a callback forked nothing of the parent's is touched.
-            if os.getpid() == self._owner and self._has_savepoint and self._connection.in_transaction:
-                run(self._connection, statements.UNDO)
-                run(self._connection, statements.RELEASE)
+            self._undo_member()
             raise
-        finally:
-            self._has_savepoint = False
+        self._has_savepoint = False
+
+    def _undo_member(self) -> None:
+        # In a child that a callback forked nothing of the parent's is touched.
+        if PROCESS.pid == self._owner and self._has_savepoint and self._connection.in_transaction:
+            run(self._connection, statements.UNDO)
+            run(self._connection, statements.RELEASE)
+        self._has_savepoint = False
 
     def _end_member(self) -> None:
         if self._user.is_poisoned:
@@ -311,7 +322,7 @@ class SQLiteTransaction:
         before this returns or raises: only InDoubt leaves it open.
         """
         self._check_fits()
-        if os.getpid() != self._owner:
+        if PROCESS.pid != self._owner:
             raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
         try:
             run(self._connection, statements.COMMIT)
