@@ -23,7 +23,19 @@ from persistence.errors import (
     StoreFull,
     WrongLevel,
 )
-from persistence.records import Draft, Found, Head, KeyRecord, Quarantine, Record, Row, Sealed, StoreFacts, Stub
+from persistence.records import (
+    Checkpoint,
+    Draft,
+    Found,
+    Head,
+    KeyRecord,
+    Quarantine,
+    Record,
+    Row,
+    Sealed,
+    StoreFacts,
+    Stub,
+)
 from persistence.store import Capabilities, Reader, Store, Transaction, Value
 
 if TYPE_CHECKING:
@@ -34,6 +46,7 @@ __all__ = [
     "Busy",
     "CannotOpen",
     "Capabilities",
+    "Checkpoint",
     "Closed",
     "Conflict",
     "Corrupt",

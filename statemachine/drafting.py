@@ -1,31 +1,56 @@
 """From a decision to what is appended: the record, its place in the chain, its keys. Pure."""
 
-from attrs import frozen
+from attrs import define
 
-from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, digests, head_hash
+from persistence.records import (
+    KIND_IMAGE,
+    KIND_PATCH,
+    Draft,
+    KeyRecord,
+    Record,
+    digests,
+    image_digest,
+    stub_hash,
+)
 from statemachine.codec import dumps
 from statemachine.decide import Decision
 from statemachine.definition import Definition
 from statemachine.events import START, Request
 from statemachine.frame import Attempt
-from statemachine.loading import configuration_text
+from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX, Limits
+from statemachine.loading import Loaded, configuration_text
+from statemachine.patches import diff
 
-__all__ = ["Link", "draft"]
+__all__ = ["Link", "draft", "link_after"]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Link:
-    """Where in which chain a transition is written."""
+    """Where in which chain a transition is written. One is built for each event: hence not frozen."""
 
     previous: bytes  # the hash before it
     secret: bytes
     epoch: int
     incarnation: int
     token: bytes  # of the run and its counter
+    image: bytes | None = None  # before it; None where only a whole image may follow
+    patches: int = 0  # since the newest whole image
+    patched: int = 0
+    inline_bytes_max: int = Limits().inline_bytes_max
+
+
+def link_after(loaded: Loaded, *, epoch: int, token: bytes, limits: Limits) -> Link:
+    """Return the place after a head. Pure."""
+    head, definition = loaded.head, loaded.definition
+    # Under another definition the data may have been encoded anew, and patches go onto what is stored.
+    image = loaded.image if head.fingerprint == definition.fingerprint else None
+    counts = (head.patches, head.patched, limits.inline_bytes_max)
+    return Link(head.hash, head.secret, epoch, head.incarnation, token, image, *counts)
 
 
 def draft(definition: Definition, attempt: Attempt, decision: Decision, *, request: Request, link: Link) -> Draft:
     """Return what is to be appended for a decision. Pure."""
+    (kind, body), proof = _body(decision, request.payload, link), image_digest(decision.image)
     record = Record(
         instance=attempt.id,
         workflow=definition.name,
@@ -42,30 +67,47 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
         note=request.note,
         time=attempt.time,
         token=link.token,
-        kind=KIND_IMAGE,
-        body=_body(decision, request.payload),
+        kind=kind,
+        body=body,
     )
     rest, digest = digests(record)
-    row_hash = head_hash(link.previous, digest, decision.image)
     return Draft(
         record=record,
         previous_hash=link.previous,
         rest_digest=rest,
-        hash=row_hash,
+        hash=stub_hash(link.previous, digest + proof),
         image=decision.image,
         outcome=decision.macrostep.outcome,
         secret=link.secret,
         definition=definition.chart.text,
-        keys=_keys(record, row_hash, request, error=decision.error),
+        keys=_keys(record, request, error=decision.error),
+        image_digest=proof,
+        is_inline=len(decision.image) <= link.inline_bytes_max,
+        patches=link.patches + 1 if kind == KIND_PATCH else 0,
+        patched=link.patched + len(body) if kind == KIND_PATCH else 0,
     )
 
 
-def _body(decision: Decision, payload: bytes) -> bytes:
+def _body(decision: Decision, payload: bytes, link: Link) -> tuple[int, bytes]:
+    """Return the kind of a body, and the body: the patch, or the whole image where that is due or no longer."""
     error = b"" if decision.error is None else b'"error":' + dumps(decision.error) + b","
-    return b"{" + error + b'"event":' + payload + b',"image":' + decision.image + b"}"
+    told, image = b"{" + error + b'"event":' + payload, decision.image
+    if len(image) > WHOLE_BYTES_MAX and link.image is not None:
+        patch = _patch(link, image)
+        if patch is not None:
+            return KIND_PATCH, told + b',"patch":' + patch + b"}"
+    return KIND_IMAGE, told + b',"image":' + image + b"}"
 
 
-def _keys(record: Record, row_hash: bytes, request: Request, *, error: str | None) -> tuple[KeyRecord, ...]:
+def _patch(link: Link, image: bytes) -> bytes | None:
+    """Return what changed; None where the whole image is shorter, or due: what follows the newest one outweighs it."""
+    if link.image is None or link.patched >= len(image) or link.patches >= PATCHES_MAX:
+        return None
+    patch = diff(link.image, image)
+    return patch if patch is not None and len(patch) < len(image) else None
+
+
+def _keys(record: Record, request: Request, *, error: str | None) -> tuple[KeyRecord, ...]:
     """Return the key of a start, or of an event that was sent with one."""
     if request.name == START:
         kind, key = "start", ""
@@ -81,7 +123,6 @@ def _keys(record: Record, row_hash: bytes, request: Request, *, error: str | Non
             version=record.version,
             digest=request.digest,
             after=record.after,
-            hash=row_hash,
             error=error,
             time=record.time,
         ),

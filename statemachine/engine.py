@@ -26,7 +26,7 @@ from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import decide_start, handle
 from statemachine.definition import Definition
-from statemachine.drafting import Link, draft
+from statemachine.drafting import Link, draft, link_after
 from statemachine.errors import DataError, DefinitionError, ReentrantCall, Refused
 from statemachine.events import Request, checked_text, start_request
 from statemachine.frame import Attempt, SqlPort
@@ -153,7 +153,8 @@ class Engine:
         )
         with transaction.member():
             decision = decide_start(definition, attempt, request.payload)
-        link = Link(genesis(instance, definition.name, secret), secret, self.store.facts.epoch, 1, self._token())
+        genesis_hash, inline = genesis(instance, definition.name, secret), self.limits.inline_bytes_max
+        link = Link(genesis_hash, secret, self.store.facts.epoch, 1, self._token(), inline_bytes_max=inline)
         self._commit(transaction, definition, draft(definition, attempt, decision, request=request, link=link))
 
     def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Instance[W, D]":  # the field's word
@@ -199,15 +200,14 @@ class Engine:
             if replayed is not None:
                 return replayed
         self._check_ready(loaded, request)
-        head = loaded.head
         sql, event = self._sql_port(transaction), (request.name, request.event)
         begin = partial(self._attempt, loaded, sql, actor=request.actor, note=request.note, roles=request.roles)
         try:
             attempt, decision = handle(definition, begin, loaded.image, event=event, bound=transaction.member)
         except Refused as refused:
-            refused.version = head.version
+            refused.version = loaded.head.version
             raise
-        link = Link(head.hash, head.secret, self.store.facts.epoch, head.incarnation, self._token())
+        link = link_after(loaded, epoch=self.store.facts.epoch, token=self._token(), limits=self.limits)
         done = draft(definition, attempt, decision, request=request, link=link)
         self._commit(transaction, definition, done)
         return Transition(done.record, done.hash)
@@ -293,10 +293,10 @@ class Engine:
         if head is None or (head.workflow and head.workflow != definition.name):
             found = "" if head is None else f"; that id is an instance of {head.workflow}"
             raise Refused("unknown_instance", f"there is no instance {instance!r} of {definition.name}{found}")
-        judgement = judge_head(examine(head, definition, source=source, has_sql=self.store.capabilities.sql))
-        if not judgement.is_usable:
+        facts = examine(head, definition, source=source, has_sql=self.store.capabilities.sql)
+        judgement, image = judge_head(facts), facts.image
+        if not judgement.is_usable or image is None:
             raise _unusable(instance, head, judgement)
-        image = head.image
         if head.fingerprint != definition.fingerprint:
             image = definition.encode_data(definition.decode_data(image))
         return Loaded(head, definition, configuration_of(head.configuration), image)

@@ -1,4 +1,4 @@
-"""What changed between two images, as a patch, and the image again from a patch. Both are bytes; nothing is parsed. Pure.
+"""What changed between two images, as a patch, and the image again from it. Both are bytes; nothing is parsed. Pure.
 
 A patch is a JSON object of forms, each of them an object from keys to operands; what is empty is left out:
 
@@ -48,12 +48,11 @@ _NESTED, _CONTENT = _nested(LEVELS)
 _VALUE = rb"(?:" + _STRING + rb"|" + _NESTED + rb"|[-+.\w]++)"
 _key = re.compile(_STRING + rb":", re.DOTALL).match
 _value = re.compile(_VALUE, re.DOTALL).match
-_field = re.compile(rb"(" + _STRING + rb"):(" + _VALUE + rb")?+", re.DOTALL).match
 _content = re.compile(_CONTENT, re.DOTALL).match
 _rest_of_string = re.compile(_REST_OF_STRING, re.DOTALL).match
 
 _COMMA, _OBJECT, _LIST, _TEXT, _END_OBJECT, _END_LIST = b',{["}]'
-_OPENING = b"{["
+_OPENING, _GROWING = b"{[", b'["'
 
 
 def _bad(raw: bytes, at: int) -> NoReturn:
@@ -71,8 +70,14 @@ def _end(raw: bytes, at: int, *, depth: int = 0) -> int:
             return at
 
 
+def _end_of(raw: bytes, at: int) -> int:
+    """Return where the value ends that begins here."""
+    found = _value(raw, at)
+    return _end(raw, at) if found is None else found.end()
+
+
 def _end_of_grown(raw: bytes, at: int, was: bytes) -> int | None:
-    """Return where a value ends that begins with all of an earlier text or list; None where it does not. Not of "[]"."""
+    """Return where a value ends that begins with all of an earlier text or list; None where it does not, or of "[]"."""
     if was[0] == _TEXT and raw.startswith(was[:-1], at):
         found = _rest_of_string(raw, at + len(was) - 1)
         return None if found is None else found.end()
@@ -105,25 +110,13 @@ def fields_of(raw: bytes, *, like: dict[bytes, bytes] = _NOTHING) -> dict[bytes,
     if raw[0] != _OBJECT or raw[last] != _END_OBJECT:
         _bad(raw, 0)
     while True:
-        end = None
-        if like:
-            one = _key(raw, at)
-            if one is None:
-                _bad(raw, at)
-            key, start = raw[at : one.end() - 1], one.end()
-            was = like.get(key)
-            end = None if was is None else _end_like(raw, start, was)
-            value = b"" if end is None else raw[start:end]
-        if end is None:
-            one = _field(raw, at)
-            if one is None:
-                _bad(raw, at)
-            key, value = one.groups()
-            end = one.end()
-            if value is None:
-                end = _end(raw, one.end())
-                value = raw[one.end() : end]
-        found[key] = value
+        one = _key(raw, at)
+        if one is None:
+            _bad(raw, at)
+        key, start = raw[at : one.end() - 1], one.end()
+        was = like.get(key)
+        end = (None if was is None else _end_like(raw, start, was)) or _end_of(raw, start)
+        found[key] = raw[start:end]
         if end == last:
             return found
         if raw[end] != _COMMA:
@@ -140,8 +133,7 @@ def _items(raw: bytes) -> list[bytes]:
     if raw[0] != _LIST or raw[last] != _END_LIST:
         _bad(raw, 0)
     while True:
-        one = _value(raw, at)
-        end = _end(raw, at) if one is None else one.end()
+        end = _end_of(raw, at)
         found.append(raw[at:end])
         if end == last:
             return found
@@ -214,8 +206,10 @@ def _splice(was: bytes, value: bytes) -> bytes:
 
 # -- from an image and its patches to an image -------------------------------------------------------------------------
 
-Value = Union[bytes, bytearray, list[bytes], "Image"]
+Value = Union[bytes, bytearray, list[bytes], "Fields"]
 """An encoded value, one that texts or items were appended to, a list that was opened, an object that was opened."""
+
+Fields = dict[bytes, Value]
 
 
 class Image:
@@ -225,97 +219,26 @@ class Image:
 
     def __init__(self, raw: bytes) -> None:
         try:
-            self._fields: dict[bytes, Value] = {**fields_of(raw)}
+            self._fields: Fields = {**fields_of(raw)}
         except (ValueError, IndexError) as error:
             raise DataError(f"an image cannot be read: {error}") from error
 
     def fold(self, patch: bytes) -> None:
         """Change it by a patch. Raises DataError for one that does not fit, and is of no use then."""
         try:
-            self._fold(patch)
+            _fold(self._fields, patch)
         except (ValueError, IndexError, KeyError, RecursionError) as error:
             raise DataError(f"a patch does not fit: {error!r}") from error
 
     def copy(self) -> "Image":
         """Return one that can be changed without changing this one."""
-        found = Image.__new__(Image)
-        found._fields = {key: _copied(value) for key, value in self._fields.items()}
+        found = Image(b"{}")
+        found._fields = _copied(self._fields)
         return found
 
     def encoded(self) -> bytes:
-        """Return its bytes. Raises DataError where patches led too deep."""
-        try:
-            return _encoded(self)
-        except RecursionError as error:
-            raise DataError("patches led too deep") from error
-
-    def _fold(self, patch: bytes) -> None:
-        for form, operands in fields_of(patch).items():
-            change = _FORMS[form]
-            for key, operand in fields_of(operands).items():
-                change(self, key, operand)
-
-    # Called for each key of a form.
-
-    def _set(self, key: bytes, operand: bytes) -> None:
-        self._fields[key] = operand
-
-    def _drop(self, key: bytes, _operand: bytes) -> None:
-        del self._fields[key]
-
-    def _add(self, key: bytes, operand: bytes) -> None:
-        value = self._fields[key]
-        if isinstance(value, list):
-            value.extend(_items(operand))
-        elif value == b"[]":
-            self._fields[key] = operand
-        elif isinstance(value, (bytes, bytearray)) and value[0] == operand[0] and value[0] in b'["':
-            # Appended in place: one that grows is copied once, and not by each patch.
-            grown = self._fields[key] = bytearray(value) if isinstance(value, bytes) else value
-            grown[-1:] = operand[1:] if value[0] == _TEXT else b"," + operand[1:]
-        else:
-            raise ValueError("what is appended to is another thing")
-
-    def _splice(self, key: bytes, operand: bytes) -> None:
-        value = self._fields[key]
-        if isinstance(value, (bytes, bytearray)):
-            value = self._fields[key] = _items(bytes(value))
-        if not isinstance(value, list):
-            raise ValueError("what is spliced is no list")
-        first, last, items = _items(operand)
-        value[int(first) : int(last)] = _items(items)
-
-    def _in(self, key: bytes, operand: bytes) -> None:
-        value = self._fields[key]
-        if isinstance(value, bytes):
-            value = self._fields[key] = Image(value)
-        if not isinstance(value, Image):
-            raise ValueError("what is entered is no object")
-        value._fold(operand)
-
-
-_FORMS: dict[bytes, Callable[[Image, bytes, bytes], None]] = {
-    b'"set"': Image._set,
-    b'"drop"': Image._drop,
-    b'"add"': Image._add,
-    b'"splice"': Image._splice,
-    b'"in"': Image._in,
-}
-
-
-def _copied(value: Value) -> Value:
-    if isinstance(value, Image):
-        return value.copy()
-    return value if isinstance(value, bytes) else value[:]
-
-
-def _encoded(value: Value) -> bytes:
-    if isinstance(value, Image):
-        parts = (key + b":" + _encoded(one) for key, one in value._fields.items())
-        return b"{" + b",".join(parts) + b"}"
-    if isinstance(value, list):
-        return b"[" + b",".join(value) + b"]"
-    return bytes(value)
+        """Return its bytes."""
+        return _encoded(self._fields)
 
 
 def fold(image: bytes, patches: Iterable[bytes]) -> bytes:
@@ -324,3 +247,79 @@ def fold(image: bytes, patches: Iterable[bytes]) -> bytes:
     for patch in patches:
         found.fold(patch)
     return found.encoded()
+
+
+def _misfit(reason: str) -> NoReturn:
+    raise ValueError(reason)
+
+
+def _fold(fields: Fields, patch: bytes) -> None:
+    for form, operands in fields_of(patch).items():
+        change = FORMS[form]
+        for key, operand in fields_of(operands).items():
+            change(fields, key, operand)
+
+
+def _set(fields: Fields, key: bytes, operand: bytes) -> None:
+    fields[key] = operand
+
+
+def _drop(fields: Fields, key: bytes, _operand: bytes) -> None:
+    del fields[key]
+
+
+def _add(fields: Fields, key: bytes, operand: bytes) -> None:
+    value = fields[key]
+    if isinstance(value, list):
+        value.extend(_items(operand))
+    elif isinstance(value, dict) or value[0] != operand[0] or value[0] not in _GROWING:
+        _misfit("what is appended to is another thing")  # a value of the file, not of Python
+    elif value == b"[]":
+        fields[key] = operand
+    else:
+        # Appended in place: one that grows is copied once, and not by each patch.
+        grown = fields[key] = bytearray(value) if isinstance(value, bytes) else value
+        grown[-1:] = operand[1:] if value[0] == _TEXT else b"," + operand[1:]
+
+
+def _splice_in(fields: Fields, key: bytes, operand: bytes) -> None:
+    value = fields[key]
+    if isinstance(value, (bytes, bytearray)):
+        value = fields[key] = _items(bytes(value))
+    if not isinstance(value, list):
+        _misfit("what is spliced is no list")
+    first, last, items = _items(operand)
+    value[int(first) : int(last)] = _items(items)
+
+
+def _enter(fields: Fields, key: bytes, operand: bytes) -> None:
+    value = fields[key]
+    if isinstance(value, bytes):
+        value = fields[key] = {**fields_of(value)}
+    if not isinstance(value, dict):
+        _misfit("what is entered is no object")
+    _fold(value, operand)
+
+
+FORMS: dict[bytes, Callable[[Fields, bytes, bytes], None]] = {
+    b'"set"': _set,
+    b'"drop"': _drop,
+    b'"add"': _add,
+    b'"splice"': _splice_in,
+    b'"in"': _enter,
+}
+
+
+def _encoded(value: Value) -> bytes:
+    if isinstance(value, dict):
+        return b"{" + b",".join(key + b":" + _encoded(one) for key, one in value.items()) + b"}"
+    if isinstance(value, list):
+        return b"[" + b",".join(value) + b"]"
+    return bytes(value)
+
+
+def _copied(fields: Fields) -> Fields:
+    found: Fields = {}
+    for key, value in fields.items():
+        found[key] = _copied(value) if isinstance(value, dict) else value[:]
+    return found

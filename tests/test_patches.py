@@ -1,6 +1,7 @@
 """A patch gives exactly the bytes that it was made of, whatever the data; damage is refused, never followed."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -146,7 +147,8 @@ def test_other_order_of_keys_is_told_by_the_whole_image() -> None:
 @pytest.mark.parametrize(
     "patch",
     [
-        b"", b"{", b"[]", b'{"set":1}', b'{"move":{"a":1}}', b'{"drop":{"z":null}}', b'{"add":{"n":[1]}}', b'{"add":{"a":"x"}}',
+        b"", b"{", b"[]", b'{"set":1}', b'{"move":{"a":1}}', b'{"drop":{"z":null}}', b'{"add":{"n":[1]}}',
+        b'{"add":{"a":"x"}}',
         b'{"splice":{"n":[0,0,[]]}}', b'{"splice":{"a":[0]}}', b'{"in":{"n":{}}}', b'{"in":{"z":{}}}', b"\xff" * 9,
         b'{"set":{"a":"' + b"x" * 99, b'{"in":{"o":' * 5_000 + b"1" + b"}}" * 5_000,
     ],
@@ -160,11 +162,12 @@ def test_patch_that_does_not_fit_is_refused(patch: bytes) -> None:
 @given(st.binary(max_size=40) | OBJECTS.map(dumps).map(lambda raw: raw[:-1]), st.binary(max_size=40))
 def test_any_bytes_are_an_image_or_refused(image: bytes, patch: bytes) -> None:
     """Total: bytes fold or raise DataError."""
-    for work in (lambda: fold(image, [patch]), lambda: diff(image, patch), lambda: fold(b'{"a":[1]}', [b"{" + patch])):
-        try:
-            work()
-        except DataError:
-            continue
+    with suppress(DataError):
+        fold(image, [patch])
+    with suppress(DataError):
+        diff(image, patch)
+    with suppress(DataError):
+        fold(b'{"a":[1]}', [b"{" + patch])
 
 
 def test_copy_that_is_changed_leaves_its_original() -> None:

@@ -310,6 +310,16 @@ class SQLiteStore:
                 if os.getpid() == self._owner and reader.in_transaction:
                     run(reader, statements.ROLLBACK)
 
+    def expire_keys(self, *, before: int) -> int:
+        """Forget all keys of instances that ended before a time, in several transactions; return of how many."""
+        count, found = 0, 1
+        while found:
+            with self.transaction() as transaction:
+                found = transaction.expire_keys(before=before)
+                transaction.commit()
+            count += found
+        return count
+
     def settle(self) -> None:
         """Forget the open marks of owners that are gone."""
         if not self._facts.unclean:
