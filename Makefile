@@ -38,6 +38,8 @@ make test-long run the long ones: many drawn charts, drills, disasters, thousand
 make test-all  run those of make test under every supported Python of this machine (each in its own .venv-3.x)
 make conformance  run the test suites that others wrote, fetched and unchanged (SUITE=transitions)
 make disasters power losses, I/O errors, kills and bit rot over the engine, and faults it must find (SIZE=small, thorough)
+make bench     measure the durable engine beside apsw alone (ARGS="--size smoke"); see docs/benchmarks.md
+make peers     run the same durable job on other libraries, each in an environment of its own in .peers
 make lint      ruff, mypy, pyright, both over tests/typing, import-linter
 make format    let ruff format and repair what it can
 make ratchet   write the numbers of today into tests/ratchet.json
@@ -45,7 +47,7 @@ make clean     remove .venv and everything that was made
 PYTHON=…       the interpreter to make .venv with (3.11 or later)
 endef
 
-.PHONY: help demo test test-long test-all conformance conformance-here disasters lint format ratchet clean
+.PHONY: help demo test test-long test-all conformance conformance-here disasters bench peers lint format ratchet clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installs into one environment would trample each other
 
@@ -82,6 +84,12 @@ conformance-here: $(VENV)/.conformance
 disasters: $(VENV)/.test
 	@$(BIN)/python -m tests.disasters $(SIZE)
 
+bench: $(VENV)/.test
+	@$(BIN)/python -m benchmarks.durable $(ARGS)
+
+peers: $(VENV)/.test
+	@$(BIN)/python -m benchmarks.peers.durable $(ARGS)
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -98,7 +106,7 @@ ratchet: $(VENV)/.test
 	$(BIN)/python -m tests.test_tidy --rewrite
 
 clean:
-	rm -rf $(VENV) .venv-conformance .conformance build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-conformance .conformance .peers build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.made:
 	@rm -rf $(VENV)

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 import types
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ class Bare:
     """A runner that answers and does nothing: what is measured is the kernel."""
 
     def __init__(self) -> None:
-        self.raised: deque[tuple[str, object]] = deque()
+        self.raised: list[tuple[str, object]] = []
 
     def holds(self, rule: Rule, event: object) -> bool:
         """Say yes."""

@@ -76,6 +76,7 @@ class Codec(typing.Generic[T]):
         self._is_recursive = resolved.is_recursive
         self.runs_code = resolved.runs_code  # whether reading does, which may refuse or change what was stored
         self.is_shareable = resolved.is_shareable  # a value is as good as what would be read back of it
+        self._is_frozen = not (resolved.is_recursive or resolved.runs_code)  # else its bytes stand for it
         self.description = describe_kind(self._kind)
 
     def encode(self, value: T) -> bytes:
@@ -113,6 +114,33 @@ class Codec(typing.Generic[T]):
             return cast("T", self._in(plain))
         except Exception as error:
             raise DataError(self._why_not_in(plain, error, path or self.path)) from error
+
+    def freeze(self, value: T) -> object:
+        """Return a value as it can be remembered: nobody can change it, and `thaw` makes equal ones of it.
+
+        Raises DataError with the path of what does not fit. Pure.
+        """
+        if not self._is_frozen:
+            return self.encode(value)
+        try:
+            return self._to_frozen(value)
+        except Exception as error:
+            raise DataError(self._why_not_out(value, error)) from error
+
+    @cached_property
+    def thaw(self) -> Callable[[Any], T]:
+        """Return a value that nobody else has of a frozen one. Pure."""
+        if not self._is_frozen:
+            return self.decode
+        from statemachine._codec.freezing import thawer
+
+        return thawer(self._kind)
+
+    def is_same(self, frozen: object, other: object) -> bool:
+        """Say whether two frozen values are stored as the same bytes. Pure."""
+        if frozen != other:
+            return False
+        return not self._is_loose or self.encode(self.thaw(frozen)) == self.encode(self.thaw(other))
 
     def schema(self) -> dict[str, object]:
         """Return the JSON Schema (draft 2020-12) of what is accepted, docstrings as descriptions. Pure."""
@@ -173,6 +201,18 @@ class Codec(typing.Generic[T]):
         from statemachine._codec.reading import reader
 
         return reader(self._kind, is_trusted=False)
+
+    @cached_property
+    def _to_frozen(self) -> Callable[[T], object]:
+        from statemachine._codec.freezing import freezer
+
+        return freezer(self._kind)
+
+    @cached_property
+    def _is_loose(self) -> bool:
+        from statemachine._codec.freezing import is_told_apart
+
+        return self._is_frozen and not is_told_apart(self._kind)
 
     # -- limits, and words ---------------------------------------------------------------------------------------------
 

@@ -1,16 +1,14 @@
 """A workflow run in memory, without a store: for unit tests, and to think with."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
-from functools import partial
 from typing import Generic, TypeVar, cast
 
 from statemachine.chart import Configuration, Memory
 from statemachine.decide import Decision, decide_start, handle
 from statemachine.errors import Refused
-from statemachine.events import AttrsEvent, DataclassEvent, request
-from statemachine.frame import Attempt
+from statemachine.events import AttrsEvent, DataclassEvent, check_sender, taken
 from statemachine.limits import Limits
+from statemachine.runner import FrameRunner
 from statemachine.workflow import Workflow, definition_of
 
 __all__ = ["Cursor"]
@@ -29,45 +27,48 @@ class Cursor(Generic[D]):
 
     def __init__(self, workflow: "Callable[[D], Workflow[D]]", data: D, /) -> None:
         self._definition = definition_of(cast("type[Workflow[D]]", workflow))
-        self._image = self._definition.encode_data(data)
+        self._frozen = self._definition.freeze(data)
         self._version = 0
         self._outcome: str | None = None
         self._error: str | None = None
         self._memory: Memory = ()
-        attempt = self._attempt((), ())
-        self._take(decide_start(self._definition, attempt, self._image))
+        self.configuration: Configuration = ()
+        self._take(decide_start(self._definition, self._attempt(None, ()), self._frozen))
 
     def send(
         self, event: AttrsEvent | DataclassEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()
     ) -> "Cursor[D]":
         """Run one event and return the cursor. Raises Refused, and whatever a callback raises; then nothing changed."""
-        asked = request(self._definition, event, limits=_LIMITS, actor=actor, roles=roles)
+        definition = self._definition
+        taken_event = taken(definition, event)
+        if actor is not None or roles:
+            check_sender(actor, roles, limits=_LIMITS)
         if self._outcome is not None:
             raise Refused("instance_final", f"ended as {self._outcome}", state=self.configuration)
-        begin = partial(self._attempt, self.configuration, roles, actor=actor)
-        _, decision = handle(self._definition, begin, self._image, event=(asked.name, asked.event), bound=nullcontext)
+        attempt = self._attempt(actor, roles)
+        _, decision = handle(definition, attempt, self._frozen, event=taken_event)
         self._take(decision)
         return self
 
-    def _attempt(self, configuration: Configuration, roles: tuple[str, ...], *, actor: str | None = None) -> Attempt:
-        return Attempt(
-            data=self._definition.decode_data(self._image),
-            id="cursor",
-            version=self._version + 1,
-            actor=actor,
-            roles=roles,
-            seed=self._version.to_bytes(8, "big"),
-            configuration=configuration,
-            memory=self._memory,
-        )
+    def _attempt(self, actor: str | None, roles: tuple[str, ...]) -> FrameRunner:
+        attempt = FrameRunner(self._definition.thaw(self._frozen))
+        attempt.id = "cursor"
+        attempt.version = self._version + 1
+        attempt.numbers = (self._version,)
+        attempt.actor = actor
+        attempt.roles = roles
+        attempt.configuration = self.configuration
+        attempt.memory = self._memory
+        return attempt
 
     def _take(self, decision: Decision) -> None:
-        self._image = decision.image
+        done = decision.macrostep
+        self._frozen = decision.frozen
         self._version += 1
-        self._outcome = decision.macrostep.outcome
+        self._outcome = done.outcome
         self._error = decision.error
-        self._memory = decision.macrostep.memory
-        self.configuration: Configuration = decision.macrostep.after
+        self._memory = done.memory
+        self.configuration = done.after
 
     @property
     def workflow(self) -> "type[Workflow[D]]":
@@ -82,7 +83,7 @@ class Cursor(Generic[D]):
     @property
     def data(self) -> D:
         """A copy of the data."""
-        return cast("D", self._definition.decode_data(self._image))
+        return cast("D", self._definition.thaw(self._frozen))
 
     @property
     def error(self) -> str | None:

@@ -1,11 +1,11 @@
-"""One attempted event, from an image of the data to what would be written: run by `Cursor` and by the engine alike.
+"""One attempted event, from frozen data to what would be written: run by `Cursor` and by the engine alike.
 
-Nothing here is durable and nothing outside changes: data is thawed from its image for this attempt and frozen again at
-its end, so that an attempt that fails leaks nothing.
+Nothing here is durable and nothing outside changes: data is thawed for this attempt and frozen again at its end, so
+that an attempt that fails leaks nothing.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from attrs import define, evolve
 
@@ -13,7 +13,6 @@ from statemachine.chart import FAILED, Chart, Configuration
 from statemachine.definition import Definition
 from statemachine.errors import InvariantBroken, Refused
 from statemachine.failing import failure
-from statemachine.frame import Attempt
 from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, begin, macrostep
 
@@ -25,72 +24,74 @@ class Decision:
     """What an attempt came to. One is built for each event: hence not frozen, which costs three times as much."""
 
     macrostep: Macrostep
-    image: bytes  # of the data after it
+    frozen: object  # the data after it
     error: str | None = None  # what failed and was handled
 
 
-def decide(definition: Definition, attempt: Attempt, image: bytes, *, name: str, event: object) -> Decision:
+def decide(definition: Definition, attempt: FrameRunner, frozen: object, *, name: str, event: object) -> Decision:
     """Run one event on thawed data. Raises Refused, InvariantBroken, and whatever a callback raises."""
     configuration = attempt.configuration
-    runner = FrameRunner(definition, attempt, image)
+    attempt.begin(definition, frozen)
     try:
-        found = macrostep(definition.chart, configuration, (name, event), runner=runner, memory=attempt.memory)
+        found = macrostep(definition.chart, configuration, (name, event), runner=attempt, memory=attempt.memory)
         if isinstance(found, Unhandled):
-            runner.check_unchanged()
-            raise _refusal(definition.chart, name, found, configuration=configuration, missing_role=runner.missing_role)
-        return Decision(found, runner.finish())
+            attempt.check_unchanged()
+            raise _refusal(
+                definition.chart, name, found, configuration=configuration, missing_role=attempt.missing_role
+            )
+        return Decision(found, attempt.finish())
     finally:
-        runner.end()
+        attempt.end()
 
 
 def handle(
     definition: Definition,
-    begin_attempt: Callable[[], Attempt],
-    image: bytes,
+    attempt: FrameRunner,
+    frozen: object,
     *,
     event: tuple[str, object],
-    bound: Callable[[], AbstractContextManager[None]],
-) -> tuple[Attempt, Decision]:
+    bound: Callable[[], AbstractContextManager[None]] | None = None,
+) -> tuple[FrameRunner, Decision]:
     """Run one event; where it fails and an `@on_error` rule handles that, run the rule in an attempt of its own.
 
-    Each attempt is a fresh one, from where the event found the instance, inside a `bound` that undoes what it wrote by
-    SQL if it raises. Returns the attempt that counts. Raises as `decide` does; of the rule's own failure nothing is
-    handled.
+    That one is a fresh one, from where the event found the instance. Each runs inside a `bound` that undoes what it
+    wrote by SQL if it raises. Returns the attempt that counts. Raises as `decide` does; of the rule's own failure
+    nothing is handled.
     """
-    attempt = begin_attempt()
     configuration, (name, value) = attempt.configuration, event
     try:
+        if bound is None:
+            return attempt, decide(definition, attempt, frozen, name=name, event=value)
         with bound():
-            return attempt, decide(definition, attempt, image, name=name, event=value)
+            return attempt, decide(definition, attempt, frozen, name=name, event=value)
     except Exception as error:
         failed = failure(definition.chart, configuration, error, event=name)
         if failed is None:
             raise
-        time, attempt = attempt.time, begin_attempt()
-        attempt.time = time  # one for the event, however long the first attempt took
-        with bound():
-            decision = decide(definition, attempt, image, name=FAILED, event=failed)
+        attempt = attempt.again(definition.thaw(frozen), configuration)
+        with nullcontext() if bound is None else bound():
+            decision = decide(definition, attempt, frozen, name=FAILED, event=failed)
         return attempt, evolve(decision, error=str(failed))
 
 
-def decide_start(definition: Definition, attempt: Attempt, image: bytes) -> Decision:
+def decide_start(definition: Definition, attempt: FrameRunner, frozen: object) -> Decision:
     """Enter the initial configuration. Raises InvariantBroken, and whatever a callback raises."""
-    runner = FrameRunner(definition, attempt, image)
+    attempt.begin(definition, frozen)
     try:
-        return Decision(begin(definition.chart, runner=runner), runner.finish())
+        return Decision(begin(definition.chart, runner=attempt), attempt.finish())
     finally:
-        runner.end()
+        attempt.end()
 
 
-def broken_invariant(definition: Definition, attempt: Attempt, image: bytes) -> str | None:
+def broken_invariant(definition: Definition, attempt: FrameRunner, frozen: object) -> str | None:
     """Return which invariant does not hold for a stored instance; None if all hold. Raises what an invariant raises."""
-    runner = FrameRunner(definition, attempt, image)
+    attempt.begin(definition, frozen)
     try:
-        runner.finish()
+        attempt.finish()
     except InvariantBroken as error:
         return str(error)
     finally:
-        runner.end()
+        attempt.end()
     return None
 
 

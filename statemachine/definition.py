@@ -1,5 +1,7 @@
 """A workflow class, compiled: chart, codecs and callbacks (`statemachine.declaration` reads them from its body)."""
 
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from statemachine.chart import Configuration
@@ -12,12 +14,19 @@ from statemachine.rules import MISSING
 
 __all__ = ["Definition", "define_workflow"]
 
+_new = object.__new__
+
+
+def _nothing(_: object) -> None:
+    """Stand for the data of a workflow that has none."""
+
 
 class Definition:
     """A compiled workflow: chart, codecs and callbacks. `chart` is missing on an abstract class."""
 
     def __init__(self, workflow: type[Any], *, name: str, revision: int, declaration: Declaration) -> None:
         self.workflow = workflow
+        self._bind = getattr(workflow, ATTEMPT).__set__  # of the slot: a frame takes no other assignment
         self.name = name
         self.revision = revision
         self.paths = declaration.names.paths
@@ -28,9 +37,8 @@ class Definition:
         self.tasks = declaration.tasks
         self.results = declaration.results
         self.timers = declaration.timers
-        self._names = {codec.kind: stored for stored, codec in self.events.items()}
+        self.heard = {codec.kind: (stored, codec) for stored, codec in self.events.items()}  # events by their classes
         self._data = declaration.data
-        self._callbacks: dict[str, Callback] = {}
         self._arity = declaration.signatures.arity
         self.machine = declaration.machine
         self.chart = declaration.chart
@@ -40,23 +48,15 @@ class Definition:
         """Return the chart's fingerprint, 32 bytes."""
         return self.chart.fingerprint
 
-    def callback(self, name: str) -> Callback:
-        """Return a method by name."""
-        found = self._callbacks.get(name)
-        if found is None:
-            function = getattr(self.workflow, name)
-            found = self._callbacks[name] = Callback(function, self._arity(function) > 1)
-        return found
-
     def frame(self, attempt: Attempt) -> object:
         """Return a frame: an object of the workflow's class, bound to an attempt."""
-        frame = object.__new__(self.workflow)
-        object.__setattr__(frame, ATTEMPT, attempt)
+        frame = _new(self.workflow)
+        self._bind(frame, attempt)
         return frame
 
     def event_name(self, kind: type) -> str:
         """Return the stored name of an event class. Raises KeyError for a class that no rule names."""
-        return self._names[kind]
+        return self.heard[kind][0]
 
     def encode_data(self, data: object) -> bytes:
         """Return the canonical bytes of the workflow's data; `null` where it has none. Raises DataError."""
@@ -80,6 +80,34 @@ class Definition:
         if again != image:
             raise DataError(f"the data of {self.name} would come back changed: its class changes it when it is made")
         return image
+
+    @cached_property
+    def callbacks(self) -> Mapping[str, Callback]:
+        """The methods that the chart and the class name, each with whether it takes an event."""
+        nodes, rules = self.chart.nodes.values(), self.chart.rules
+        hooks = (name for node in nodes for name in (*node.enter, *node.leave))
+        named = dict.fromkeys((*hooks, *(rule.action for rule in rules), *(rule.guard for rule in rules)))
+        functions = {name: getattr(self.workflow, name) for name in (*named, *self.invariants) if name is not None}
+        return {name: (function, self._arity(function) > 1) for name, function in functions.items()}
+
+    @cached_property
+    def freeze(self) -> Callable[[Any], object]:
+        """Return the workflow's data as it is remembered between two events. Raises DataError."""
+        return _nothing if self._data is None else self._data.freeze
+
+    @cached_property
+    def freeze_proven(self) -> Callable[[Any], object]:
+        """Return the same of data that is to be stored, proven to come back as it is. Raises DataError."""
+        return self.prove_data if self._data is not None and self._data.runs_code else self.freeze
+
+    @cached_property
+    def thaw(self) -> Callable[[Any], object]:
+        """Return data of one's own of a frozen one."""
+        return _nothing if self._data is None else self._data.thaw
+
+    def is_same(self, frozen: object, other: object) -> bool:
+        """Say whether two frozen ones are stored as the same bytes."""
+        return self._data is None or self._data.is_same(frozen, other)
 
     def decode_data(self, image: bytes) -> object:
         """Return the data of canonical bytes. Raises DataError."""

@@ -9,9 +9,9 @@ An outcome is made after its transition is durable: what cannot be read any more
 it and never makes a committed event look failed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 
 from attrs import frozen
 
@@ -24,6 +24,9 @@ from statemachine.limits import Limits
 from statemachine.offers import Answers, PlainState, ShortOffer, View, plain_state, reason_of, short_offers
 from statemachine.states import is_texts
 from statemachine.transition import Transition
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["NEXT", "Door", "Gate", "Outcome", "named_request"]
 
@@ -74,6 +77,10 @@ class Gate(Protocol):
         """Run one event. Durable on return."""
         ...
 
+    def submit(self, definition: Definition, instance: str, request: Request) -> "Future[Transition]":
+        """Queue one event and return its future."""
+        ...
+
     def viewing(
         self, definition: Definition, instance: str, *, actor: str | None = None, roles: tuple[str, ...] = ()
     ) -> AbstractContextManager[View]:
@@ -118,11 +125,36 @@ class Door:
         """
         asked = None
         try:
-            asked = named_request(self.definition, name, arguments, limits=self.gate.limits, extras=self.extras)
+            asked = self._asked(name, arguments)
             done = self.gate.fire(self.definition, self.instance, asked)
         except Refused as refused:
             return self._with_view(_refused(refused), asked)
         return self._with_view(_done(done), None)
+
+    def afire(self, name: object, arguments: object) -> Coroutine[Any, Any, Outcome]:
+        """Queue the same, and return a coroutine that waits for its outcome."""
+        asked = None
+        try:
+            asked = self._asked(name, arguments)
+        except Refused as refused:
+            return self._answered(refused, None)
+        return self._answered(self.gate.submit(self.definition, self.instance, asked), asked)
+
+    async def _answered(self, what: "Future[Transition] | Refused", asked: Request | None) -> Outcome:
+        from asyncio import to_thread  # for those who use it
+
+        from statemachine.waiting import wait_for
+
+        try:
+            if isinstance(what, Refused):
+                raise what
+            done = await wait_for(what)
+        except Refused as refused:
+            return await to_thread(self._with_view, _refused(refused), asked)
+        return await to_thread(self._with_view, _done(done), None)
+
+    def _asked(self, name: object, arguments: object) -> Request:
+        return named_request(self.definition, name, arguments, limits=self.gate.limits, extras=self.extras)
 
     def _with_view(self, outcome: Outcome, refused: Request | None) -> Outcome:
         """Add where the instance is and what it offers; to a refusal also what its guards say of themselves."""

@@ -17,11 +17,11 @@ from statemachine.decide import Decision
 from statemachine.definition import Definition
 from statemachine.events import START, Request
 from statemachine.frame import Attempt
-from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX, Limits
+from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX
 from statemachine.loading import Loaded, configuration_text
 from statemachine.patches import diff
 
-__all__ = ["Link", "draft", "link_after"]
+__all__ = ["Link", "draft"]
 
 
 @define(eq=False)
@@ -33,24 +33,15 @@ class Link:
     epoch: int
     incarnation: int
     token: bytes  # of the run and its counter
-    image: bytes | None = None  # before it; None where only a whole image may follow
-    patches: int = 0  # since the newest whole image
-    patched: int = 0
-    inline_bytes_max: int = Limits().inline_bytes_max
+    inline_bytes_max: int
+    before: Loaded | None = None  # the head before it; None for a start
 
 
-def link_after(loaded: Loaded, *, epoch: int, token: bytes, limits: Limits) -> Link:
-    """Return the place after a head. Pure."""
-    head, definition = loaded.head, loaded.definition
-    # Under another definition the data may have been encoded anew, and patches go onto what is stored.
-    image = loaded.image if head.fingerprint == definition.fingerprint else None
-    counts = (head.patches, head.patched, limits.inline_bytes_max)
-    return Link(head.hash, head.secret, epoch, head.incarnation, token, image, *counts)
-
-
-def draft(definition: Definition, attempt: Attempt, decision: Decision, *, request: Request, link: Link) -> Draft:
+def draft(
+    definition: Definition, attempt: Attempt, decision: Decision, *, image: bytes, request: Request, link: Link
+) -> Draft:
     """Return what is to be appended for a decision. Pure."""
-    (kind, body), proof = _body(decision, request.payload, link), image_digest(decision.image)
+    (kind, body), proof = _body(decision, request.payload, image, link=link), image_digest(image)
     record = Record(
         instance=attempt.id,
         workflow=definition.name,
@@ -71,39 +62,48 @@ def draft(definition: Definition, attempt: Attempt, decision: Decision, *, reque
         body=body,
     )
     rest, digest = digests(record)
-    return Draft(
-        record=record,
-        previous_hash=link.previous,
-        rest_digest=rest,
-        hash=stub_hash(link.previous, digest + proof),
-        image=decision.image,
+    chained = (link.previous, rest, stub_hash(link.previous, digest + proof))
+    done = Draft(
+        record,
+        *chained,
+        image=image,
         outcome=decision.macrostep.outcome,
         secret=link.secret,
         definition=definition.chart.text,
         keys=_keys(record, request, error=decision.error),
         image_digest=proof,
-        is_inline=len(decision.image) <= link.inline_bytes_max,
-        patches=link.patches + 1 if kind == KIND_PATCH else 0,
-        patched=link.patched + len(body) if kind == KIND_PATCH else 0,
+        is_inline=len(image) <= link.inline_bytes_max,
     )
+    return done if kind == KIND_IMAGE else _counted(done, link)
 
 
-def _body(decision: Decision, payload: bytes, link: Link) -> tuple[int, bytes]:
+def _counted(done: Draft, link: Link) -> Draft:
+    """Count a patch on from the head before it."""
+    assert link.before is not None
+    head = link.before.head
+    done.patches, done.patched = head.patches + 1, head.patched + len(done.record.body)
+    return done
+
+
+def _body(decision: Decision, payload: bytes, image: bytes, *, link: Link) -> tuple[int, bytes]:
     """Return the kind of a body, and the body: the patch, or the whole image where that is due or no longer."""
     error = b"" if decision.error is None else b'"error":' + dumps(decision.error) + b","
-    told, image = b"{" + error + b'"event":' + payload, decision.image
-    if len(image) > WHOLE_BYTES_MAX and link.image is not None:
-        patch = _patch(link, image)
+    told = b"{" + error + b'"event":' + payload
+    if len(image) > WHOLE_BYTES_MAX and link.before is not None:
+        patch = _patch(link.before, image)
         if patch is not None:
             return KIND_PATCH, told + b',"patch":' + patch + b"}"
     return KIND_IMAGE, told + b',"image":' + image + b"}"
 
 
-def _patch(link: Link, image: bytes) -> bytes | None:
+def _patch(before: Loaded, image: bytes) -> bytes | None:
     """Return what changed; None where the whole image is shorter, or due: what follows the newest one outweighs it."""
-    if link.image is None or link.patched >= len(image) or link.patches >= PATCHES_MAX:
+    head = before.head
+    if head.patched >= len(image) or head.patches >= PATCHES_MAX:
         return None
-    patch = diff(link.image, image)
+    if head.fingerprint != before.definition.fingerprint:
+        return None  # the data may have been encoded anew, and patches go onto what is stored
+    patch = diff(before.image, image)
     return patch if patch is not None and len(patch) < len(image) else None
 
 

@@ -11,7 +11,7 @@ from statemachine.limits import Limits
 from statemachine.states import is_texts
 
 __all__ = ["START", "AttrsEvent", "DataclassEvent", "Extras", "Request", "check_sender", "checked_text"]
-__all__ += ["event_of", "request", "start_request"]
+__all__ += ["event_of", "request", "start_request", "taken"]
 
 START = "perdure.start"  # the event of version 1; no class can have this name
 
@@ -55,13 +55,31 @@ class Request:
 
 def event_of(definition: Definition, event: object) -> str:
     """Return the stored name of an event. Raises Refused `unknown_event`."""
+    known = definition.heard.get(type(event))
+    if known is None:
+        raise _unknown(definition, event)
+    return known[0]
+
+
+def _unknown(definition: Definition, event: object) -> Refused:
+    shown = event.__name__ + ", the class itself" if isinstance(event, type) else type(event).__name__
+    return Refused("unknown_event", f"{definition.name} has no event {shown}; it has {', '.join(definition.events)}")
+
+
+def taken(definition: Definition, event: object) -> tuple[str, object]:
+    """Return the stored name of an event, and the event as callbacks get it. Raises Refused.
+
+    What callbacks do to it is not the sender's: what can be changed is made anew.
+    """
+    known = definition.heard.get(type(event))
+    if known is None:
+        raise _unknown(definition, event)
+    name, codec = known
     try:
-        return definition.event_name(type(event))
-    except KeyError as error:
-        shown = event.__name__ + ", the class itself" if isinstance(event, type) else type(event).__name__
-        raise Refused(
-            "unknown_event", f"{definition.name} has no event {shown}; it has {', '.join(definition.events)}"
-        ) from error
+        frozen = codec.freeze(event)
+        return name, event if codec.is_shareable else codec.thaw(frozen)
+    except DataError as error:
+        raise Refused("invalid_payload", str(error)) from error
 
 
 def request(  # what `send` takes, as keywords

@@ -5,13 +5,10 @@ points to the attempt; when the attempt is over the frame is dead. Data is a wor
 counts.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-from attrs import define, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from persistence.errors import NoSql
 from persistence.store import Value
@@ -35,6 +32,9 @@ RESERVED = frozenset(
 ATTEMPT = "_attempt"
 """The one attribute that a frame has."""
 
+Callback = tuple[Callable[..., object], bool]
+"""One method of a workflow, and whether it takes the event."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,11 +46,12 @@ class SqlPort(Protocol):
         ...
 
 
-@define(eq=False)
 class Attempt:
-    """What one attempted event sees and collects."""
+    """What one attempted event sees and collects; who makes one sets what he knows.
 
-    data: Any
+    One is built for each event: hence plain attributes, and no constructor that takes them.
+    """
+
     id: str = ""
     version: int = 0  # the one this attempt would write
     time: int = 0  # microseconds since 1970 UTC
@@ -58,17 +59,20 @@ class Attempt:
     note: str | None = None
     roles: tuple[str, ...] = ()
     seed: bytes = b""
+    numbers: tuple[int, ...] = ()  # that are part of the seed
     sql: SqlPort | None = None
     effect_key: str | None = None  # of the task that runs; None elsewhere
     configuration: Configuration = ()
     memory: Memory = ()  # what regions remembered before it
-    # Not deque[…], which is an object of `types` that takes ten times as long to call.
-    raised: "deque[tuple[str, object]]" = field(factory=cast("type[deque[tuple[str, object]]]", deque))
     event: object = None  # that a rule was last asked about
     scratch: object = None  # of a workflow that was read from a document, for as long as the attempt lasts
     may_write: bool = True  # False while a guard or an invariant runs
     is_over: bool = False
     _random: "Random | None" = None
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.raised: list[tuple[str, object]] = []
 
     @property
     def now(self) -> datetime:
@@ -81,7 +85,8 @@ class Attempt:
         if self._random is None:
             import random  # only workflows that ask for it pay for it
 
-            self._random = random.Random(sha256(b"random" + self.seed).digest())  # noqa: S311  # repeatable
+            seed = self.seed + b"".join(number.to_bytes(8, "big") for number in self.numbers)
+            self._random = random.Random(sha256(b"random" + seed).digest())  # noqa: S311  # repeatable
         return self._random
 
     def new_id(self) -> str:
@@ -118,15 +123,3 @@ class DataField:
     def __get__(self, frame: Any, owner: type) -> object:
         """Return the field of this attempt's data."""
         return self if frame is None else getattr(frame.data, self.name)
-
-
-@define(eq=False)
-class Callback:
-    """One method of a workflow, and whether it takes the event."""
-
-    function: Callable[..., object]
-    takes_event: bool
-
-    def call(self, frame: object, event: object) -> object:
-        """Call it on a frame."""
-        return self.function(frame, event) if self.takes_event else self.function(frame)

@@ -1,9 +1,8 @@
 """The typed handle of one instance: sends events, and reads the last committed head at each access."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast, overload
 
 from persistence import Row
 from statemachine.chart import Configuration
@@ -19,9 +18,10 @@ from statemachine.transition import Transition
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from statemachine.waiting import Answer
+
 __all__ = ["Host", "Instance"]
 
-T = TypeVar("T")
 W = TypeVar("W")
 D = TypeVar("D")
 
@@ -45,8 +45,12 @@ class Host(Protocol):
         """Read the last committed head, judged, as one sender sees it."""
         ...
 
-    def enqueue(self, call: "Callable[[], T]") -> "Future[T]":
-        """Let a call run after those that were queued before it."""
+    def submit(self, definition: Definition, instance: str, request: Request) -> "Future[Transition]":
+        """Queue one event and return its future."""
+        ...
+
+    def asend(self, definition: Definition, instance: str, request: Request) -> "Answer[Transition]":
+        """Queue one event and return what its loop waits for."""
         ...
 
     def rows(self, instance: str) -> Sequence[Row]:
@@ -90,18 +94,32 @@ class Instance(Generic[W, D]):
     def submit(self, event: AttrsEvent | DataclassEvent, **extras: Unpack[Extras]) -> "Future[Transition]":
         """Queue an event and return the future of what `send` would return, at once.
 
-        Events that are queued run one after the other in the order of the calls, whatever thread or event loop they
-        come from; closing the engine waits for them. `Future.cancel` takes one out that is still queued. Raises Busy
-        when too many wait, Closed, ReentrantCall; the rest is raised by the future.
+        The events of one instance run in the order of the calls, whatever thread or event loop they come from; those
+        that wait together are committed together. Closing the engine waits for them. `Future.cancel` takes one out that
+        is still queued. Raises Busy when too many wait (or waits: `when_full`), Closed, ReentrantCall; the rest is
+        raised by the future.
         """
-        return self._engine.enqueue(partial(self.send, event, **extras))
+        try:
+            prepared = request(self._definition, event, limits=self._engine.limits, **extras)
+        except Refused as refused:
+            return _failed(refused)
+        return self._engine.submit(self._definition, self.id, prepared)
 
-    def asend(self, event: AttrsEvent | DataclassEvent, **extras: Unpack[Extras]) -> Coroutine[None, None, Transition]:
-        """Queue an event as `submit` does, at the call itself, and return a coroutine that waits for its transition.
+    def asend(self, event: AttrsEvent | DataclassEvent, **extras: Unpack[Extras]) -> Coroutine[Any, Any, Transition]:
+        """Queue an event as `submit` does, at the call itself, and return what to await for its transition.
 
-        From any event loop, which goes on meanwhile. Durable once awaited. Cancelling stops the waiting, not the event.
+        From any event loop, which goes on meanwhile; it does for a coroutine and, inside a loop, for a future. Durable
+        once awaited. Cancelling stops the waiting, not the event.
         """
-        return _wait(self.submit(event, **extras))
+        from statemachine.waiting import has_loop, refused_answer, wait_for  # for those who use it
+
+        if not has_loop():
+            return wait_for(self.submit(event, **extras))
+        try:
+            prepared = request(self._definition, event, limits=self._engine.limits, **extras)
+        except Refused as refused:
+            return refused_answer(refused)
+        return self._engine.asend(self._definition, self.id, prepared)
 
     # -- the door for agents -------------------------------------------------------------------------------------------
 
@@ -128,12 +146,9 @@ class Instance(Generic[W, D]):
 
     def afire(
         self, name: str, arguments: Mapping[str, object], **extras: Unpack[Extras]
-    ) -> Coroutine[None, None, Outcome]:
-        """Queue what `fire` does, at the call itself, and return a coroutine that waits for its outcome; like `asend`.
-
-        The arguments must not be changed before it has been awaited.
-        """
-        return _wait(self._engine.enqueue(partial(self.fire, name, arguments, **extras)))
+    ) -> Coroutine[Any, Any, Outcome]:
+        """Queue what `fire` does, at the call itself, and return a coroutine that waits for its outcome."""
+        return Door(self._engine, self._definition, self.id, extras).afire(name, arguments)
 
     @overload
     def offers(self, /, *, actor: str | None = None, roles: tuple[str, ...] = ()) -> list[Offer]: ...
@@ -231,7 +246,9 @@ class Instance(Generic[W, D]):
         return f"<Instance {self._definition.name} {self.id}>"
 
 
-def _wait(future: "Future[T]") -> Coroutine[None, None, T]:
-    from statemachine.waiting import wait_for  # asyncio, for those who use it
+def _failed(refused: Refused) -> "Future[Transition]":
+    from concurrent.futures import Future
 
-    return wait_for(future)
+    future: Future[Transition] = Future()
+    future.set_exception(refused)
+    return future

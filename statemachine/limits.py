@@ -19,4 +19,5 @@ class Limits:
     note_bytes_max: int = 1 << 14  # a remark that a person reads
     key_days: int = 30  # keys answer so long after their instance has ended: a retry does not come later
     heads_max: int = 10_000  # instances remembered between transitions; a miss costs one read
-    calls_max: int = 10_000  # calls that wait in the queue of `submit`, `asend`, `afire`: at most seconds of work
+    calls_max: int = 10_000  # calls of `submit`, `asend` and `afire` that wait: at most seconds of work
+    batch_max: int = 256  # transitions in one commit: beyond that a sync is no longer what one of them costs

@@ -21,7 +21,8 @@ from statemachine.decide import broken_invariant
 from statemachine.definition import Definition
 from statemachine.errors import DataError
 from statemachine.folding import stored_image
-from statemachine.frame import Attempt, SqlPort
+from statemachine.frame import SqlPort
+from statemachine.runner import FrameRunner
 
 __all__ = [
     "Loaded",
@@ -43,6 +44,7 @@ class Loaded:
     definition: Definition
     configuration: Configuration
     image: bytes  # the data as this class writes it; other bytes than the head's where the class gained fields
+    frozen: object  # the same data, to be thawed for each attempt
 
     @property
     def memory(self) -> Memory:
@@ -189,19 +191,13 @@ def _with_data(
         data = definition.decode_data(image)
     except DataError as error:
         return evolve(facts, unreadable=str(error))
-    attempt = Attempt(
-        data=data,
-        id=head.instance,
-        version=head.version,
-        time=head.time,
-        actor=told[0],
-        note=told[1],
-        sql=sql,
-        configuration=configuration_of(head.configuration),
-    )
+    attempt = FrameRunner(data)
+    attempt.id, attempt.version, attempt.time = head.instance, head.version, head.time
+    attempt.actor, attempt.note = told
+    attempt.sql = sql
+    attempt.configuration = configuration_of(head.configuration)
     try:
-        # Encoded anew: a class that gained fields with defaults writes other bytes for the same data.
-        broken = broken_invariant(definition, attempt, definition.encode_data(data))
+        broken = broken_invariant(definition, attempt, definition.freeze(data))
     except Exception as error:  # noqa: BLE001  # reported; it stops only this instance
         reason = f"an invariant could not be asked: {type(error).__name__}: {error}"
         return evolve(facts, unanswered_invariant=reason)

@@ -23,7 +23,6 @@ from persistence.errors import NoSql, SqlFailed, StoreError
 from statemachine.chart import Configuration, Rule
 from statemachine.definition import Definition
 from statemachine.errors import InvariantBroken
-from statemachine.frame import Attempt
 from statemachine.loading import Loaded
 from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, macrostep
@@ -87,7 +86,7 @@ class View:
 
     loaded: Loaded
     roles: tuple[str, ...]
-    attempt: Callable[[], Attempt]  # a fresh one, with data of its own
+    attempt: Callable[[], FrameRunner]  # a fresh one, with data of its own
 
 
 # -- offers ------------------------------------------------------------------------------------------------------------
@@ -191,7 +190,7 @@ class _Trial:
     """The Runner of one trial: runs no action, answers what is known, and takes the rest from its guesses."""
 
     def __init__(self, answers: "Answers", guesses: tuple[bool, ...]) -> None:
-        self.raised = deque[tuple[str, object]]()
+        self.raised: list[tuple[str, object]] = []
         self.guessed = 0
         self.has_missing_role = False
         self._answers = answers
@@ -233,7 +232,7 @@ class Answers:
     def of(self, rule: Rule) -> bool | None:
         """Return what a rule's guard says; None where that depends on the payload. Raises StoreError."""
         assert rule.guard is not None
-        if self.view.loaded.definition.callback(rule.guard).takes_event and not self._events:
+        if self.view.loaded.definition.callbacks[rule.guard][1] and not self._events:
             return None
         known = self._known.get(rule.guard)
         if known is None:
@@ -248,7 +247,8 @@ class Answers:
 
     def _ask(self, rule: Rule, guard: str) -> bool:
         loaded = self.view.loaded
-        runner = FrameRunner(loaded.definition, self.view.attempt(), loaded.image)
+        runner = self.view.attempt()
+        runner.begin(loaded.definition, loaded.frozen)
         try:
             answer = runner.holds(rule, *self._events or (None,))
             runner.check_unchanged()
@@ -328,4 +328,4 @@ def _known(definition: Definition, name: str) -> _Known:
 
 def _doc(definition: Definition, name: str) -> str:
     """Return a method's docstring, without the indentation of its source."""
-    return cleandoc(definition.callback(name).function.__doc__ or "")
+    return cleandoc(definition.callbacks[name][0].__doc__ or "")

@@ -1,7 +1,7 @@
 """Calls a workflow's methods for one attempt: the Runner that `step` asks.
 
-A guard or an invariant must not change data. It is given the same working copy as the actions, and the copy is encoded
-again after the guards of a microstep and after the invariants: bytes that differ are an error that names the callbacks.
+A guard or an invariant must not change data. It is given the same working copy as the actions, and the copy is frozen
+again after the guards of a microstep and after the invariants: another value is an error that names the callbacks.
 """
 
 from statemachine.chart import Configuration, Rule
@@ -11,40 +11,50 @@ from statemachine.frame import Attempt
 
 __all__ = ["FrameRunner"]
 
+_CHANGED = object()  # stands for the data that an action may have changed since it was last frozen
 
-class FrameRunner:
-    """Calls a workflow's methods on one frame: the Runner that `step` asks."""
 
-    def __init__(self, definition: Definition, attempt: Attempt, image: bytes) -> None:
+class FrameRunner(Attempt):
+    """An attempt that calls a workflow's methods on its frame: the Runner that `step` asks."""
+
+    missing_role = False  # a rule was passed over because the sender has none of its roles
+
+    def begin(self, definition: Definition, frozen: object) -> None:
+        """Make the frame. `frozen` is the attempt's data as it must still be when the next guards have run."""
         self._definition = definition
-        self._attempt = attempt
-        self._frame = definition.frame(attempt)
-        self._image = image  # of the data as it must still be when the next guards have run
-        self._asked: list[str] = []  # guards since the data was last compared with the image
-        self.raised = attempt.raised
-        self.missing_role = False
+        self._callbacks = definition.callbacks  # read for each callback
+        self._frame: object = definition.frame(self)
+        self._frozen = frozen
+        self._asked: list[str] = []  # guards since the data was last compared with it
+
+    def again(self, data: object, configuration: Configuration) -> "FrameRunner":
+        """Return a fresh attempt of the same event at the same time, on data of its own."""
+        attempt = FrameRunner(data)
+        attempt.id, attempt.version, attempt.time = self.id, self.version, self.time
+        attempt.actor, attempt.note, attempt.roles = self.actor, self.note, self.roles
+        attempt.seed, attempt.numbers, attempt.sql = self.seed, self.numbers, self.sql
+        attempt.configuration, attempt.memory = configuration, self.memory
+        return attempt
 
     def holds(self, rule: Rule, event: object) -> bool:
         """Evaluate a rule's roles, then its guard."""
         if event is not None:
-            self._attempt.event = event
-        if rule.roles and not set(rule.roles) & set(self._attempt.roles):
+            self.event = event
+        if rule.roles and not set(rule.roles) & set(self.roles):
             self.missing_role = True
             return False
-        if rule.guard is None:
-            return True
-        return self._ask(rule.guard, event)
+        return True if rule.guard is None else self._ask(rule.guard, event)
 
     def _ask(self, name: str, event: object) -> bool:
-        callback = self._definition.callback(name)
+        function, takes_event = self._callbacks[name]
         self._asked.append(name)
-        if not self._image:
-            self._image = self._definition.encode_data(self._attempt.data)
-        self._attempt.may_write = False
+        if self._frozen is _CHANGED:
+            self._frozen = self._definition.freeze(self.data)
+        self.may_write = False
         try:
-            answer = callback.call(self._frame, event)
+            answer = function(self._frame, event) if takes_event else function(self._frame)
         finally:
-            self._attempt.may_write = True
+            self.may_write = True
         if answer is not True and answer is not False:
             raise FrameError(
                 "PF403", f"{self._definition.name}.{name} returned {answer!r}; a guard or invariant returns a bool"
@@ -59,41 +69,43 @@ class FrameRunner:
         """Run an action; guards asked before it must have left the data as it was."""
         if self._asked:
             self.check_unchanged()
-        callback = self._definition.callback(action)
-        answer = callback.function(self._frame, event) if callback.takes_event else callback.function(self._frame)
+        function, takes_event = self._callbacks[action]
+        answer = function(self._frame, event) if takes_event else function(self._frame)
         if answer is not None:
             shown = f"{self._definition.name}.{action} returned {type(answer).__name__}"
             raise FrameError("PF409", f"{shown}; an action returns nothing: put what is to last into self.data")
-        self._image = b""
+        self._frozen = _CHANGED
 
     def check_unchanged(self) -> None:
         """Raise FrameError if a guard or an invariant that was asked changed the data."""
-        if self._asked and self._definition.encode_data(self._attempt.data) != self._image:
-            names = " or ".join(f"{self._definition.name}.{name}" for name in dict.fromkeys(self._asked))
+        definition = self._definition
+        if self._asked and not definition.is_same(definition.freeze(self.data), self._frozen):
+            names = " or ".join(f"{definition.name}.{name}" for name in dict.fromkeys(self._asked))
             raise FrameError("PF402", f"{names} changed self.data; a guard or invariant only reads")
         self._asked.clear()
 
     def arrive(self, configuration: Configuration) -> None:
         """Take note that this configuration is active from here on."""
-        self._attempt.configuration = configuration
+        self.configuration = configuration
 
-    def finish(self) -> bytes:
-        """Return the image of the data after the macrostep, with every invariant checked. Raises InvariantBroken."""
+    def finish(self) -> object:
+        """Return the frozen data after the macrostep, with every invariant checked. Raises InvariantBroken."""
+        definition = self._definition
         if self._asked:
             self.check_unchanged()
-        if not self._image:
-            self._image = self._definition.prove_data(self._attempt.data)
-        if not self._definition.invariants:
-            return self._image
-        for name in self._definition.invariants:
+        if self._frozen is _CHANGED:
+            self._frozen = definition.freeze_proven(self.data)
+        for name in definition.invariants:
             if not self._ask(name, None):
                 raise InvariantBroken(
-                    f"{self._definition.name}.{name}",
-                    f"does not hold in {','.join(self._attempt.configuration)!r}",
+                    f"{definition.name}.{name}",
+                    f"does not hold in {','.join(self.configuration)!r}",
                 )
-        self.check_unchanged()
-        return self._image
+        if self._asked:
+            self.check_unchanged()
+        return self._frozen
 
     def end(self) -> None:
-        """End the frame: whoever kept it can no longer use it."""
-        self._attempt.is_over = True
+        """End the frame: whoever kept it can no longer use it. Left here it would be a cycle, for the collector."""
+        self.is_over = True
+        self._frame = None

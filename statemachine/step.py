@@ -22,7 +22,6 @@ defers it. The innermost word counts: a state that defers hides the rules around
 first. In a parallel the event is taken where one region takes it. Internal events do not wait.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -41,7 +40,7 @@ LOOP_SHOWN_MAX = 8  # microsteps of it: longer ones are not read
 class Runner(Protocol):
     """Runs what a rule names, for one attempted event."""
 
-    raised: "deque[tuple[str, object]]"
+    raised: list[tuple[str, object]]
     """Internal events that actions raised: stored name and event, in order."""
 
     def holds(self, rule: Rule, event: object) -> bool:
@@ -166,66 +165,67 @@ def begin(chart: Chart, *, runner: Runner) -> Macrostep:
     return _settle(chart, initial_plan(chart), None, runner=runner, memory=())
 
 
-def _settle(chart: Chart, first: Plan, value: object, *, runner: Runner, memory: Memory) -> Macrostep:
-    internal: deque[tuple[str, object]] = deque()
-    _run(first, value, internal=internal, runner=runner)
-    if first.recorded:
-        memory = updated(chart, memory, first.recorded)
-    if first.is_rest and not internal:  # as most events come to: nothing is left to look for
-        return Macrostep(first.before, first.after, (first,), first.outcome, memory)
-    plans = [first]
-    while (current := plans[-1]).outcome is None:
-        following, value = _next(chart, current.after, internal, runner=runner, memory=memory)
+def _settle(chart: Chart, plan: Plan, value: object, *, runner: Runner, memory: Memory) -> Macrostep:
+    """Run a microstep and those that follow from it. The one place that says in which order callbacks run."""
+    act, raised = runner.act, runner.raised
+    internal: list[tuple[str, object]] = []
+    plans: tuple[Plan, ...] = ()
+    before = plan.before
+    while True:
+        for action in plan.leave:
+            act(action, None)
+        for rule in plan.rules:
+            act(rule.action, value)
+        runner.arrive(plan.after)
+        for actions, done in plan.enter:
+            for action in actions:
+                act(action, None)
+            if raised or done:
+                _queue(internal, raised, done)
+        if plan.recorded:
+            memory = updated(chart, memory, plan.recorded)
+        plans += (plan,)
+        if plan.is_rest and not internal and not raised:  # as most events come to
+            break
+        following, value = _next(chart, plans, internal, runner=runner, memory=memory)
         if following is None:
             break
-        if len(plans) == MICROSTEPS_MAX:
-            raise InvariantBroken("microsteps_max", f"no rest after {MICROSTEPS_MAX} microsteps: {_loop(plans)}")
-        plans.append(following)
-        _run(following, value, internal=internal, runner=runner)
-        if following.recorded:
-            memory = updated(chart, memory, following.recorded)
-    return Macrostep(first.before, plans[-1].after, tuple(plans), plans[-1].outcome, memory)
+        plan = following
+    return Macrostep(before, plan.after, plans, plan.outcome, memory)
+
+
+def _queue(internal: list[tuple[str, object]], raised: list[tuple[str, object]], done: tuple[str, ...]) -> None:
+    """Take over what actions raised, then the ends of regions."""
+    internal.extend(raised)
+    raised.clear()
+    internal.extend([(name, None) for name in done])
 
 
 def _next(
     chart: Chart,
-    configuration: Configuration,
-    internal: "deque[tuple[str, object]]",
+    plans: tuple[Plan, ...],
+    internal: list[tuple[str, object]],
     *,
     runner: Runner,
     memory: Memory,
 ) -> tuple[Plan | None, object]:
-    """Return the next microstep of a macrostep: eventless rules before internal events. None at rest."""
+    """Return the next microstep of a macrostep: eventless rules before internal events. None at rest, and at an end."""
+    last = plans[-1]
+    _queue(internal, runner.raised, ())
     name, value = ALWAYS, None
-    while True:
-        found = select(chart, configuration, name, holds=runner.holds, value=value, memory=memory, internal=True)
+    while last.outcome is None:
+        found = select(chart, last.after, name, holds=runner.holds, value=value, memory=memory, internal=True)
         if isinstance(found, Plan):
+            if len(plans) == MICROSTEPS_MAX:
+                raise InvariantBroken("microsteps_max", f"no rest after {MICROSTEPS_MAX} microsteps: {_loop(plans)}")
             return found, value
         if not internal:
-            return None, None
-        name, value = internal.popleft()
+            break
+        name, value = internal.pop(0)
+    return None, None
 
 
-def _run(plan: Plan, value: object, *, internal: "deque[tuple[str, object]]", runner: Runner) -> None:
-    act, raised = runner.act, runner.raised
-    for action in plan.leave:
-        act(action, None)
-    for rule in plan.rules:
-        act(rule.action, value)
-    runner.arrive(plan.after)
-    for actions, done in plan.enter:
-        for action in actions:
-            act(action, None)
-        if raised:
-            internal.extend(raised)
-            raised.clear()
-        internal.extend((name, None) for name in done)
-    if raised:
-        internal.extend(raised)
-        raised.clear()
-
-
-def _loop(plans: list[Plan]) -> str:
+def _loop(plans: tuple[Plan, ...]) -> str:
     """Show the last turn of a loop, from a microstep to the same one again; where there is none, the last ones."""
     last = len(plans) - 1
     before = next((place for place in range(last - 1, -1, -1) if plans[place] is plans[last]), -1)

@@ -27,6 +27,10 @@ class Transition:
         self._hash = row_hash
         self.replayed = replayed
 
+    def again(self) -> "Transition":
+        """Return the same transition, as the answer to a key that had run before."""
+        return Transition(self._record, self._hash, replayed=True)
+
     @property
     def instance(self) -> str:
         """The instance's id."""

@@ -1,80 +1,121 @@
-"""Waiting for an event without blocking: the queue behind `submit`, `asend` and `afire`, and how a coroutine waits.
+"""Waiting without blocking: the future that `submit` returns, what `asend` returns, and telling many of them at once.
 
-There is one synchronous core. A call that does not wait is put into the engine's queue at the moment of the call; one
-thread, started by the first such call, runs them one after the other, so that their order is the order of the calls,
-from whichever threads and event loops they come. A call that nobody waits for any longer still runs: cancelling stops
-the waiting, not the event. Closing lets what is queued finish.
+Imported by those who do not wait: the rest has no use for asyncio and futures. A call that nobody waits for any longer
+still runs: cancelling stops the waiting, not the event; only `Future.cancel` takes one out that is still queued.
 """
 
-import threading
-from collections.abc import Callable
+import asyncio
+from collections.abc import Coroutine, Generator
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
-from persistence.errors import Busy, Closed
+from statemachine.writer import Member, Work, Writer
 
-if TYPE_CHECKING:  # asyncio and threads of a pool: only those who use them pay for the import
-    from asyncio import Future as Waiting
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-__all__ = ["Queue", "wait_for"]
+__all__ = ["Answer", "Awaited", "Submitted", "has_loop", "refused_answer", "wait_for"]
 
 T = TypeVar("T")
 
 
-class Queue:
-    """Runs calls one after the other on a thread of its own. Thread-safe."""
+class Submitted(Member):
+    """A member with a future of another thread."""
 
-    def __init__(self, calls_max: int) -> None:
-        self._calls_max = calls_max
-        self._free = threading.BoundedSemaphore(calls_max)
-        self._lock = threading.Lock()
-        self._here = threading.local()  # .is_mine: this is the queue's own thread
-        self._thread: ThreadPoolExecutor | None = None
-        self._is_closed = False
+    __slots__ = ("future",)
 
-    def add(self, call: Callable[[], T]) -> "Future[T]":
-        """Queue a call and return its future. Raises Busy when the queue is full, Closed when it has ended."""
-        with self._lock:
-            if self._is_closed:
-                raise Closed("this engine is closed; open another one")
-            if not self._free.acquire(blocking=False):
-                raise Busy(f"{self._calls_max} calls wait for this engine; nothing happened, wait for some of them")
-            try:
-                future = self._started().submit(call)
-            except BaseException as error:
-                self._free.release()
-                if isinstance(error, RuntimeError):  # so an executor says that Python is ending
-                    raise Closed(f"this engine takes no more calls: {error}") from error
-                raise
-        future.add_done_callback(lambda _: self._free.release())
-        return future
+    def __init__(self, work: Work[Any], writer: Writer) -> None:
+        super().__init__(work)
+        self.future: Future[Any] = _Cancellable(self, writer)
 
-    def _started(self) -> "ThreadPoolExecutor":
-        if self._thread is None:
-            from concurrent.futures import ThreadPoolExecutor
+    def begin(self) -> bool:
+        """Say whether it was not cancelled; it cannot be any longer."""
+        return self.future.set_running_or_notify_cancel()
 
-            self._thread = ThreadPoolExecutor(1, "perdure", lambda: setattr(self._here, "is_mine", True))
-        return self._thread
+    def tell(self) -> None:
+        """Finish the future; its callbacks run here."""
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _Cancellable(Future[T]):
+    """A future whose place in the queue is free again once it is cancelled."""
+
+    def __init__(self, member: Member, writer: Writer) -> None:
+        super().__init__()
+        self._member = member
+        self._writer = writer
+
+    def cancel(self) -> bool:
+        """Take the call out of the queue. Returns False where it runs or has run."""
+        is_cancelled = super().cancel()
+        if is_cancelled:
+            self._writer.forget(self._member)
+        return is_cancelled
+
+
+class Answer(asyncio.Future[T], Coroutine[Any, Any, T]):
+    """What `asend` returns inside a loop: a future of that loop, which a task can be made of like of a coroutine.
+
+    A coroutine around a future would cost as much again as queueing the call; `asyncio.create_task` and task groups
+    take nothing else.
+    """
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait for it."""
+        return super().__await__()
+
+    def send(self, value: object, /) -> Any:
+        """Go on as a coroutine that awaits this future."""
+        del value
+        if self.done():
+            raise StopIteration(self.result())
+        self._asyncio_future_blocking = True
+        return self
+
+    def throw(self, *error: Any) -> Any:
+        """Raise what a task throws into it: nothing else is in it that could be interrupted."""
+        raise error[0]
 
     def close(self) -> None:
-        """Take no more calls, and wait until those that are queued have run.
+        """Be closed, as a coroutine that was never started is."""
 
-        From a callback of a future, which runs on the queue's own thread, it does not wait: what is queued is then
-        refused by the store, which is closed.
-        """
-        with self._lock:
-            self._is_closed = True
-        if self._thread is not None:
-            self._thread.shutdown(wait=not getattr(self._here, "is_mine", False))
+
+class Awaited(Member):
+    """A member with an answer for an event loop."""
+
+    __slots__ = ("answer", "loop")
+
+    def __init__(self, work: Work[Any], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(work)
+        self.loop = loop
+        self.answer: Answer[Any] = Answer(loop=loop)
+
+    def tell(self) -> None:
+        """Finish the answer; called in its loop."""
+        if not self.answer.done():
+            if self.error is None:
+                self.answer.set_result(self.result)
+            else:
+                self.answer.set_exception(self.error)
+
+
+def has_loop() -> bool:
+    """Say whether this thread runs an event loop."""
+    return asyncio._get_running_loop() is not None  # noqa: SLF001  # documented; the public one raises instead
+
+
+def refused_answer(error: Exception) -> Answer[Any]:
+    """Return an answer that raises."""
+    answer: Answer[Any] = Answer(loop=asyncio.get_running_loop())
+    answer.set_exception(error)
+    return answer
 
 
 async def wait_for(future: "Future[T]") -> T:
     """Wait for a future of another thread. Cancelling stops the waiting and nothing else."""
-    import asyncio
-
     loop = asyncio.get_running_loop()
-    done: Waiting[None] = loop.create_future()
+    done: asyncio.Future[None] = loop.create_future()
 
     def tell(_: "Future[T]") -> None:
         with suppress(RuntimeError):  # the loop was closed: nobody waits any longer
@@ -85,6 +126,6 @@ async def wait_for(future: "Future[T]") -> T:
     return future.result()
 
 
-def _finish(done: "Waiting[None]") -> None:
+def _finish(done: "asyncio.Future[None]") -> None:
     if not done.done():
         done.set_result(None)

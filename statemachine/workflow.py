@@ -109,7 +109,9 @@ class Workflow(Generic[D]):
 
     def __init__(self, data: D, /) -> None:
         """Make a frame for a unit test: `Order(OrderData()).submit(Submit("lamp", 1))`."""
-        object.__setattr__(self, ATTEMPT, Attempt(data=data, effect_key="unit-test"))
+        attempt = Attempt(data)
+        attempt.effect_key = "unit-test"
+        object.__setattr__(self, ATTEMPT, attempt)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Raise: what is to last belongs in `self.data`. A workflow made of a machine has its fields as attributes."""

@@ -414,7 +414,7 @@ class Recorder:
     """The runner of a story: writes down what it is asked, and raises what the story says."""
 
     def __init__(self, story: Story, holding: frozenset[str]) -> None:
-        self.raised: deque[tuple[str, object]] = deque()
+        self.raised: list[tuple[str, object]] = []
         self.ran: list[Entry] = []
         self.asked: list[tuple[int, Rule]] = []  # how many callbacks had run before, and the rule
         self._story = story

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,10 +150,17 @@ def test_events_that_wait_for_a_long_one_keep_their_order(box: Instance[Box, Box
     assert put_behind_a_long_one(box) == [*range(20)]
 
 
+class Turned(deque[Any]):
+    """A queue whose last one is first."""
+
+    def popleft(self) -> Any:
+        return self.pop()
+
+
 def test_a_queue_that_turns_the_order_round_is_found(box: Instance[Box, BoxData]) -> None:
     """Negative control: the last call is taken first."""
     engine: Any = box._engine  # the fault is planted in its queue
-    engine._queue._started()._work_queue = queue.LifoQueue()
+    engine._writer._queue = Turned()
     assert put_behind_a_long_one(box) == [*reversed(range(20))]
 
 
@@ -285,6 +292,7 @@ def test_closing_from_the_callback_of_a_future_does_not_wait_for_itself() -> Non
     """It runs on the thread of the queue: what is queued behind it is refused."""
     engine, box = small(5)
     first = box.submit(Hold())
+    assert ENTERED.wait(WAIT_SECONDS_MAX)
     second = box.submit(Put(1))
     first.add_done_callback(lambda _: engine.close())
     GO.set()

@@ -28,6 +28,7 @@ from statemachine import (
 )
 from statemachine.decide import broken_invariant, decide
 from statemachine.frame import RESERVED, Attempt
+from statemachine.runner import FrameRunner
 from statemachine.workflow import definition_of
 
 # Words of the design that Workflow does not have yet, or that stand in its class line.
@@ -86,13 +87,15 @@ class Asking(Workflow[Counter], revision=1):
         return self.sql.execute("invariant") == [(1,)]
 
 
-def asked(database: Database) -> Attempt:
-    return Attempt(Counter(), configuration=("a",), sql=database)
+def asked(database: Database | None = None) -> FrameRunner:
+    attempt = FrameRunner(Counter())
+    attempt.configuration, attempt.sql = ("a",), database
+    return attempt
 
 
-def run(workflow: type[Any], attempt: Attempt) -> None:
+def run(workflow: type[Any], attempt: FrameRunner) -> None:
     definition = definition_of(workflow)
-    decide(definition, attempt, definition.encode_data(attempt.data), name="Go", event=Go())
+    decide(definition, attempt, definition.freeze(attempt.data), name="Go", event=Go())
 
 
 def test_sql_can_write_in_actions_and_only_read_in_guards_and_invariants() -> None:
@@ -378,7 +381,7 @@ def test_an_invariant_that_changes_data_is_reported_for_a_stored_instance() -> N
     definition = definition_of(meddler("finer", answer=True))
 
     with pytest.raises(FrameError) as raised:
-        broken_invariant(definition, Attempt(Counter(), configuration=("a",)), definition.encode_data(Counter()))
+        broken_invariant(definition, asked(), definition.freeze(Counter()))
 
     assert str(raised.value) == "PF402 Meddler.fine or Meddler.finer changed self.data; a guard or invariant only reads"
 
@@ -425,17 +428,23 @@ def test_a_question_that_raises_an_event_is_an_error(name: str) -> None:
 # -- time, chance, ids -------------------------------------------------------------------------------------------------
 
 
+def attempt_of(*, seed: bytes = b"", time: int = 0) -> Attempt:
+    attempt = Attempt(None)
+    attempt.seed, attempt.time = seed, time
+    return attempt
+
+
 def drawn(attempt: Attempt) -> tuple[float, str, str]:
     return attempt.random.random(), attempt.new_id(), attempt.new_id()
 
 
 def test_the_same_seed_draws_the_same_again() -> None:
-    assert drawn(Attempt(None, seed=b"one")) == drawn(Attempt(None, seed=b"one"))
-    assert drawn(Attempt(None, seed=b"one")) != drawn(Attempt(None, seed=b"two"))
+    assert drawn(attempt_of(seed=b"one")) == drawn(attempt_of(seed=b"one"))
+    assert drawn(attempt_of(seed=b"one")) != drawn(attempt_of(seed=b"two"))
 
 
 def test_two_ids_of_one_attempt_differ() -> None:
-    _, one, other = drawn(Attempt(None))
+    _, one, other = drawn(attempt_of())
 
     assert one != other
 
@@ -458,14 +467,14 @@ def test_another_version_draws_other_numbers() -> None:
 
 
 def test_now_is_the_time_of_the_attempt() -> None:
-    attempt = Attempt(None, time=1_700_000_000_123_456)
+    attempt = attempt_of(time=1_700_000_000_123_456)
 
     assert attempt.now == datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC)
 
 
 @given(seed=st.binary(max_size=40), time=st.integers(0, 2**48 * 1000 - 1))
 def test_a_new_id_is_a_uuid_of_version_7(seed: bytes, time: int) -> None:
-    made = uuid.UUID(Attempt(None, seed=seed, time=time).new_id())
+    made = uuid.UUID(attempt_of(seed=seed, time=time).new_id())
 
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
     assert made.int >> 80 == time // 1000
@@ -473,7 +482,7 @@ def test_a_new_id_is_a_uuid_of_version_7(seed: bytes, time: int) -> None:
 
 @given(seed=st.binary(max_size=8), time=st.integers(0, 10**15))
 def test_later_ids_sort_after_earlier_ones(seed: bytes, time: int) -> None:
-    one, later = Attempt(None, seed=seed, time=time), Attempt(None, seed=seed, time=time + 1000)
+    one, later = attempt_of(seed=seed, time=time), attempt_of(seed=seed, time=time + 1000)
 
     assert one.new_id() < later.new_id()
     assert later.now - one.now == timedelta(milliseconds=1)

@@ -760,7 +760,7 @@ def test_a_task_of_a_base_can_be_overridden_by_a_plain_method_and_by_a_task() ->
     assert [*map(attrs.astuple, definition_of(Louder).tasks)] == [*map(attrs.astuple, definition_of(Working).tasks)]
     assert [one.name for one in definition_of(Shorter).tasks] == ["work", "plain"]
     assert definition_of(Shorter).tasks[0].result is None
-    assert definition_of(Louder).callback("worked").takes_event
+    assert definition_of(Louder).callbacks["worked"][1]
 
 
 def test_a_task_is_a_method_of_a_frame_and_itself_on_the_class() -> None:

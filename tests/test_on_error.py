@@ -18,6 +18,7 @@ from statemachine import (
     Failed,
     FrameError,
     InvariantBroken,
+    Limits,
     Parallel,
     Refused,
     State,
@@ -418,8 +419,7 @@ def test_an_error_is_hashed_with_its_row_and_a_keys_error_is_compared_with_it(tm
 
 
 def test_data_that_is_too_large_is_raised_and_not_handled(tmp_path: Path) -> None:
-    with Engine(STORES["memory"](tmp_path), Mill) as engine:
-        engine.limits = type(engine.limits)(data_bytes_max=60)
+    with Engine(STORES["memory"](tmp_path), Mill, limits=Limits(data_bytes_max=60)) as engine:
         mill = engine.start(Mill, id="m")
 
         with pytest.raises(DataError, match="at most 60"):

@@ -35,25 +35,28 @@ def rehearsed(workflow: type[AnyWorkflow], acted: Acted) -> type[AnyWorkflow]:
 class _Rehearsed:
     def __init__(self, definition: Definition, acted: Acted) -> None:
         self._definition = definition
-        self._acted = acted
-        asked = {rule.guard for rule in definition.chart.rules}
-        self._asked = asked | set(definition.invariants)
+        self.callbacks = _counted(definition, acted)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._definition, name)
 
     def frame(self, attempt: Attempt) -> object:
-        attempt.seed = f"{attempt.id} {attempt.version}".encode()
+        attempt.seed, attempt.numbers = f"{attempt.id} {attempt.version}".encode(), ()
         return self._definition.frame(attempt)
 
-    def callback(self, name: str) -> Callback:
-        found = self._definition.callback(name)
-        if name in self._asked:
-            return found
+
+def _counted(definition: Definition, acted: Acted) -> dict[str, Callback]:
+    """Return the class's methods; when an action has run, `acted` is told."""
+    asked = {rule.guard for rule in definition.chart.rules} | set(definition.invariants)
+
+    def counted(name: str, callback: Callback) -> Callback:
+        function, takes_event = callback
 
         def act(frame: object, event: object) -> object:
-            answer = found.call(frame, event)
-            self._acted(name)
+            answer = function(frame, event) if takes_event else function(frame)
+            acted(name)
             return answer
 
-        return Callback(act, takes_event=True)
+        return act, True
+
+    return {name: found if name in asked else counted(name, found) for name, found in definition.callbacks.items()}

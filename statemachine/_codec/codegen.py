@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from statemachine._codec.kinds import NOTHING, Kind, Row, Scalar, Union
+from statemachine._codec.kinds import NOTHING, Kind, Row, Scalar, Union, python_types
 from statemachine._codec.scalars import INTEGER_MAX
 
 __all__ = ["CHECKS", "Body", "MisfitError", "Program", "is_checked_only"]
@@ -164,6 +164,13 @@ class Program:
     def condition(self, kind: Union, member: Kind, *, x: str, cls: str) -> str:
         """Return when `x`, whose class is in the variable `cls`, belongs to a member of a union."""
         raise NotImplementedError
+
+    def by_class(self, kind: Union, member: Kind, cls: str) -> str:
+        """Return `condition` for values as they are: the class says to which member one belongs."""
+        wanted = sorted(python_types(member), key=lambda one: one.__qualname__)
+        if wanted == [float] and int not in python_types(kind):
+            wanted.append(int)
+        return " or ".join(f"{cls} is {self.named(one)}" for one in wanted) or "False"
 
     def emit_member(self, member: Kind, tag: str | None, *, x: str, body: Body) -> None:
         """Turn `x`, which belongs to a member of a union that is stored under a tag, or under none."""

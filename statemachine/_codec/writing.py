@@ -27,14 +27,13 @@ from statemachine._codec.kinds import (
     Scalar,
     Union,
     keyed,
-    python_types,
     shapes,
 )
 from statemachine._codec.plain import canonical
 from statemachine._codec.scalars import Stored, check_number, shown
 from statemachine.errors import DataError
 
-__all__ = ["DIGEST", "JSON", "Write", "orjson_loads", "orjson_writing", "writer"]
+__all__ = ["DIGEST", "FINITE", "JSON", "Write", "orjson_loads", "orjson_writing", "writer"]
 
 FLOAT_MIN, FLOAT_MAX = 1e-4, 1e16  # between them orjson writes a float as Python does
 
@@ -49,9 +48,9 @@ class Write:
     omits_defaults: bool = False
 
 
-_FINITE = f"{-sys.float_info.max!r} <= {{x}} <= {sys.float_info.max!r}"
-JSON = Write(check_number, _FINITE, canonical)
-DIGEST = Write(check_number, _FINITE, canonical, omits_defaults=True)
+FINITE = f"{-sys.float_info.max!r} <= {{x}} <= {sys.float_info.max!r}"
+JSON = Write(check_number, FINITE, canonical)
+DIGEST = Write(check_number, FINITE, canonical, omits_defaults=True)
 
 
 @lru_cache(maxsize=1)
@@ -144,10 +143,7 @@ class _Writer(Program):
 
     def condition(self, kind: Union, member: Kind, *, x: str, cls: str) -> str:
         del x  # the class says it
-        wanted = sorted(python_types(member), key=lambda one: one.__qualname__)
-        if wanted == [float] and int not in python_types(kind):
-            wanted.append(int)
-        return " or ".join(f"{cls} is {self.named(one)}" for one in wanted) or "False"
+        return self.by_class(kind, member, cls)
 
     def emit_member(self, member: Kind, tag: str | None, *, x: str, body: Body) -> None:
         self.emit(member, x, body)

@@ -1,0 +1,162 @@
+"""Files with many instances and many rows: how fast they are written to, loaded from and reopened, and what is kept."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from statistics import median, quantiles
+from typing import Any
+
+from benchmarks.durable import child
+from benchmarks.durable.grouped import flood
+from benchmarks.durable.grown import build
+from benchmarks.durable.lines import Line, line, skipped
+from benchmarks.durable.sizes import Setting
+from benchmarks.durable.work import SEED, Lamp, Tick, scratch
+from statemachine import Engine, Instance
+
+VERSIONS = 3_000
+
+__all__ = ["instances", "loading", "memory", "reopening", "rows"]
+
+
+def instances(setting: Setting) -> Iterator[Line]:
+    """Send to instances drawn evenly from few and from many, in turn."""
+    size = setting.size
+    with scratch(setting.folder) as place:
+        sizes = (size.few_instances, size.many_instances)
+        few, many = (_sample(setting, place / f"{count}.db", count, 1) for count in sizes)
+        note = f"{sizes[1]} instances against {sizes[0]}; {size.spread} transitions"
+        yield _compared(setting, "many instances, serial", few, many, _serial, note=note)
+        yield _compared(setting, "many instances, 256 in flight", few, many, _in_flight, note=note)
+
+
+def rows(setting: Setting) -> Iterator[Line]:
+    """Send to the instances of a short journal and of a long one, in turn."""
+    size = setting.size
+    with scratch(setting.folder) as place:
+        count = min(size.few_instances, size.few_rows)
+        sizes = (size.few_rows, size.many_rows)
+        few, many = (_sample(setting, place / f"{rows}.db", count, rows // count) for rows in sizes)
+        note = f"{sizes[1]} rows against {sizes[0]}, {count} instances; {size.spread} transitions"
+        yield _compared(setting, "many rows, serial", few, many, _serial, note=note)
+
+
+Sample = tuple[Path, list[str]]
+
+
+def _sample(setting: Setting, path: Path, count: int, versions: int) -> Sample:
+    """Make a store, and draw the ids that are sent to."""
+    names = build(path, instances=count, versions=versions, say=setting.say)
+    return path, Random(SEED).choices(names, k=setting.size.spread)
+
+
+def _compared(
+    setting: Setting, name: str, few: Sample, many: Sample, send: Callable[[list[Any]], float], *, note: str
+) -> Line:
+    """Return the speed of the second as a part of the first's: A B A."""
+    ratios: list[float] = []
+    for number in range(setting.size.rounds):
+        setting.say(f"{name}: round {number + 1} of {setting.size.rounds}")
+        before, large, after = (_timed(sample, send) for sample in (few, many, few))
+        ratios.append((before + after) / 2 / large)
+    return line(name, ratios, "of few", note=note)
+
+
+def _timed(sample: Sample, send: Callable[[list[Any]], float]) -> float:
+    path, names = sample
+    with Engine(path, Lamp) as engine:
+        return send([engine.get(Lamp, name) for name in names])
+
+
+def _serial(lamps: list[Any]) -> float:
+    start = time.perf_counter()
+    for number, lamp in enumerate(lamps):
+        lamp.send(Tick(number % 1000))
+    return time.perf_counter() - start
+
+
+def _in_flight(lamps: list[Any]) -> float:
+    start = time.perf_counter()
+    asyncio.run(flood(lamps, len(lamps), in_flight=min(256, len(lamps))))
+    return time.perf_counter() - start
+
+
+def loading(setting: Setting) -> Iterator[Line]:
+    """Load heads that an engine has not seen, drawn from all."""
+    size = setting.size
+    with scratch(setting.folder) as place:
+        path = place / "lamps.db"
+        names = build(path, instances=size.live, say=setting.say)
+        drawn = Random(SEED).sample(names, k=size.loads)
+        with Engine(path, Lamp) as engine:
+            times = [_milliseconds(engine, name) for name in drawn]
+    late = quantiles(times, n=100)[98]
+    yield line("load a head", times, "ms", note=f"{size.loads} of {size.live} instances, each once; p99 {late:.3f} ms")
+    yield _loading_older(setting)
+    yield skipped("load a named checkpoint", "there are no named checkpoints")
+
+
+def _loading_older(setting: Setting) -> Line:
+    """Load versions drawn from the last thousand."""
+    name = "load an older version"
+    if not hasattr(Instance, "at"):
+        return skipped(name, "Instance has no at()")
+    with scratch(setting.folder) as place:
+        names = build(place / "lamps.db", instances=10, versions=VERSIONS, say=setting.say)
+        random, times = Random(SEED), list[float]()
+        with Engine(place / "lamps.db", Lamp) as engine:
+            for _ in range(setting.size.loads):
+                lamp: Any = engine.get(Lamp, random.choice(names))
+                version = random.randint(VERSIONS - 1_000, VERSIONS)
+                start = time.perf_counter()
+                lamp.at(version)
+                times.append((time.perf_counter() - start) * 1000)
+    return line(name, times, "ms", note=f"{len(times)} versions drawn from the last 1,000 of {VERSIONS}")
+
+
+def _milliseconds(engine: Engine, name: str) -> float:
+    start = time.perf_counter()
+    engine.get(Lamp, name)
+    return (time.perf_counter() - start) * 1000
+
+
+def reopening(setting: Setting) -> Iterator[Line]:
+    """Kill a process that was writing, and open the file in another one, once that has imported everything."""
+    size = setting.size
+    found: list[dict[str, float]] = []
+    swept: list[float] = []
+    with scratch(setting.folder) as place:
+        path = place / "lamps.db"
+        build(path, instances=size.live, say=setting.say)
+        for number in range(size.reopens):
+            setting.say(f"reopen: {number + 1} of {size.reopens}")
+            child.run("die", path, size.loads)
+            found.append(child.run("reopen", path))
+            child.run("die", path, size.loads)
+            swept.append(child.run("recover", path))
+    parts = ", ".join(
+        f"{part} {median(times[part] for times in found):.2f}" for part in ("open", "load", "send", "raw")
+    )
+    note = f"{size.live} instances; engine open and first head loaded; ms: {parts} (apsw alone)"
+    yield line("reopen after a kill", [times["open"] + times["load"] for times in found], "ms", note=note)
+    yield line("the same with recovery.open", swept, "ms", note="which also sweeps every live head")
+
+
+def memory(setting: Setting) -> Iterator[Line]:
+    """Resident memory of a process that sends to all instances of a file in turn."""
+    size = setting.size
+    if not Path("/proc/self/status").exists():
+        yield skipped("memory", "this system does not tell a process's resident memory")
+        return
+    with scratch(setting.memory or setting.folder) as place:
+        path = place / "lamps.db"
+        build(path, instances=size.live, say=setting.say)
+        setting.say(f"memory: {size.growth} transitions")
+        found: dict[str, float] = child.run("memory", path, size.growth)
+    note = f"{size.live} instances on disk, engine open; of it {found['imported']:.1f} MB Python and imports"
+    yield line("memory", [found["opened"]], "MB", note=note)
+    grown = found["whole"] - found["half"]
+    note = f"over the second {size.growth // 2} transitions; {found['half']:.1f} MB with a handle of each instance"
+    yield line("memory, growth", [grown], "MB", note=note)

@@ -1,0 +1,362 @@
+"""One transaction of the store and its members: each is decided on what those before it left, all are durable at once.
+
+The path of one event, in order (`fire`):
+  1. The head is the one that an earlier member of the batch left, the remembered one, or read and admitted.
+  2. A known key answers with what it did. A stale `expect_version` and an ended instance are refused.
+  3. `handle` runs guards, actions and invariants on thawed data, the user's SQL too; a handled failure is undone first.
+  4. The record is hashed onto the chain: a draft, which the members after it see and nobody else.
+Then `commit` writes all drafts, heads, keys and one seal, and only what is committed is remembered.
+
+A member that raises has left nothing: its SQL is undone to its SAVEPOINT, and it has no draft. What goes wrong with the
+transaction itself is the whole batch's: `statemachine.writer` decides its members again, one by one.
+
+INV-10: a head that is not sound is never loaded and never written over; the engine does not repair.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from attrs import define, field
+
+from persistence import Busy, Conflict, Draft, Head, InDoubt, Reader, Store, Transaction
+from persistence.records import genesis
+from statemachine.admission import Judgement, Verdict, judge_head
+from statemachine.decide import Decision, decide_start, handle
+from statemachine.definition import Definition
+from statemachine.drafting import Link, draft
+from statemachine.errors import DataError, Refused
+from statemachine.events import Request
+from statemachine.frame import SqlPort
+from statemachine.limits import Limits
+from statemachine.loading import Loaded, configuration_of, examine
+from statemachine.proving import replay
+from statemachine.runner import FrameRunner
+from statemachine.transition import Transition
+from statemachine.writer import Member, Work
+
+__all__ = ["Batch", "Batches", "Desk", "admit", "attempt_at"]
+
+T = TypeVar("T")
+
+TRIES_MAX = 3  # of a member whose place somebody else took: more say that a store's compare and set is broken
+_UNDECIDED = object()
+
+
+@define(eq=False)
+class Desk:
+    """What an engine decides with, and what it remembers: heads that were committed, while nobody else writes."""
+
+    store: Store
+    limits: Limits
+    clock: Callable[[], int]
+    heads: dict[str, Loaded] = field(factory=dict[str, Loaded])
+    seen: tuple[int, int] = (-1, -1)  # generation and position of the store when `heads` was true
+    run: bytes = field(factory=lambda: os.urandom(8))
+    count: int = 0
+
+    def token(self) -> bytes:
+        """Return what tells this record from an equal one of another process."""
+        self.count += 1
+        return self.run + self.count.to_bytes(8, "big")
+
+
+class Batch:
+    """The members of one transaction. Made under the engine's turn, used by one thread, thrown away."""
+
+    def __init__(self, desk: Desk, transaction: Transaction) -> None:
+        self._desk = desk
+        self._transaction = transaction
+        self._sql: SqlPort | None = transaction if desk.store.capabilities.sql else None
+        self._drafts: list[Draft] = []
+        self._heads: dict[str, Loaded] = {}  # as the drafts leave them
+        self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
+        self.is_committing = False
+        seen = (transaction.generation, transaction.position)
+        if desk.seen != seen:
+            desk.heads.clear()
+            desk.seen = seen
+
+    # -- members -------------------------------------------------------------------------------------------------------
+
+    def start(self, definition: Definition, instance: str, request: Request) -> None:
+        """Start an instance; one that exists is left as it is if workflow and initial data agree, else refused."""
+        if self._is_started(definition, instance, request):
+            return
+        secret = os.urandom(16)
+        attempt = FrameRunner(definition.decode_data(request.payload))
+        attempt.id, attempt.version, attempt.time = instance, 1, self._desk.clock()
+        attempt.actor, attempt.note = request.actor, request.note
+        attempt.seed, attempt.numbers, attempt.sql = secret, (self._desk.store.facts.epoch, 1, 1), self._sql
+        frozen = definition.freeze(attempt.data)
+        with self._transaction.member():
+            decision = decide_start(definition, attempt, frozen)
+        previous = genesis(instance, definition.name, secret)
+        self._take(definition, attempt, decision, request=request, origin=(previous, secret, 1))
+
+    def _is_started(self, definition: Definition, instance: str, request: Request) -> bool:
+        pending = self._heads.get(instance)
+        if pending is None:
+            head = self._transaction.heads([instance]).get(instance)
+            known = None if head is None else self._transaction.keys([(instance, "start", "")])
+            digest = b"" if not known else known[instance, "start", ""].digest
+        else:
+            head, digest = pending.head, self._keys[instance, ""][0]
+        if head is None:
+            return False
+        if head.workflow != definition.name or digest != request.digest:
+            reason = f"{instance!r} is an instance of {head.workflow}, started with other data; choose another id"
+            raise Refused("id_taken", reason, version=head.version)
+        return True
+
+    def fire(self, definition: Definition, instance: str, request: Request) -> Transition:
+        """Run one event of one instance. Raises Refused, InvariantBroken, and whatever a callback raises."""
+        loaded = self._load(definition, instance)
+        if request.key is not None:
+            replayed = self._replay(loaded, request)
+            if replayed is not None:
+                return replayed
+        if request.expect_version is not None or loaded.head.outcome is not None:
+            _check_ready(loaded, request)
+        attempt = attempt_at(self._desk, loaded, sql=self._sql)
+        attempt.actor, attempt.note, attempt.roles = request.actor, request.note, request.roles
+        event = (request.name, request.event)
+        bound = None if self._sql is None else self._transaction.member
+        try:
+            attempt, decision = handle(definition, attempt, loaded.frozen, event=event, bound=bound)
+        except Refused as refused:
+            refused.version = loaded.head.version
+            raise
+        head = loaded.head
+        origin = (head.hash, head.secret, head.incarnation)
+        return self._take(definition, attempt, decision, request=request, origin=origin, before=loaded)
+
+    def _replay(self, loaded: Loaded, request: Request) -> Transition | None:
+        assert request.key is not None
+        pending = self._keys.get((loaded.head.instance, request.key))
+        if pending is None:
+            return replay(self._transaction, loaded, request)
+        digest, done = pending
+        if digest != request.digest:
+            reason = f"key {request.key!r} was used for another event or payload at version {done.version}"
+            raise Refused("key_reused", reason, state=loaded.configuration, version=loaded.head.version)
+        return done.again()
+
+    def _load(self, definition: Definition, instance: str) -> Loaded:
+        loaded = self._heads.get(instance) or self._desk.heads.get(instance)
+        if loaded is None or loaded.definition is not definition:
+            head = self._transaction.heads([instance]).get(instance)
+            loaded = admit(self._desk, head, definition, instance=instance, source=self._transaction)
+            self._desk.heads[instance] = loaded
+        return loaded
+
+    # -- what they decided ---------------------------------------------------------------------------------------------
+
+    def _take(
+        self,
+        definition: Definition,
+        attempt: FrameRunner,
+        decision: Decision,
+        *,
+        request: Request,
+        origin: tuple[bytes, bytes, int],  # hash before it, secret, incarnation
+        before: Loaded | None = None,
+    ) -> Transition:
+        """Make a draft of a decision."""
+        limits = self._desk.limits
+        image = definition.encode_data(attempt.data)
+        if len(image) > limits.data_bytes_max:
+            raise DataError(
+                f"{definition.name}: the data would have {len(image)} bytes; at most {limits.data_bytes_max}"
+            )
+        previous, secret, incarnation = origin
+        epoch, token = self._desk.store.facts.epoch, self._desk.token()
+        link = Link(previous, secret, epoch, incarnation, token, limits.inline_bytes_max, before)
+        done = draft(definition, attempt, decision, image=image, request=request, link=link)
+        self._drafts.append(done)
+        after = decision.macrostep.after
+        self._heads[attempt.id] = Loaded(done.head(), definition, after, image, decision.frozen)
+        transition = Transition(done.record, done.hash)
+        for key in done.keys:
+            self._keys[attempt.id, key.key] = key.digest, transition
+        return transition
+
+    def commit(self) -> None:
+        """Append and commit; remember only once that has returned. Raises Conflict, StoreError, InDoubt.
+
+        Where nothing was decided it only makes sure that the transaction still stands.
+        """
+        desk, transaction = self._desk, self._transaction
+        transaction.append(self._drafts)
+        if not self._drafts:
+            return
+        self.is_committing = True
+        transaction.commit()
+        desk.seen = (transaction.generation, transaction.position)
+        if len(desk.heads) + len(self._heads) > desk.limits.heads_max:
+            desk.heads.clear()
+        desk.heads.update(self._heads)
+
+
+class Batches:
+    """Runs members in transactions: what the writer of an engine calls, one batch at a time."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._inside = threading.local()  # .calls: this thread runs callbacks
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether this thread runs callbacks."""
+        return getattr(self._inside, "calls", False)
+
+    @contextmanager
+    def calling(self) -> Generator[None]:
+        """Mark this thread as running callbacks, until the block ends."""
+        self._inside.calls = True
+        try:
+            yield
+        finally:
+            self._inside.calls = False
+
+    def alone(self, work: Work[T]) -> T:
+        """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
+        for tried in range(TRIES_MAX + 1):
+            self._inside.calls = True
+            try:
+                with self._desk.store.transaction() as transaction:
+                    batch = Batch(self._desk, transaction)
+                    result = work(batch)
+                    batch.commit()
+                    return result
+            except Refused:  # what was read stays true
+                raise
+            except BaseException as error:
+                self._desk.heads.clear()
+                if not isinstance(error, Conflict) or tried == TRIES_MAX:
+                    raise
+            finally:
+                self._inside.calls = False
+        raise AssertionError  # the last try has returned or raised
+
+    def together(self, members: Sequence[Member]) -> None:
+        """Decide and commit members in one transaction, and set what came of each.
+
+        Where anything but a member fails they are decided again, one by one. Raises only KeyboardInterrupt, which is
+        the calling thread's own: those who are undecided then are told that nothing happened, or that it is unknown.
+        """
+        batch = None
+        try:
+            if len(members) > 1:
+                with self.calling(), self._desk.store.transaction() as transaction:
+                    batch = Batch(self._desk, transaction)
+                    for member in members:
+                        _decide(member, batch)
+                    batch.commit()
+                return
+        except InDoubt as error:
+            for member in members:
+                member.error = error
+            return
+        except Exception:  # noqa: BLE001  # decided again, each fails with its own
+            self._desk.heads.clear()
+        except KeyboardInterrupt:
+            _interrupt(members, is_unknown=batch is not None and batch.is_committing)
+            raise
+        for member in members:
+            member.result, member.error = _UNDECIDED, None
+        try:
+            for member in members:
+                _decide_alone(member, self)
+        except KeyboardInterrupt:
+            _interrupt([one for one in members if one.result is _UNDECIDED and one.error is None], is_unknown=True)
+            raise
+
+
+def _decide(member: Member, batch: Batch) -> None:
+    try:
+        member.result = member.work(batch)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever its callbacks raise is its sender's
+        member.error = error
+
+
+def _decide_alone(member: Member, batches: Batches) -> None:
+    try:
+        member.result = batches.alone(member.work)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # as above
+        member.error = error
+
+
+def _interrupt(members: Sequence[Member], *, is_unknown: bool) -> None:
+    for member in members:
+        if is_unknown:
+            member.error = InDoubt("the thread that wrote was interrupted; whether it happened is not known: look")
+        else:
+            member.error = Busy("the thread that wrote was interrupted; nothing happened, try again")
+
+
+def attempt_at(desk: Desk, loaded: Loaded, *, sql: SqlPort | None) -> FrameRunner:
+    """Return an attempt at the next version of an instance, on data of its own."""
+    head = loaded.head
+    attempt = FrameRunner(loaded.definition.thaw(loaded.frozen))
+    attempt.id = head.instance
+    attempt.version = version = head.version + 1
+    attempt.time = max(desk.clock(), head.time)
+    attempt.seed = head.secret
+    attempt.numbers = (desk.store.facts.epoch, head.incarnation, version)
+    attempt.sql = sql
+    attempt.configuration = loaded.configuration
+    attempt.memory = loaded.memory
+    return attempt
+
+
+def _check_ready(loaded: Loaded, request: Request) -> None:
+    head = loaded.head
+    if request.expect_version is not None and request.expect_version != head.version:
+        raise Refused(
+            "stale_version",
+            f"expected version {request.expect_version}, it is at {head.version}",
+            state=loaded.configuration,
+            version=head.version,
+            enabled=loaded.definition.chart.events(loaded.configuration),
+        )
+    if head.outcome is not None:
+        raise Refused(
+            "instance_final",
+            f"{head.instance!r} ended as {head.outcome}",
+            state=loaded.configuration,
+            version=head.version,
+        )
+
+
+def admit(
+    desk: Desk, head: Head | None, definition: Definition, *, instance: str, source: Transaction | Reader
+) -> Loaded:
+    """Judge a head that was read from the store. Raises Refused for one that cannot be used; writes nothing."""
+    if head is None or (head.workflow and head.workflow != definition.name):
+        found = "" if head is None else f"; that id is an instance of {head.workflow}"
+        raise Refused("unknown_instance", f"there is no instance {instance!r} of {definition.name}{found}")
+    facts = examine(head, definition, source=source, has_sql=desk.store.capabilities.sql)
+    judgement, image = judge_head(facts), facts.image
+    if not judgement.is_usable or image is None:
+        raise _unusable(instance, head, judgement)
+    data: Any = definition.decode_data(image)
+    image = image if head.fingerprint == definition.fingerprint else definition.encode_data(data)
+    return Loaded(head, definition, configuration_of(head.configuration), image, definition.freeze(data))
+
+
+def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
+    if judgement.verdict is Verdict.NEEDS_MIGRATION:
+        code, repair = "needs_migration", "open it with a class that fits, or mend the invariant or what it reads"
+    else:
+        code = "instance_unsound"
+        repair = "nothing was loaded or written; perdure recover FILE MODULE:CLASS repairs what can be repaired"
+        if head.quarantine is not None:
+            repair = "it was set aside; perdure verify FILE MODULE:CLASS says up to which version it is sound"
+    return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)

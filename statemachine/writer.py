@@ -1,0 +1,306 @@
+"""Who writes next, and for whom: one transaction at a time, for everybody who waits when it begins.
+
+There is one baton. Who holds it leads: takes the first members of the queue as one batch, has them decided and
+committed, hands the baton to whoever is first in the queue by then, and only then tells what came of the batch. So what
+queued up while the last sync ran is one commit, no delay is added, and no callback of anybody's holds up the next one.
+
+A sender who comes when nobody writes and nobody waits runs alone, on his own thread. Else he waits, and leads when he
+is first: nobody is overtaken. Calls that do not wait (`submit`, `asend`) are led by a thread of the writer's own, which
+the first of them starts; a sender's batch ends before one of those, because their callbacks are not his affair.
+
+A batch of several in which anything but a member fails is decided again, one by one: no member fails its neighbours.
+"""
+
+import atexit
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from persistence.errors import Busy, Closed
+from statemachine.limits import Limits
+
+if TYPE_CHECKING:
+    from statemachine.batch import Batch
+
+__all__ = ["Member", "Turn", "Writer"]
+
+T = TypeVar("T")
+Work = Callable[["Batch"], T]
+
+TURN_SECONDS_MAX = 10.0  # how long a sender waits for others of its process; longer waits hide a stuck callback
+
+
+class Member:
+    """One call that waits for its batch. What came of it is `result`, or `error` where that is set."""
+
+    __slots__ = ("error", "result", "work")
+
+    loop: Any = None  # the event loop in which it is to be told; None where that is no matter
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def begin(self) -> bool:
+        """Say that it is decided from here on. Returns False where nobody wants it any longer."""
+        return True
+
+    def tell(self) -> None:
+        """Tell who waits what came of it; called once, after the commit."""
+
+    def outcome(self) -> Any:
+        """Return what came of it, or raise that."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Turn(Member):
+    """A member whose sender waits for it on his own thread, and who leads when he is first."""
+
+    __slots__ = ("leads", "lock")
+
+    def __init__(self, work: Work[Any]) -> None:
+        super().__init__(work)
+        self.leads = False
+        self.lock = threading.Lock()
+        self.lock.acquire()  # released once, by who hands it the baton or tells it
+
+    def tell(self) -> None:
+        """Wake the sender."""
+        self.lock.release()
+
+
+class _Here(Member):
+    """A member that the writer's own thread waits for, in the callback of a future."""
+
+    __slots__ = ("is_told",)
+
+    def __init__(self, work: Work[Any]) -> None:
+        super().__init__(work)
+        self.is_told = False
+
+    def tell(self) -> None:
+        """Take note."""
+        self.is_told = True
+
+
+class _End(Member):
+    """The last member: the writer's thread ends with it."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, writer: "Writer") -> None:
+        super().__init__(_nothing)
+        self._writer = writer
+
+    def begin(self) -> bool:
+        """End the thread."""
+        self._writer.has_ended = True
+        return False
+
+
+def _nothing(_: "Batch") -> None: ...
+
+
+class Runs(Protocol):
+    """What a writer has done by its engine."""
+
+    def alone(self, work: Work[T]) -> T:
+        """Decide and commit one member. Raises what it raises."""
+        ...
+
+    def together(self, members: Sequence[Member]) -> None:
+        """Decide and commit members, and set what came of each. Raises only what is the calling thread's own."""
+        ...
+
+
+class Writer:
+    """Takes turns, and makes batches of those who wait. Thread-safe."""
+
+    def __init__(self, runs: Runs, limits: Limits) -> None:
+        self._runs = runs
+        self._limits = limits
+        self._baton = threading.Lock()
+        self._queue: deque[Member] = deque()
+        self._mutex = threading.Lock()  # over the queue's first member: who takes it, leads it or takes it out
+        self._room = threading.Condition(self._mutex)
+        self._running = 0  # members of the batch that is being written
+        self._woken = threading.Semaphore(0)  # of the thread: it holds the baton, or is to end
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self.has_ended = False  # the thread
+
+    # -- senders who wait on their own threads -------------------------------------------------------------------------
+
+    def send(self, work: Work[T]) -> T:
+        """Run one member and return its result. Durable on return. Raises what it raises, Busy."""
+        if not self._queue and self._baton.acquire(blocking=False):
+            try:
+                return self._runs.alone(work)
+            finally:
+                self._pass_on()
+        if self._thread is threading.current_thread():
+            return self._send_here(work)
+        turn = Turn(work)
+        try:
+            self._put(turn)
+            self._wait(turn)
+            if turn.leads:
+                self._lead(own=turn)
+        except BaseException:
+            self._leave(turn)
+            raise
+        return cast("T", turn.outcome())
+
+    def _wait(self, turn: Turn) -> None:
+        """Wait until a turn leads or was told. Raises Busy."""
+        if turn.lock.acquire(timeout=TURN_SECONDS_MAX):
+            return
+        if self._leave(turn):
+            raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
+        turn.lock.acquire()  # it is in a batch: what comes of that is told
+
+    def _send_here(self, work: Work[T]) -> T:
+        """Lead until this member has been told: nobody else leads those that are queued before it."""
+        member = _Here(work)
+        self._put(member)
+        while not member.is_told:
+            self._woken.acquire()
+            self._lead()
+        return cast("T", member.outcome())
+
+    # -- calls that do not wait ----------------------------------------------------------------------------------------
+
+    def submit(self, member: Member, *, waits: bool = False) -> None:
+        """Queue a member; what came of it is told on the writer's thread.
+
+        Where too many wait it raises Busy, or `waits` for room. Raises Closed.
+        """
+        with self._room:
+            if waits:
+                self._room.wait_for(lambda: self._has_room() or self._is_closed)
+            if self._is_closed:
+                raise Closed("this engine is closed; open another one")
+            if not self._has_room():
+                most = self._limits.calls_max
+                raise Busy(f"{most} calls wait for this engine; nothing happened, wait for some of them")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="perdure", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)  # what is queued is not lost where nobody closes the engine
+        self._put(member)
+
+    def _has_room(self) -> bool:
+        return len(self._queue) + self._running < self._limits.calls_max
+
+    def forget(self, member: Member) -> None:
+        """Take a member out of the queue, where it still stands there."""
+        with suppress(ValueError), self._room:
+            self._queue.remove(member)
+            self._room.notify()
+
+    def _serve(self) -> None:
+        """Lead whenever a call that does not wait is first; what the writer's thread runs."""
+        while not self.has_ended:
+            self._woken.acquire()
+            with suppress(BaseException):  # it was told to its member; this thread is everybody's
+                self._lead()
+
+    def close(self) -> None:
+        """Take no more calls, and wait until those that are queued have run.
+
+        From the callback of a future, which runs on the writer's own thread, it does not wait: what is queued is then
+        refused by the store, which is closed.
+        """
+        with self._room:
+            was_closed, self._is_closed = self._is_closed, True
+            self._room.notify_all()
+        thread = self._thread
+        if thread is None or was_closed:
+            return
+        atexit.unregister(self.close)
+        self._put(_End(self))
+        if thread is not threading.current_thread():
+            thread.join()
+
+    # -- the baton -----------------------------------------------------------------------------------------------------
+
+    def _put(self, member: Member) -> None:
+        self._queue.append(member)
+        if self._baton.acquire(blocking=False):  # its holder left before this one was in the queue
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Hand the baton to who is first in the queue; lay it down where nobody is."""
+        while True:
+            if self._queue:
+                with self._mutex:
+                    first = self._queue[0] if self._queue else None
+                    if isinstance(first, Turn):
+                        first.leads = True
+                        first.lock.release()
+                    elif first is not None:
+                        self._woken.release()
+                    if first is not None:
+                        return
+            self._baton.release()
+            if not self._queue or not self._baton.acquire(blocking=False):
+                return
+
+    def _leave(self, turn: Turn) -> bool:
+        """Take a turn out of the queue, and pass the baton on if it has it. Returns False where a batch has it."""
+        with self._mutex:
+            if turn not in self._queue:
+                return False
+            self._queue.remove(turn)
+        if turn.leads:
+            self._pass_on()
+        return True
+
+    def _lead(self, own: Turn | None = None) -> None:
+        """Run one batch, pass the baton on, and tell what came of it."""
+        members = self._take(own)
+        try:
+            if members:
+                self._runs.together(members)
+        finally:
+            with self._room:
+                self._running = 0
+                self._room.notify_all()
+            self._pass_on()
+            _tell([member for member in members if member is not own])
+
+    def _take(self, own: Turn | None) -> list[Member]:
+        """Take the first members of the queue, as many as one batch has; a sender takes only those who wait as he."""
+        members: list[Member] = []
+        with self._mutex:
+            while self._queue and len(members) < self._limits.batch_max:
+                if own is not None and not isinstance(self._queue[0], Turn):
+                    break
+                member = self._queue.popleft()
+                if member.begin():
+                    members.append(member)
+            self._running = len(members)
+        return members
+
+
+def _tell(members: list[Member]) -> None:
+    """Tell members what came of them; those of an event loop by one call into it, which wakes it once."""
+    waiting: dict[Any, list[Member]] = {}
+    for member in members:
+        if member.loop is None:
+            member.tell()
+        else:
+            waiting.setdefault(member.loop, []).append(member)
+    for loop, those in waiting.items():
+        with suppress(RuntimeError):  # it was closed: nobody waits any longer
+            loop.call_soon_threadsafe(_tell_each, those)
+
+
+def _tell_each(members: list[Member]) -> None:
+    for member in members:
+        member.tell()

@@ -1,0 +1,152 @@
+"""Frozen values: they check as strictly as bytes, give values of one's own, and are told apart as the bytes are."""
+
+import enum
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Literal
+
+import pytest
+from attrs import define, field
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from statemachine._codec.freezing import is_told_apart
+from statemachine._codec.kinds import Kind
+from statemachine._codec.resolving import resolve
+from statemachine.codec import Codec
+from statemachine.errors import DataError
+from tests.codecs import deep, types, valued
+from tests.test_codec_properties import JUNK
+
+SLOW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+MANY = settings(SLOW, max_examples=300)
+
+
+def check_round_trip(codec: Codec[Any], value: Any) -> None:
+    frozen = codec.freeze(value)
+    one, other = codec.thaw(frozen), codec.thaw(frozen)
+
+    assert deep(one) == deep(value)
+    assert codec.encode(one) == codec.encode(value)
+    assert codec.is_same(codec.freeze(one), frozen)
+    spoil(one)
+    assert deep(other) == deep(value)
+    assert deep(codec.thaw(frozen)) == deep(value)
+
+
+def spoil(value: Any) -> None:
+    """Change whatever can be changed inside a value."""
+    if isinstance(value, list | tuple):
+        for one in value:
+            spoil(one)
+    if isinstance(value, dict):
+        for one in value.values():
+            spoil(one)
+    if isinstance(value, list | dict | set):
+        value.clear()
+    for name in getattr(type(value), "__annotations__", {}):
+        spoil(getattr(value, name, None))
+
+
+@SLOW
+@given(case=valued())
+def test_what_is_thawed_is_the_value_and_nobody_elses(case: tuple[type[Any], Any]) -> None:
+    check_round_trip(Codec(case[0], path="value"), case[1])
+
+
+@pytest.mark.long
+@MANY
+@given(case=valued())
+def test_what_is_thawed_is_the_value_and_nobody_elses_over_many(case: tuple[type[Any], Any]) -> None:
+    check_round_trip(Codec(case[0], path="value"), case[1])
+
+
+def test_the_check_finds_a_value_that_is_shared() -> None:
+    """Negative control: thawing that hands out the same object again."""
+    codec: Codec[Any] = Codec(list[list[int]], path="value")
+    value = codec.thaw(codec.freeze([[1], [2]]))
+    codec.thaw = lambda _: value
+
+    with pytest.raises(AssertionError):
+        check_round_trip(codec, [[1], [2]])
+
+
+@SLOW
+@given(data=st.data())
+def test_what_is_frozen_is_what_is_encoded(data: st.DataObject) -> None:
+    """A value of another type, or of none: refused by both in the same words, or by neither."""
+    kind, _ = data.draw(types())
+    _, others = data.draw(types())
+    value = data.draw(others | JUNK)
+    codec = Codec(kind, path="value")
+
+    written, frozen = outcome(codec.encode, value), outcome(codec.freeze, value)
+
+    assert isinstance(written, Refusal) == isinstance(frozen, Refusal)
+    if isinstance(written, Refusal):
+        assert frozen == written
+    else:
+        assert codec.encode(codec.thaw(frozen)) == written
+
+
+class Refusal(str):
+    """Why there is no result."""
+
+    __slots__ = ()
+
+
+def outcome(function: Callable[[Any], object], given: Any) -> object:
+    try:
+        return function(given)
+    except DataError as error:
+        return Refusal(error)
+
+
+class Rank(enum.IntEnum):
+    LOW = 1
+
+
+@define
+class Loose:
+    at: datetime
+    price: Decimal
+    share: float
+    flag: bool | int = False
+    word: Literal[1, True] = 1
+    inner: list[dict[str, float | None]] = field(factory=list[dict[str, float | None]])
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = NOON.astimezone(timezone(timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Loose(NOON, Decimal(1), 0.0), Loose(LATER, Decimal(1), 0.0)),
+        (Loose(NOON, Decimal("1.0"), 0.0), Loose(NOON, Decimal("1.00"), 0.0)),
+        (Loose(NOON, Decimal(1), 0.0), Loose(NOON, Decimal(1), -0.0)),
+        (Loose(NOON, Decimal(1), 0.0, flag=1), Loose(NOON, Decimal(1), 0.0, flag=True)),
+        (Loose(NOON, Decimal(1), 0.0, word=1), Loose(NOON, Decimal(1), 0.0, word=True)),
+        (Loose(NOON, Decimal(1), 0.0, inner=[{"a": 0.0}]), Loose(NOON, Decimal(1), 0.0, inner=[{"a": -0.0}])),
+    ],
+)
+def test_values_that_are_equal_and_stored_differently_are_told_apart(one: Loose, other: Loose) -> None:
+    codec = Codec(Loose, path="data")
+    assert one == other
+    assert codec.encode(one) != codec.encode(other)
+
+    assert not codec.is_same(codec.freeze(one), codec.freeze(other))
+    assert codec.is_same(codec.freeze(one), codec.freeze(codec.thaw(codec.freeze(one))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [(int, True), (list[str], True), (Rank, True), (float, False), (int | bool, False), (dict[str, datetime], False)],
+)
+def test_a_kind_says_whether_equal_values_are_stored_alike(kind: Any, *, answer: bool) -> None:
+    found: Kind = resolve(kind, "x").kind
+    assert is_told_apart(found) is answer
