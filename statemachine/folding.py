@@ -20,7 +20,7 @@ from persistence.records import (
 )
 from persistence.store import Reader, Transaction
 from statemachine.errors import DataError
-from statemachine.patches import Image, fields_of
+from statemachine.patches import Image, last_of
 
 __all__ = ["Folding", "folded", "follow", "image_of", "next_standing", "stored_image"]
 
@@ -33,7 +33,7 @@ def _part_of(row: Row) -> bytes:
     if name is None:
         raise DataError(f"its body is of kind {row.record.kind}, which this version cannot read")
     try:
-        part = fields_of(row.record.body).get(name)
+        part = last_of(row.record.body, name)
     except (ValueError, IndexError) as error:
         raise DataError(f"its body cannot be read: {error}") from error
     if part is None:

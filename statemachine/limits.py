@@ -5,7 +5,9 @@ from attrs import frozen
 __all__ = ["PATCHES_MAX", "WHOLE_BYTES_MAX", "Limits"]
 
 WHOLE_BYTES_MAX = 256  # data that each journal body holds whole: a patch would save less than it costs to find
-PATCHES_MAX = 500  # rows after a whole image: loading an instance folds at most so many, in some milliseconds
+PATCHES_MAX = (
+    250  # rows after a whole image: loading an instance, or an old key, folds at most so many, in milliseconds
+)
 
 
 @frozen

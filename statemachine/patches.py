@@ -27,7 +27,7 @@ from typing import NoReturn, Union
 
 from statemachine.errors import DataError
 
-__all__ = ["Image", "diff", "fields_of", "fold"]
+__all__ = ["Image", "diff", "fields_of", "fold", "last_of"]
 
 LEVELS = 4  # of objects and lists that one match passes; deeper ones are entered step by step
 _REST_OF_STRING = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -122,6 +122,19 @@ def fields_of(raw: bytes, *, like: dict[bytes, bytes] = _NOTHING) -> dict[bytes,
         if raw[end] != _COMMA:
             _bad(raw, end)
         at = end + 1
+
+
+def last_of(raw: bytes, key: bytes) -> bytes | None:
+    """Return the value of the last field of an encoded object, if that is its key; it is not looked into.
+
+    Raises ValueError, IndexError.
+    """
+    at = 1
+    while (one := _key(raw, at)) is not None:
+        if raw[at : one.end() - 1] == key:
+            return raw[one.end() : -1]
+        at = _end_of(raw, one.end()) + 1
+    return None
 
 
 def _items(raw: bytes) -> list[bytes]:

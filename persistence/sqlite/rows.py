@@ -5,7 +5,8 @@ A name that a damaged symbol table lost reads as an empty one: the record's dige
 
 import json
 from hashlib import sha256
-from typing import Any, TypeVar, get_origin
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 import apsw
 import attrs
@@ -36,8 +37,13 @@ R = TypeVar("R", Head, Record, Row, KeyRecord, Stub, Checkpoint)
 
 def _kinds(record: type[Any]) -> tuple[tuple[str, Any], ...]:
     """Return what each field of a record may be."""
-    kinds = ((one.name, one.type) for one in attrs.fields(record))
-    return tuple((name, tuple if get_origin(kind) is tuple else kind) for name, kind in kinds)
+    return tuple((one.name, _classes(one.type)) for one in attrs.fields(record))
+
+
+def _classes(kind: Any) -> Any:
+    """Return what `isinstance` takes for a type: of a union a tuple, which it asks three times as fast."""
+    origin = get_origin(kind)
+    return get_args(kind) if origin is UnionType else origin or kind
 
 
 KINDS = {record: _kinds(record) for record in (Head, Record, Row, KeyRecord, Stub, Checkpoint)}
