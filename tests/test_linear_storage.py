@@ -10,12 +10,13 @@ import pytest
 from attrs import define, field, frozen
 
 import recovery
-from persistence import Corrupt, MemoryStore, SQLiteStore
+from persistence import Checkpoint, Corrupt, MemoryStore, SQLiteStore
 from persistence.records import KIND_IMAGE, KIND_PATCH
 from persistence.sqlite.connection import CHECKPOINT_PAGES, RESTART_PAGES
 from recovery.drills.disks.counting import CountingDisk
 from statemachine import Engine, Limits, State, Workflow, on
 from statemachine.errors import Refused
+from statemachine.folding import stored_image
 from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX
 
 
@@ -226,3 +227,74 @@ def test_large_head_that_disagrees_with_its_journal_is_rebuilt(tmp_path: Path, c
         assert (book.version, book.data.number) == (22, 20)
         book.send(Turn(99))
     assert recovery.verify(path, Book).is_clean
+
+
+def test_large_head_whose_newest_row_is_damaged_is_kept_where_a_checkpoint_has_its_data(tmp_path: Path) -> None:
+    """The checkpoint's image has the digest that the head proves: KEPT AT HEAD, and the instance goes on."""
+    path = tmp_path / "book.db"
+    with Engine(path, Book) as engine:
+        book = engine.get(Book, turned(engine, 20, size=5_000))
+        with engine.store.reader() as reader:
+            head = reader.head(book.id)
+            assert head is not None
+            image = stored_image(head, reader)
+        with engine.store.transaction() as transaction:
+            told = ("before the fault", ("a",), None, 5)
+            transaction.checkpoint(Checkpoint(book.id, head.version, head.hash, *told, image))
+            transaction.commit()
+    connection = sqlite3.connect(path)
+    connection.execute(f"update perdure_journal set note = 'x' {WHERE} 21")
+    connection.commit()
+    connection.close()
+    assert [one.verdict for one in recovery.recover(path, Book, level="full").instances] == ["KEPT AT HEAD"]
+    with Engine(path, Book) as engine:
+        book = engine.get(Book, "size-5000")
+        assert (book.data.number, book.version) == (20, 22)
+        assert book.send(Turn(20), key="k-20").replayed
+        book.send(Turn(21))
+    assert recovery.verify(path, Book).is_clean
+
+
+def test_key_whose_hint_is_damaged_answers_all_the_same(tmp_path: Path) -> None:
+    """Where its row stands is only a hint."""
+    path = tmp_path / "book.db"
+    for n in (0, 3, 99):
+        with Engine(path, Book) as engine:
+            turned(engine, 5, size=5_000)
+        connection = sqlite3.connect(path)
+        connection.execute("update perdure_key set n = ?", (n,))
+        connection.commit()
+        connection.close()
+        with Engine(path, Book) as engine:
+            again = engine.get(Book, "size-5000").send(Turn(2), key="k-2")
+            assert (again.replayed, again.version) == (True, 3)
+
+
+@pytest.mark.parametrize("size", [10, 5_000])
+def test_new_definition_begins_with_a_whole_image(tmp_path: Path, size: int) -> None:
+    """What an older class encoded is never patched by a newer one."""
+    path = tmp_path / "book.db"
+
+    @define
+    class More(Pages):
+        colour: str = "white"
+
+    class Newer(Workflow[More], revision=2, name="Book"):
+        reading = State(initial=True)
+
+        @on(Turn, reading, to=None)
+        def turn(self, event: Turn) -> None:
+            self.data.number = event.number
+
+    with Engine(path, Book) as engine:
+        turned(engine, 3, size=size)
+    with Engine(path, Newer) as engine:
+        book = engine.get(Newer, f"size-{size}")
+        book.send(Turn(7))
+        book.send(Turn(8))
+        assert (book.data.colour, book.data.number) == ("white", 8)
+        with engine.store.reader() as reader:
+            kinds = [row.record.kind for row in reader.journal(book.id)]
+    patch = KIND_PATCH if size > WHOLE_BYTES_MAX else KIND_IMAGE
+    assert kinds == [KIND_IMAGE, patch, patch, patch, KIND_IMAGE, patch]
+    assert recovery.verify(path, Newer).is_clean

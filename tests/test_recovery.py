@@ -411,3 +411,16 @@ def test_a_misfit_deep_in_the_data_is_named_by_its_path(tmp_path: Path) -> None:
     (found,) = recovery.recover(path, counter(NarrowLines, revision=2)).instances
     assert found.verdict == "NEEDS MIGRATION"
     assert "NarrowLines.lines[0].count: expected text, got 1" in found.reason
+
+
+def test_keys_that_expired_after_the_end_are_no_damage(tmp_path: Path) -> None:
+    """All of an instance go; what still runs keeps its own, and one of an ended instance that is missing is found."""
+    path = damaged(tmp_path)
+    store = SQLiteStore(path)
+    assert (store.expire_keys(before=2**62), store.expire_keys(before=2**62)) == (2, 0)
+    store.close()
+    assert recovery.verify(path, Order).is_clean
+    with shop(tmp_path) as engine:
+        assert engine.get(Order, "b").send(Submit("lamp", 1), key="k").replayed
+        with pytest.raises(Refused, match="id_taken"):
+            engine.start(Order, id="a")
