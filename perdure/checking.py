@@ -6,16 +6,25 @@ from collections.abc import Mapping
 import click
 from attrs import asdict
 
+from perdure.loading import workflow_class
+from statemachine.errors import DefinitionError
 from statemachine.findings import Judged, judged
 from statemachine.workflow import definition_of
 
 __all__ = ["as_json", "as_text", "judge"]
 
 
-def judge(name: str, workflow: type) -> Judged:
-    """Return what is found in a class. Raises click.UsageError for one that is not complete by itself."""
+def judge(name: str) -> Judged:
+    """Return what is found in the class `module:Class`. Raises click.UsageError for one that is not complete by itself.
+
+    One with `strict=True` cannot be defined as it is: then what stops it is what was found.
+    """
     try:
-        return judged(definition_of(workflow))
+        return judged(definition_of(workflow_class(name)))
+    except DefinitionError as error:
+        if not error.findings:
+            raise
+        return Judged(error.findings, (), is_complete=True)
     except TypeError as error:
         raise click.UsageError(f"{name!r} is abstract. Name a class that derives from it.") from error
 

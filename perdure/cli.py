@@ -56,9 +56,10 @@ def demo(*, seed: int | None, keep: bool, break_: bool) -> int:
 @cli.command()
 @click.argument("file", type=click.Path())
 @click.argument("workflows", nargs=-1, metavar="[MODULE:CLASS]…")
+@click.option("--anchor", type=click.Path(), help="Where the anchor is, if not beside FILE.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the report.")
-def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
-    """Check every chain, image, configuration, key and seal of FILE. Reads only.
+def verify(*, file: str, workflows: tuple[str, ...], anchor: str | None, output: str) -> int:
+    """Check every chain, image, configuration, key and seal of FILE, and its anchor. Reads only.
 
     (SQLite may leave an empty -wal and a -shm beside it.)
 
@@ -76,7 +77,7 @@ def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
     from perdure.loading import workflow_class
 
     classes = [workflow_class(name) for name in workflows]
-    report = recovery.verify(file, *classes, progress=_bar("verify"))
+    report = recovery.verify(file, *classes, anchor=anchor, progress=_bar("verify"))
     click.echo(report.to_json() if output == "json" else str(report))
     return 0 if report.is_clean else EXIT_FINDINGS
 
@@ -90,8 +91,12 @@ def verify(*, file: str, workflows: tuple[str, ...], output: str) -> int:
     default="full",
     help="Read every chain, or only the heads and what is wrong with them.",
 )
+@click.option("--anchor", type=click.Path(), help="Where the anchor is, if not beside FILE.")
+@click.option("--accept-tail-loss", is_flag=True, help="Go on without the acknowledged transitions that FILE lost.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print the report.")
-def recover(*, file: str, workflows: tuple[str, ...], level: str, output: str) -> int:
+def recover(
+    *, file: str, workflows: tuple[str, ...], level: str, anchor: str | None, accept_tail_loss: bool, output: str
+) -> int:
     """Repair what FILE itself proves, set aside what it does not, and say which is which.
 
     A head that disagrees with its sound journal is rebuilt. A damaged newest row is set aside where its head is proven
@@ -100,13 +105,19 @@ def recover(*, file: str, workflows: tuple[str, ...], level: str, output: str) -
 
     With the classes of its workflows (perdure recover shop.db shop:Order) the data is read too.
 
+    TAIL LOST says that acknowledged transitions are not in FILE: nothing is written then. If there is no backup that
+    has them, --accept-tail-loss saves a copy of the log and lets the store go on, in a new epoch.
+
     Exit code 0 if all is sound or repaired, 1 if anything is left that a person must look at.
     """
     import recovery
     from perdure.loading import workflow_class
 
     classes = [workflow_class(name) for name in workflows]
-    report = recovery.recover(file, *classes, level=level, progress=_bar("recover"))
+    if accept_tail_loss:
+        for note in recovery.accept_tail_loss(file, anchor=anchor):
+            click.echo(note, err=True)
+    report = recovery.recover(file, *classes, level=level, anchor=anchor, progress=_bar("recover"))
     click.echo(report.to_json() if output == "json" else str(report))
     return 0 if report.is_clean else EXIT_FINDINGS
 
@@ -150,12 +161,12 @@ def check(*, workflows: tuple[str, ...], output: str) -> int:
     What is meant to be so is accepted in the class line with its reason, by code or code and place:
     accept={"PD202 parked": "kept for old instances"}.
 
-    Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class. NO_COLOR is respected.
+    Exit code 0 if nothing is found, 1 if anything is, 2 for a name that is no workflow class, 3 for a class that cannot
+    run. With strict=True findings are found all the same. NO_COLOR is respected.
     """
     from perdure.checking import as_json, as_text, judge
-    from perdure.loading import workflow_class
 
-    results = {name: judge(name, workflow_class(name)) for name in workflows}
+    results = {name: judge(name) for name in workflows}
     click.echo(as_json(results) if output == "json" else as_text(results, color=not os.environ.get("NO_COLOR")))
     return EXIT_FINDINGS if any(one.findings for one in results.values()) else 0
 

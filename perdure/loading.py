@@ -4,12 +4,13 @@ import importlib
 import os
 import platform
 import sys
+import traceback
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 import click
 
-from statemachine import Workflow
+from statemachine import DefinitionError, Workflow
 
 __all__ = ["versions", "workflow_class"]
 
@@ -22,7 +23,7 @@ def workflow_class(name: str) -> type[Workflow[Any]]:
     if os.getcwd() not in sys.path:  # noqa: PTH109  # sys.path holds texts
         sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as above
     try:
-        found: object = importlib.import_module(module)
+        found: object = _imported(name, module)
         for part in attribute.split("."):
             found = getattr(found, part)
     except ModuleNotFoundError as error:
@@ -32,6 +33,22 @@ def workflow_class(name: str) -> type[Workflow[Any]]:
     if not _is_workflow(found):
         raise click.UsageError(f"{name!r} is no workflow class. Name a subclass of statemachine.Workflow.")
     return cast("type[Workflow[Any]]", found)
+
+
+def _imported(name: str, module: str) -> object:
+    """Import a module. What its own code raises is told with its place, as an error of use and no finding."""
+    if module.startswith("."):
+        raise click.UsageError(f"{name!r} names no class. Write the whole name of the module: shop.orders:Order.")
+    try:
+        return importlib.import_module(module)
+    except (DefinitionError, ImportError):
+        raise
+    except (Exception, SystemExit) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (place.filename, place.lineno)
+        raise click.UsageError(
+            f"{name!r}: importing {module} failed in {where[0]}, line {where[1]}: {type(error).__name__}: {error}."
+        ) from error
 
 
 def _is_workflow(found: object) -> bool:

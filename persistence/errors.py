@@ -14,11 +14,13 @@ __all__ = [
     "NewerFormat",
     "NoSql",
     "NotADatabase",
+    "NotCommitted",
     "NotFound",
     "ReadOnlyStore",
     "SqlFailed",
     "StoreError",
     "StoreFull",
+    "TailLost",
     "WrongLevel",
 ]
 
@@ -62,7 +64,7 @@ class Corrupt(StoreError):
 
 
 class InDoubt(StoreError):
-    """A COMMIT raised and it is unknown whether it happened: close the engine, and let `recovery.open` find out."""
+    """A COMMIT raised, and not even a settling write could tell whether it happened: the store has stopped."""
 
     code = "PS305"
 
@@ -119,3 +121,15 @@ class WrongLevel(StoreError):
     """The store was made with another durability level than the one asked for."""
 
     code = "PS313"
+
+
+class TailLost(StoreError):
+    """The anchor tells of commits that the file does not hold; it is read-only until the loss is accepted."""
+
+    code = "PS322"
+
+
+class NotCommitted(StoreError):
+    """A COMMIT failed, and it was settled that nothing of it happened, nor will; send it again."""
+
+    code = "PS323"

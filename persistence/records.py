@@ -359,3 +359,5 @@ class StoreFacts:
     epoch: int
     level: str
     unclean: tuple[str, ...] = field(factory=tuple)  # open marks whose owner is gone
+    barred: str | None = None  # why nothing may be written until `recovery.accept_tail_loss`: a verdict and its range
+    notes: tuple[str, ...] = field(factory=tuple)  # what opening found, and passed

@@ -59,6 +59,7 @@ class RecoveryReport:
     seal: str
     instances: tuple[Finding, ...] = field(factory=tuple)
     store: tuple[str, ...] = field(factory=tuple)  # findings about the file and the order of commits
+    notes: tuple[str, ...] = field(factory=tuple)  # what is told of the file, and passed
 
     @property
     def is_clean(self) -> bool:
@@ -79,6 +80,7 @@ class RecoveryReport:
         told = [finding for finding in self.instances if finding.is_bad or finding.repair]
         lines = [str(finding) for finding in sorted(told, key=lambda finding: not finding.is_bad)]
         lines += [f"{'STORE':<16} {finding}" for finding in self.store]
+        lines += [f"{'note':<16} {note}" for note in self.notes]
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts().items()) or "no instances"
         rows = f", {self.rows} transitions" if self.level == "full" else ""
         return "\n".join([*lines, f"{self.path}: {counts}{rows}"])

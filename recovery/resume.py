@@ -15,6 +15,8 @@ moved on, or another recovery was here. A crash leaves the whole repair or nothi
 import os
 from collections.abc import Mapping
 
+from attrs import evolve
+
 from persistence import Draft, Head, Quarantine, Record, Store, Transaction
 from persistence.records import KIND_IMAGE, digests, image_digest, stub_hash
 from recovery.facts import InstanceFacts, View, instance_facts
@@ -51,7 +53,7 @@ def resume(store: Store, view: View, facts: InstanceFacts, *, time: int) -> str:
         if done:
             event = REBUILT if judgement.verdict is Verdict.REBUILT else KEPT
             told = {"reason": judgement.reason, "version": again.version, "hash": again.hash.hex()}
-            draft = _draft(head, event, told, image=image, time=time)
+            draft = _draft(evolve(head, epoch=store.facts.epoch), event, told, image=image, time=time)
             draft.definition = text
             transaction.append([draft])
             transaction.commit()

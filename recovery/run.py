@@ -2,7 +2,7 @@
 
 `verify` only reads. `recover` also writes, and only where something is repaired or must be set aside: one transaction
 per instance, which looks again before it writes and does nothing if the instance has moved on. Running it twice changes
-nothing the second time.
+nothing the second time. Where the anchor tells of a lost tail nothing is written at all, until `accept_tail_loss`.
 """
 
 import os
@@ -22,27 +22,54 @@ from statemachine.admission import Judgement
 from statemachine.definition import Definition
 from statemachine.workflow import definition_of
 
-__all__ = ["open", "recover", "verify"]
+__all__ = ["accept_tail_loss", "open", "recover", "verify"]
 
 Path = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
 """Called with how many instances are done, and of how many."""
 
 
-def verify(path: Path, *workflows: type[Workflow[Any]], progress: Progress | None = None) -> RecoveryReport:
-    """Check every chain, image, configuration, key and seal of a store. Reads only.
+def verify(
+    path: Path, *workflows: type[Workflow[Any]], anchor: Path | None = None, progress: Progress | None = None
+) -> RecoveryReport:
+    """Check every chain, image, configuration, key and seal of a store, and its anchor. Reads only.
 
     An instance whose class is not given is judged without its data (`NOT READ`). Raises StoreError children.
     """
-    store = SQLiteStore(path, read_only=True)
+    store = SQLiteStore(path, anchor=anchor, read_only=True)
     try:
         return _survey(store, _definitions(workflows), full=True, progress=progress).report(store, os.fspath(path))
     finally:
         store.close()
 
 
+def accept_tail_loss(path: Path, *, anchor: Path | None = None) -> tuple[str, ...]:
+    """Accept that what the anchor tells of and the file does not hold is lost; return what was found, and done.
+
+    A copy of the log is saved beside the file first. Then the store's epoch is raised and every slot of the anchor is
+    written anew, so that what was lost and what comes after it can never be taken for each other. It accepts a missing
+    anchor too, where `anchor` names it; where nothing is lost it does nothing. Durable on return. Raises StoreError
+    children.
+    """
+    _check_store(path, anchor)
+    store = SQLiteStore(path, anchor=anchor, accepts_loss=True)
+    store.close()
+    return store.facts.notes
+
+
+def _check_store(path: Path, anchor: Path | None) -> None:
+    """Refuse what is no store: opened for writing, it would become one."""
+    if not os.path.exists(path):  # noqa: PTH110  # takes any PathLike
+        raise NotFound(f"{os.fspath(path)}: there is no such file; check the path")
+    SQLiteStore(path, anchor=anchor, read_only=True).close()
+
+
 def recover(
-    path: "Path | Store", *workflows: type[Workflow[Any]], level: str = "heads", progress: Progress | None = None
+    path: "Path | Store",
+    *workflows: type[Workflow[Any]],
+    level: str = "heads",
+    anchor: Path | None = None,
+    progress: Progress | None = None,
 ) -> RecoveryReport:
     """Judge the live heads (`heads`) or every chain (`full`) of a store; repair what is proven, set aside what is not.
 
@@ -54,10 +81,8 @@ def recover(
     if level not in {"heads", "full"}:
         raise ValueError(f"level {level!r} is unknown; use 'heads' or 'full'")
     if isinstance(path, (str, os.PathLike)):
-        if not os.path.exists(path):  # noqa: PTH110  # takes any PathLike
-            raise NotFound(f"{os.fspath(path)}: there is no such file; check the path")
-        SQLiteStore(path, read_only=True).close()  # refuses what is no store: opened for writing, it would become one
-        store: Store = SQLiteStore(path)
+        _check_store(path, anchor)
+        store: Store = SQLiteStore(path, anchor=anchor)
     else:
         store = path
     try:
@@ -92,6 +117,8 @@ def _recover(
 def _repair(store: Store, found: "_Survey") -> tuple[dict[str, str], list[str]]:
     """Repair what is due; return what was done by instance, and which repairs could not be done."""
     done, failed = dict[str, str](), list[str]()
+    if store.facts.barred is not None:
+        return done, failed
     for facts, judgement in found.judged:
         is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
         if not is_due or facts.head.mark is not None:
@@ -118,17 +145,18 @@ def open(  # noqa: A001  # recovery.open is the design's name, beside the built-
     *workflows: type[Workflow[Any]],
     schema: str | None = None,
     durability: str | None = None,
+    anchor: Path | None = None,
     clock: Callable[[], int] | None = None,
     limits: Limits | None = None,
 ) -> Engine:
     """Open a store, check it if it was not closed cleanly, and return an engine on it.
 
     After a clean close this costs what is due, not what is stored: each instance is judged at its first load anyway.
-    `path` is an SQLite file, or a Store that is open already (`schema` and `durability` are then its own affair).
+    `path` is an SQLite file, or a Store that is open already (`schema`, `durability` and `anchor` are its own affair).
     Raises StoreError children, DefinitionError.
     """
     if isinstance(path, (str, os.PathLike)):
-        store: Store = SQLiteStore(path, level=durability, schema=schema)
+        store: Store = SQLiteStore(path, level=durability, schema=schema, anchor=anchor)
     else:
         store = path
     try:
@@ -162,7 +190,8 @@ class _Survey:
             rows=self.view.lane.rows if full else 0,
             seal=self.view.lane.seal.hex() if full else "",
             instances=tuple(_finding(facts, judgement) for facts, judgement in self.judged),
-            store=self.damage,
+            store=(*filter(None, (store.facts.barred,)), *self.damage),
+            notes=store.facts.notes,
         )
 
 

@@ -4,9 +4,9 @@ The machine's states, transitions and callbacks become the body of a class, writ
 and `leave` that a user writes, so that everything that is checked, compiled and stored is the same. Callbacks are
 called by name on the frame, which is also an object of the model's class; the fields of the data are its attributes.
 
-What would run otherwise than on the machine is refused by name rather than changed in silence (PD190 to PD194). Two
-things are those of a workflow: an event that no transition takes is `Refused`, whatever `ignore_invalid_triggers` says,
-and callbacks of states are given no event.
+What would run otherwise than on the machine is refused by name rather than changed in silence (PD190 to PD194). As
+there, no `on_enter` runs for the states in which an instance begins. Two things are those of a workflow: an event that
+no transition takes is `Refused`, whatever `ignore_invalid_triggers` says, and callbacks of states are given no event.
 """
 
 import inspect
@@ -25,6 +25,8 @@ from statemachine.states import Compound, Final, Parallel, Ref, State
 
 __all__ = ["Sent", "adopt"]
 
+START_VERSION = 1
+
 
 @frozen(eq=False)
 class Sent:
@@ -42,23 +44,26 @@ def adopt(
     model: type | None,
     data: type | None,
     events: Mapping[str, type],
-    name: str | None,
-    revision: int,
+    line: Mapping[str, Any],
 ) -> type:
-    """Return a workflow class, derived from `root`, that does what a machine does. Raises DefinitionError."""
+    """Return a workflow class, derived from `root`, that does what a machine does. Raises DefinitionError.
+
+    `line` are the keywords of its class line.
+    """
     from statemachine.machine import features  # `transitions` is loaded by those who have a machine of it
 
     found = features(machine)
+    if model is not None and not isinstance(cast("object", model), type):
+        raise DefinitionError("PD190", f"model={model!r} is no class. Pass the class of the machine's model.")
     owner = model or found.model
-    label = name or owner.__name__
+    label = line["name"] or owner.__name__
     if found.refused:
         raise DefinitionError("PD190", f"{label}: {found.refused[0]}")
     adoption = _Adoption(label, cast("Any", machine), owner, data=data, events=events)
     body = adoption.body()
     bases = (cast("Any", root)[data], owner) if owner is not object else (cast("Any", root)[data],)
     try:
-        line = {"name": name, "revision": revision}
-        return types.new_class(owner.__name__, bases, line, lambda namespace: namespace.update(body))
+        return types.new_class(owner.__name__, bases, dict(line), lambda namespace: namespace.update(body))
     except DefinitionError:
         raise
     except TypeError as error:
@@ -78,7 +83,11 @@ class _Adoption:
 
     def __attrs_post_init__(self) -> None:
         separator: str = getattr(self.machine.state_cls, "separator", FLAT)
-        object.__setattr__(self, "live", LiveChart(self.machine, separator, dialect=SCXML))
+        try:
+            live = LiveChart(self.machine, separator, dialect=SCXML)
+        except ValueError as error:  # of a machine that could not run either
+            raise self._refusal("PD194", f"{error} Correct the machine.") from error
+        object.__setattr__(self, "live", live)
 
     def body(self) -> dict[str, object]:
         """Return what stands in the class: states, fields, rules, hooks."""
@@ -317,6 +326,8 @@ def _border(source: Path, target: Path) -> Path:
 
 def _runner(names: Sequence[str], title: str) -> Callable[[Any], None]:
     def run(frame: Any) -> None:
+        if frame.version == START_VERSION:
+            return  # a machine sets its initial state, and does not enter it
         for name in names:
             getattr(frame, name)()
 

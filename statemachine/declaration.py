@@ -273,7 +273,12 @@ class Declaration:
 
     def _event(self, event: type[Any]) -> str:
         stored = getattr(event, "event_name", event.__name__)
-        if type(stored) is not str or not re.fullmatch(r"[^\W\d][\w.-]*", stored):
+        is_name = type(stored) is str and re.fullmatch(r"[^\W\d][\w.-]*", stored)
+        if is_name and stored.startswith("perdure."):
+            raise DefinitionError(
+                "PD118", f"{event.__name__}: event_name {stored!r} begins as Perdure's own do. Choose another one."
+            )
+        if not is_name:
             raise DefinitionError(
                 "PD118", f"{event.__name__}: event_name {stored!r} is no name. Use letters, digits, _, - and dots."
             )

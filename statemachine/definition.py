@@ -145,7 +145,7 @@ def define_workflow(
     Raises DefinitionError.
     """
     label = stored_name(workflow, name)
-    if revision is MISSING or type(revision) is not int or revision < 1:
+    if revision is MISSING or type(revision) is not int or not 1 <= revision < 1 << 63:
         raise DefinitionError(
             "PD101", f"{label}: revision={revision!r}. Write revision=1 in the class line, or higher."
         )

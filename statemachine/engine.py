@@ -54,10 +54,10 @@ class Engine:
     """Workflows on one store. Thread-safe; several processes may open the same file.
 
     `path` is an SQLite file (made or adopted if need be) or a `Store`. `schema` makes the user's tables. `durability`
-    is `full` or `normal`; None is the store's own, `full` for a new one. `clock` returns microseconds since 1970 UTC.
-    It judges each instance at its first load and never repairs: use `recovery.open` for that. Raises StoreError
-    children for what is wrong with the file, DefinitionError for what is no workflow. `when_full` says what `submit`
-    does where `limits.calls_max` calls wait: it raises Busy, or waits for room.
+    is `full` or `normal`; None is the store's own, `full` for a new one. `anchor` names another place for the anchor.
+    `clock` returns microseconds since 1970 UTC. It judges each instance at its first load and never repairs: use
+    `recovery.open` for that. Raises StoreError children for what is wrong with the file, DefinitionError for what is no
+    workflow. `when_full` says what `submit` does where `limits.calls_max` calls wait: raise Busy, or wait for room.
     """
 
     def __init__(  # the settings of the design, as keywords
@@ -67,6 +67,7 @@ class Engine:
         *workflows: type[Workflow[Any]],
         schema: str | None = None,
         durability: str | None = None,
+        anchor: "str | os.PathLike[str] | None" = None,
         clock: Callable[[], int] | None = None,
         limits: Limits | None = None,
         when_full: Literal["refuse", "wait"] = "refuse",
@@ -82,7 +83,7 @@ class Engine:
         if isinstance(path, (str, os.PathLike)):
             from persistence.sqlite import SQLiteStore  # not before a file is opened: another store needs no apsw
 
-            self.store: Store = SQLiteStore(path, level=durability, schema=schema, read_only=read_only)
+            self.store: Store = SQLiteStore(path, level=durability, schema=schema, anchor=anchor, read_only=read_only)
         elif hasattr(path, "transaction"):
             self.store = path
         else:

@@ -22,12 +22,14 @@ __all__ = [
 class DefinitionError(TypeError):
     """A workflow is declared in a way that cannot run; raised when its class is defined.
 
-    The message names the object, the rule and the repair; `code` is PD1xx.
+    The message names the object, the rule and the repair; `code` is PD1xx. Of a class with `strict=True` it is that of
+    the first finding, PD2xx, and `findings` holds all of them.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, findings: "tuple[ChartFinding, ...]" = ()) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
+        self.findings = findings
 
 
 @frozen(eq=False)

@@ -196,6 +196,7 @@ class StatechartMachine(HierarchicalMachine):
         live = self._compiled()
         asked = _Asked(live, event_data)
         configuration = live.configuration(getattr(event_data.model, self.model_attribute))
+        event_data.event = self.events.get(trigger, event_data.event)  # also where no transition listens
         found = select(live.chart, configuration, trigger, holds=asked.holds)
         if isinstance(found, Unhandled):
             return False if found.blocked else None
@@ -244,27 +245,39 @@ class _Asked:
 
     def point_at(self, way: Way) -> None:
         """Let callbacks see in the event's data which transition they belong to."""
+        self._stand_at(way)
+        self._data.way, self._data.transition = way, way.transition
+
+    def _stand_at(self, way: Way) -> None:
         data = self._data
-        data.way, data.transition, data.event, data.state = way, way.transition, way.event, way.state
+        data.event, data.state = way.event, way.state
         data.source_path = list(way.source[way.scope :])
         data.source_name = way.transition.source
 
     def holds(self, rule: Rule, _: object) -> bool:
-        """Say whether a transition may run; the machine prepares once for each state."""
+        """Say whether a transition may run; the machine prepares once for each state, before it looks at transitions.
+
+        `result` is that of the last transition that was carried out or did not hold, as with `HierarchicalMachine`: one
+        that fails on its way has none.
+        """
         way = self._live.ways[rule.order]
-        self.point_at(way)
+        self._stand_at(way)
         if self._source is not way.source:
             self._source = way.source
             self._data.machine.callbacks(self._data.machine.prepare_event, self._data)
-        self._data.result = _holds(way.transition, self._data)
-        return bool(self._data.result)
+        self.point_at(way)
+        if _holds(way.transition, self._data):
+            return True
+        self._data.result = False
+        return False
 
     def may(self, rule: Rule, _: object) -> bool:
         """Say whether a transition may run, for `may_…`: what fails is handled by `on_exception`, if there is one."""
         way = self._live.ways[rule.order]
         if way.target is None and way.transition.dest is not None:
             return False
-        self._source = None  # a question prepares for each transition
+        self._source = None  # a question prepares for each transition, and says which
+        self.point_at(way)
         try:
             return self.holds(rule, None)
         except BaseException as error:  # as HierarchicalMachine does: handed over, or raised again

@@ -4,6 +4,7 @@ States are known by identity, merged by name: a subclass's replace its base's, a
 the one that replaced it. A history has a name like a state's, and is no state: rules may lead to it and nothing else.
 """
 
+import re
 from collections.abc import Sequence
 
 from attrs import define, field
@@ -20,11 +21,17 @@ from statemachine.states import (
     To,
     children,
     histories,
+    is_text,
     options,
     substates,
 )
 
 __all__ = ["Names"]
+
+DEPTH_MAX = 100  # charts are walked by functions that call themselves
+
+MARKS = re.compile(r"[,|=:.\x00-\x1f\x7f]")
+"""What separates names where a configuration, or what regions remember, is stored as one text."""
 
 
 @define(eq=False)
@@ -47,6 +54,7 @@ class Names:
             self.tree.update(found)
             self._refuse_histories(owner)
             for name, state in found.items():
+                self._check_name(name)
                 self._collect(name, state)
         for name, state in self.tree.items():
             if getattr(self.workflow, name) is not state:
@@ -69,11 +77,29 @@ class Names:
                 )
 
     def _collect(self, path: str, state: Ref) -> None:
+        if path.count(".") >= DEPTH_MAX:
+            raise DefinitionError(
+                "PD155", f"{self.label}: states are nested deeper than {DEPTH_MAX} levels. Flatten the chart."
+            )
         self._note(self.paths, path, state)
         for name, history in histories(state).items():
+            self._check_name(name)
             self._note(self.histories, f"{path}.{name}", history)
         for name, inner in substates(state).items():
+            self._check_name(name)
             self._collect(f"{path}.{name}", inner)
+
+    def _check_name(self, name: str) -> None:
+        """Raise DefinitionError (PD154) for a name that would be read as another one where it is stored.
+
+        No class statement makes such a name; what builds classes by program can.
+        """
+        if not is_text(name) or not name.strip() or MARKS.search(name):
+            raise DefinitionError(
+                "PD154",
+                f"{self.label}: {name!r} cannot be the name of a state. "
+                "Leave out , | = : . and signs that do not show.",
+            )
 
     def _note(self, known: dict[object, str], path: str, one: object) -> None:
         name = known.setdefault(one, path)

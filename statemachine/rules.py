@@ -97,12 +97,16 @@ def notes(function: object) -> list[Note]:
 
 
 def attach(function: Callable[..., object], note: Note) -> None:
-    """Note on a function what it is for. Raises DefinitionError for what is no function."""
-    if not callable(cast("object", function)) or isinstance(function, type):
+    """Note on a function what it is for. Raises DefinitionError for what is no function, or takes no note."""
+    try:
+        is_method = callable(cast("object", function)) and not isinstance(function, type)
+        setattr(function, _NOTES, [note, *notes(function)]) if is_method else None
+    except (AttributeError, TypeError):
+        is_method = False  # of the language or another object: there is no place for a note
+    if not is_method:
         raise DefinitionError(
             "PD121", f"{function!r} is decorated as a rule and is no method. Put the decorator on a def."
         )
-    setattr(function, _NOTES, [note, *notes(function)])
     bodies.note(function)
 
 

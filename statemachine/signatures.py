@@ -1,7 +1,9 @@
 """What a callback must look like: a plain method, with the right arguments, for the right event."""
 
 import inspect
+from collections import ChainMap
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from statemachine.errors import DefinitionError
 from statemachine.hints import accepts, parameter_hint, return_hint
@@ -114,7 +116,8 @@ class Signatures:
         )
 
     def _takes_each(self, name: str, function: Callable[..., object], events: Sequence[type]) -> None:
-        names = {**vars(self.workflow), **{event.__name__: event for event in events}}
+        # Seldom looked up, and a class can have thousands of methods: chained, not copied for each of its rules.
+        names = ChainMap({event.__name__: event for event in events}, cast("dict[str, type]", vars(self.workflow)))
         wanted = parameter_hint(function, 1, label=f"{self.label}.{name}", names=names)
         for event in events:
             if not accepts(wanted, event):

@@ -4,6 +4,7 @@ States and regions are known by identity. A region is a class, so that `fulfil.s
 checkers follow; its own class body holds states and nothing else.
 """
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar, cast
 
@@ -28,6 +29,7 @@ __all__ = [
     "check_body",
     "children",
     "histories",
+    "is_text",
     "is_texts",
     "options",
     "substates",
@@ -35,11 +37,18 @@ __all__ = [
 
 
 V = TypeVar("V")
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character: UTF-8 has no bytes for it."""
+
+
+def is_text(value: object) -> bool:
+    """Say whether a value is a text that can be stored: not empty, and without half characters. Pure."""
+    return type(value) is str and value != "" and not SURROGATE.search(value)
 
 
 def is_texts(value: object) -> bool:
     """Say whether a value is a tuple of texts; `("human")` without its comma is not. Pure."""
-    return isinstance(value, tuple) and all(isinstance(one, str) for one in cast("tuple[object, ...]", value))
+    return isinstance(value, tuple) and all(map(is_text, cast("tuple[object, ...]", value)))
 
 
 def _checked_defer(defer: object, label: str) -> None:
@@ -100,6 +109,10 @@ class Final(State):
     """
 
     def __init__(self, *, outcome: str | None = None, initial: bool = False, tags: tuple[str, ...] = ()) -> None:
+        if outcome is not None and not is_text(outcome):
+            raise DefinitionError(
+                "PD153", f"Final(outcome={outcome!r}): an outcome is a text that can be stored. Write outcome='paid'."
+            )
         super().__init__(initial=initial, tags=tags)
         self.outcome = outcome
 

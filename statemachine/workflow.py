@@ -96,16 +96,19 @@ class Workflow(Generic[D]):
         name: str | None = None,
         revision: int = 1,
         read_script: "Callable[[str], str | PathLike[str]] | None" = None,
+        accept: Mapping[str, str] = MappingProxyType({}),
     ) -> "type[Workflow[DocumentData]]":
         """Return the workflow that an SCXML document describes (docs/scxml.md): a class like any other.
 
         A text is the document, a path names its file. `name` is the stored name, by default the document's own.
         `read_script` takes the `src` of a script and returns its text or the path of its file; without it no script is
-        fetched. Raises DefinitionError with line and column (PD16x, PD17x), OSError where a file cannot be read.
+        fetched. `accept` says which findings of `check` are meant, and why, as in a class line; places are full names,
+        not ids. Raises DefinitionError with line and column (PD16x, PD17x), OSError where a file cannot be read.
         """
         from statemachine.scxml.compiling import compile_document  # only those who read documents pay for it
 
-        return compile_document(source, name=name, revision=revision, read_script=read_script)
+        line = {"revision": revision, "accept": accept}
+        return compile_document(source, name=name, line=line, read_script=read_script)
 
     def __init__(self, data: D, /) -> None:
         """Make a frame for a unit test: `Order(OrderData()).submit(Submit("lamp", 1))`."""
@@ -205,17 +208,20 @@ class Workflow(Generic[D]):
         model: type | None = None,
         data: type[T] | None = None,
         events: Mapping[str, type] = MappingProxyType({}),
+        accept: Mapping[str, str] = MappingProxyType({}),
     ) -> "type[Workflow[T]]":
         """Return a workflow class that does what a machine of `transitions` does. Raises DefinitionError.
 
         `model` is the class whose methods the machine's callbacks name, by default that of its only model; its methods
         run with the frame as `self`, on which the fields of `data` are attributes. `events` gives triggers the class of
         their event, whose fields are the arguments of the callbacks; any other trigger gets a class without fields: see
-        `events_of`. docs/transitions.md says what is refused, and why.
+        `events_of`. `accept` says which findings of `check` are meant, and why, as in a class line. docs/transitions.md
+        says what is refused, and why.
         """
         from statemachine.adopting import adopt  # only those who have a machine pay for it
 
-        made = adopt(Workflow, machine, model=model, data=data, events=events, name=name, revision=revision)
+        line = {"name": name, "revision": revision, "accept": accept}
+        made = adopt(Workflow, machine, model=model, data=data, events=events, line=line)
         return cast("type[Workflow[T]]", made)
 
 
@@ -256,4 +262,4 @@ def _findings(definition: Definition) -> tuple[ChartFinding, ...]:
 def _refuse(found: tuple[ChartFinding, ...]) -> None:
     if found:
         more = "" if len(found) == 1 else f" ({len(found) - 1} more: drop strict=True and print check(…))"
-        raise DefinitionError(found[0].code, f"{found[0].message}{more}")
+        raise DefinitionError(found[0].code, f"{found[0].message}{more}", findings=found)

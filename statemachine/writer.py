@@ -150,7 +150,7 @@ class Writer:
             self._put(turn)
             self._wait(turn)
             if turn.leads:
-                self._lead(own=turn)
+                self._lead(turn)
         except BaseException:
             self._leave(turn)
             raise
@@ -170,7 +170,7 @@ class Writer:
         self._put(member)
         while not member.is_told:
             self._woken.acquire()
-            self._lead()
+            self._lead(None)
         return cast("T", member.outcome())
 
     # -- calls that do not wait ----------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Writer:
         while not self.has_ended:
             self._woken.acquire()
             with suppress(BaseException):  # it was told to its member; this thread is everybody's
-                self._lead()
+                self._lead(None)
 
     def close(self) -> None:
         """Take no more calls, and wait until those that are queued have run.
@@ -261,7 +261,7 @@ class Writer:
             self._pass_on()
         return True
 
-    def _lead(self, own: Turn | None = None) -> None:
+    def _lead(self, own: Turn | None) -> None:
         """Run one batch, pass the baton on, and tell what came of it."""
         members = self._take(own)
         try:

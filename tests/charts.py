@@ -10,11 +10,26 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from hypothesis import strategies as st
 
-from statemachine import ANY, Compound, Final, History, Parallel, State, Workflow, always, done, enter, leave, on
-from statemachine.chart import ALWAYS, Chart, Configuration, Memory, Rule, done_event
+from statemachine import (
+    ANY,
+    Compound,
+    Final,
+    History,
+    Parallel,
+    State,
+    Workflow,
+    after,
+    always,
+    done,
+    enter,
+    leave,
+    on,
+    on_error,
+)
+from statemachine.chart import ALWAYS, FAILED, Chart, Configuration, Memory, Rule, done_event
 from statemachine.compiling import compile_chart
 from statemachine.errors import InvariantBroken
 from statemachine.machine import build
@@ -53,7 +68,7 @@ class Log:
 class DrawnRule:
     """A rule as a user would write it: one decorator."""
 
-    kind: Literal["on", "always", "done"]
+    kind: Literal["on", "always", "done", "on_error"]
     events: tuple[str, ...]  # of `on`
     sources: tuple[str, ...]  # empty for ANY
     targets: tuple[str, ...]  # none for an internal rule
@@ -79,15 +94,16 @@ class Story:
     raises: Mapping[str, str]  # callback -> the event that it raises
     start: Configuration  # where the story begins; empty: at the beginning
     sends: tuple[Sent, ...]
+    timers: tuple[tuple[str, str | None], ...] = ()  # a state, and where it leads
 
     @property
     def rules(self) -> tuple[RuleSpec, ...]:
         """The rules as the definition hands them to `build`."""
-        tops = tuple(spec.name for spec in self.states if spec.kind != "final")
+        tops = [spec for spec in self.states if spec.kind != "final"]
         return tuple(
             RuleSpec(order, event, sources, rule.targets, f"rule_{order}", guard=rule.guard, reenter=rule.reenter)
             for order, rule in enumerate(self.drawn)
-            for event, sources in _heard(rule, rule.sources or tops)
+            for event, sources in _heard(rule, tops)
         )
 
     def chart(self) -> Chart:
@@ -103,8 +119,11 @@ class Story:
         body: dict[str, object] = {**tops, **{name: _guard(name, holding) for name in GUARDS}}
         for order, rule in enumerate(self.drawn):
             body[f"rule_{order}"] = _decorator(rule, refs, body)(
-                self._action(f"rule_{order}", takes_event=rule.kind == "on")
+                self._action(f"rule_{order}", takes_event=rule.kind in {"on", "on_error"})
             )
+        for order, (source, target) in enumerate(self.timers):
+            to = None if target is None else cast("Ref", refs[target])
+            body[f"timer_{order}"] = after("1s", cast("Ref", refs[source]), to=to)(self._action(f"timer_{order}"))
         for path, spec in every(self.states):
             body.update({name: enter(cast("Ref", refs[path]))(self._action(name)) for name in spec.enter})
             body.update({name: leave(cast("Ref", refs[path]))(self._action(name)) for name in spec.leave})
@@ -123,17 +142,23 @@ class Story:
         return act_on if takes_event else act
 
 
-def _heard(rule: DrawnRule, sources: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
-    if rule.kind == "always":
-        return [(ALWAYS, sources)]
+def _heard(rule: DrawnRule, tops: Sequence[StateSpec]) -> list[tuple[str, tuple[str, ...]]]:
+    sources = rule.sources or tuple(spec.name for spec in tops)
+    if rule.kind in {"always", "on_error"}:
+        return [(ALWAYS if rule.kind == "always" else FAILED, sources)]
     if rule.kind == "done":
         return [(done_event(source), (source,)) for source in sources]
-    return [(event, sources) for event in rule.events]
+    if rule.sources:
+        return [(event, sources) for event in rule.events]
+    # One of ANY: a state's own word to defer goes before it.
+    return [(event, tuple(spec.name for spec in tops if event not in spec.defer)) for event in rule.events]
 
 
 def _ref(spec: StateSpec, path: str, *, initial: bool, refs: dict[str, Target]) -> Ref:
+    defer = tuple(EVENTS[event] for event in spec.defer)
     if spec.kind in {"atomic", "final"}:
-        leaf = State(initial=initial) if spec.kind == "atomic" else Final(initial=initial, outcome=spec.outcome)
+        is_end = spec.kind == "final"
+        leaf = Final(initial=initial, outcome=spec.outcome) if is_end else State(initial=initial, defer=defer)
         refs[path] = leaf
         return leaf
     inner: dict[str, Target] = {
@@ -143,7 +168,8 @@ def _ref(spec: StateSpec, path: str, *, initial: bool, refs: dict[str, Target]) 
     for one in histories_in(spec):
         inner[one.name] = refs[f"{path}.{one.name}"] = _history(one, path, refs)
     base = Parallel if spec.kind == "parallel" else Compound
-    made = types.new_class(spec.name, (base,), {"initial": initial}, lambda namespace: namespace.update(inner))
+    line = {"initial": initial, "defer": defer}
+    made = types.new_class(spec.name, (base,), line, lambda namespace: namespace.update(inner))
     region = cast("type[Compound]", made)
     refs[path] = region
     return region
@@ -169,6 +195,8 @@ def _decorator(rule: DrawnRule, refs: Mapping[str, Target], body: Mapping[str, o
     if rule.kind == "on":
         events: Any = tuple(EVENTS[event] for event in rule.events)
         return on(events, *sources, to=to, when=when, reenter=rule.reenter)
+    if rule.kind == "on_error":
+        return on_error(*sources, to=to)
     return (always if rule.kind == "always" else done)(*sources, to=to, when=when)
 
 
@@ -294,6 +322,37 @@ def _drawn_rule(draw: Draw, paths: list[tuple[str, ...]], sources: list[str], *,
 
 
 @st.composite
+def waiting_stories(draw: Draw) -> Story:
+    """Draw a story in which states defer events, failures are handled, and timers come due."""
+    story: Story = draw(stories())
+    named = sorted({event for rule in story.drawn if rule.kind == "on" and rule.sources for event in rule.events})
+    states = tuple(_deferring(draw, spec, named) for spec in story.states)
+    paths = dict(every(states))
+    sources = [path for path, spec in paths.items() if spec.kind != "final"]
+    targets = st.sampled_from([*paths, None])
+    handled = draw(st.lists(st.sampled_from(sources), max_size=3, unique=True)) if sources else []
+    handlers = tuple(
+        DrawnRule("on_error", (), (source,), () if (to := draw(targets)) is None else (to,), None, reenter=False)
+        for source in handled
+    )
+    timed = draw(st.lists(st.sampled_from(sources), max_size=2, unique=True)) if sources else []
+    several = [rule for rule in story.drawn if not rule.sources]
+    return evolve(
+        story,
+        states=states,
+        drawn=(*(rule for rule in story.drawn if rule.sources), *handlers, *several),
+        timers=tuple((source, draw(targets)) for source in timed),
+    )
+
+
+def _deferring(draw: Draw, spec: StateSpec, events: Sequence[str]) -> StateSpec:
+    children = tuple(_deferring(draw, one, events) if one.kind != "history" else one for one in spec.children)
+    is_possible = spec.kind != "final" and events and draw(st.integers(0, 2)) == 0
+    defer = draw(st.lists(st.sampled_from(events), min_size=1, max_size=2, unique=True)) if is_possible else []
+    return evolve(spec, children=children, defer=tuple(defer))
+
+
+@st.composite
 def configurations(draw: Draw, states: Sequence[StateSpec]) -> Configuration:
     """Draw a legal configuration."""
     spec = draw(st.sampled_from(list(states)))
@@ -405,7 +464,7 @@ Entry = tuple[Any, ...]
 class Told:
     """What one event came to: the outcome in a word, the configuration after it, the callbacks in their order."""
 
-    what: str  # rest, unhandled, loop, or the instance's outcome
+    what: str  # rest, unhandled, deferred, loop, or the instance's outcome
     after: Configuration
     ran: tuple[Entry, ...]  # (callback, event), and (configuration,) between exit and entry
 
@@ -453,7 +512,7 @@ def tell(chart: Chart, story: Story) -> Iterator[tuple[Told, Recorder, Macrostep
                 return
             continue
         if isinstance(found, Unhandled):
-            yield Told("unhandled", configuration, ()), recorder, None
+            yield Told("deferred" if found.deferred_by else "unhandled", configuration, ()), recorder, None
             continue
         configuration, memory = found.after, found.memory
         yield Told(found.outcome or "rest", configuration, tuple(recorder.ran)), recorder, found

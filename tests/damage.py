@@ -158,7 +158,10 @@ DUE = {"a": "KEPT AT HEAD", "b": "REBUILT", "c": "QUARANTINED", "d": "REBUILT", 
 
 
 def forge(path: Path, version: int, /, *, seal: bool = True, **changes: Any) -> None:
-    """Change fields of b's row at a version, and hash row, later rows, head and, unless told not to, seals anew."""
+    """Change fields of b's row at a version, and hash row, later rows, head and, unless told not to, seals anew.
+
+    Where the seals are made anew the anchor, which has another one, is taken away.
+    """
     store = SQLiteStore(path)
     with store.reader() as reader:
         head, rows, lane = reader.head("b"), reader.journal("b"), list(reader.lane())
@@ -173,6 +176,8 @@ def forge(path: Path, version: int, /, *, seal: bool = True, **changes: Any) -> 
         hashes[row.hash] = previous = head_hash(previous, digest, image_of(row))
     head.hash, head.configuration = previous, rows[-1].record.after
     _write_forged(path, head, hashes, sealed=_sealed(lane, hashes) if seal else lane, row=rows[version - 1])
+    if seal:
+        path.with_name(f"{path.name}-anchor").unlink()
 
 
 def _sealed(lane: list[Sealed], hashes: dict[bytes, bytes]) -> list[Sealed]:

@@ -10,6 +10,7 @@ docstring:
     the domain lies inside of that;
   - a transition's domain is found once, before states are left: Appendix D finds it again for entry, when what is
     remembered may lead deeper, and then does not enter what was left;
+  - a state that defers an event from outside hides the rules of the states around it (UML 2.5.1, 14.2.3);
   - exit and rule actions see the configuration before, entry actions the one after;
   - the number of microsteps of one macrostep is bounded.
 """
@@ -81,9 +82,10 @@ class Reference:
             self.ran = []
             self.holding = frozenset() if sent is None else sent.holding
             before, remembered = set(self.configuration), dict(self.history_value)
-            first = [start] if sent is None else self.select_transitions(sent.event)
+            first = [start] if sent is None else self.select_transitions(sent.event, is_external=True)
             if not first:
-                yield Told("unhandled", self.leaves(), ())
+                defers = sent is not None and any(sent.event in self.defers(state) for state in self.configuration)
+                yield Told("deferred" if defers else "unhandled", self.leaves(), ())
                 continue
             if not self.macrostep(first, None if sent is None else "sent"):
                 self.configuration, self.history_value = before, remembered
@@ -138,7 +140,10 @@ class Reference:
             if state in rule.sources and rule.event == event
         ]
 
-    def select_transitions(self, event: str) -> list[RefRule]:
+    def defers(self, state: str) -> tuple[str, ...]:
+        return self.spec[state].defer if state else ()
+
+    def select_transitions(self, event: str, *, is_external: bool = False) -> list[RefRule]:
         enabled: list[RefRule] = []
         found: dict[tuple[str, str], RefRule] = {}
         for leaf in self.leaves():
@@ -148,6 +153,8 @@ class Reference:
                     rule = found.setdefault((state, event), holding[0])
                     if rule not in enabled:
                         enabled.append(rule)
+                    break
+                if is_external and event in self.defers(state):
                     break
         return self.remove_conflicting_transitions(enabled)
 

@@ -139,7 +139,7 @@ BAD: dict[str, tuple[Make, type[StoreError]]] = {
     "epoch in words": (changing("UPDATE perdure_meta SET value = 'one' WHERE name = 'epoch'"), Corrupt),
     "no store id": (changing("UPDATE perdure_meta SET value = '' WHERE name = 'store_id'"), Corrupt),
     "other columns": (changing("ALTER TABLE perdure_meta RENAME COLUMN value TO other"), Corrupt),
-    "newer format": (changing("UPDATE perdure_meta SET value = '2' WHERE name = 'format'"), NewerFormat),
+    "newer format": (changing("UPDATE perdure_meta SET value = '9' WHERE name = 'format'"), NewerFormat),
     "odd format": (changing("UPDATE perdure_meta SET value = 'x' WHERE name = 'format'"), NewerFormat),
 }
 
@@ -171,7 +171,7 @@ LEAVE_LOG = """
 import os, signal, sqlite3, sys
 c = sqlite3.connect(sys.argv[1])
 c.execute("PRAGMA wal_autocheckpoint = 0")
-c.execute("UPDATE perdure_meta SET value = '2' WHERE name = 'format'")
+c.execute("UPDATE perdure_meta SET value = '9' WHERE name = 'format'")
 c.commit()
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -252,10 +252,10 @@ ODD = [
 def test_odd_name_is_a_name(name: str, tmp_path: Path) -> None:
     with Engine(tmp_path / name, Tally) as engine:
         engine.start(Tally, id="t").send(Add(1))
-        assert set(names_in(tmp_path)) == {name, f"{name}-wal", f"{name}-shm"}
+        assert set(names_in(tmp_path)) == {name, *(name + suffix for suffix in ("-wal", "-shm", "-anchor"))}
     with Engine(tmp_path / name, Tally, read_only=True) as engine:
         assert engine.get(Tally, "t").data.total == 1
-    assert list(without_sidecars(picture(tmp_path))) == [name]
+    assert set(without_sidecars(picture(tmp_path))) == {name, f"{name}-anchor"}
 
 
 def test_path_may_be_relative_or_begin_with_two_slashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

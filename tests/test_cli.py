@@ -93,6 +93,9 @@ def test_verify_of_a_damaged_file_exits_1_and_names_the_instance(file: Path) -> 
         (2, ("check", "nowhere:Order"), "there is no module 'nowhere'"),
         (2, ("check", "statemachine:Workflow"), "is abstract. Name a class that derives from it"),
         (2, ("check", "examples.order:Submit"), "is no workflow class"),
+        (2, ("check", ".:Order"), "Write the whole name of the module"),
+        (2, ("check", "./examples/order.py:Order"), "Write the whole name of the module"),
+        (2, ("diagram", "..order:Order"), "Write the whole name of the module"),
         (3, ("verify", "README.md"), "PS306 README.md: the file is no SQLite database"),
         (5, ("verify", "nowhere.db"), "PS314 nowhere.db: there is no such file"),
     ],
@@ -146,6 +149,44 @@ def test_check_tells_programs_what_is_found_and_what_is_accepted() -> None:
         ("PD202", "parked", "kept for instances of revision 1")
     ]
     assert (parking["findings"], parking["complete"]) == ([], True)
+
+
+STRICT = """
+from statemachine import State, Workflow
+
+class Order(Workflow[None], revision=1, strict=True):
+    a = State(initial=True)
+    lost = State()
+"""
+
+
+def test_check_tells_what_is_found_in_a_class_that_findings_stop(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(STRICT, encoding="utf-8")
+    shown = perdure("check", "shop:Order", "-o", "json", cwd=tmp_path)
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert [(one["code"], one["where"]) for one in json.loads(shown.stdout)[0]["findings"]] == [
+        ("PD201", "lost"),
+        ("PD202", "a"),
+    ]
+    told = perdure("check", "shop:Order", "examples.order:Order", cwd=tmp_path).stdout.splitlines()
+    assert [line.partition(" ")[0] for line in told] == ["PD201", "PD202", "shop:Order:", "examples.order:Order:"]
+    assert perdure("diagram", "shop:Order", cwd=tmp_path).returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = (", "shop.py, line 1: SyntaxError: '(' was never closed"),
+        ("import os\n1 / 0", "shop.py, line 2: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(1)", "shop.py, line 1: SystemExit: 1"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_no_finding(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "shop.py").write_text(text, encoding="utf-8")
+    shown = perdure("check", "shop:Order", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert told in shown.stderr
+    assert "Traceback" not in shown.stderr
 
 
 def test_check_is_in_color_for_people_unless_they_said_no() -> None:

@@ -232,6 +232,10 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     ),
     (twice_stored, "PD118 W: two events are stored as 'Go'. Give one another event_name."),
     (lambda: named("a b"), "PD118 Named: event_name 'a b' is no name. Use letters, digits, _, - and dots."),
+    (
+        lambda: named("perdure.kept"),
+        "PD118 Named: event_name 'perdure.kept' begins as Perdure's own do. Choose another one.",
+    ),
     (lambda: named(3), "PD118 Named: event_name 3 is no name. Use letters, digits, _, - and dots."),
     (
         lambda: State(tags=cast("Any", "human")),

@@ -15,6 +15,7 @@ from attrs import frozen
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
+from transitions import Machine
 
 from docs.images.order import text
 from examples.order import Charged, Order, OrderData, Submit
@@ -215,6 +216,19 @@ def test_hostile_names_and_texts_are_signs_and_nothing_else(format: Format) -> N
     )
     assert seen.active == {"state", "state.note"}
     assert ("state.note", ("default",), "style") in seen.rules
+
+
+def test_names_of_a_machine_may_hold_any_sign() -> None:
+    """Mermaid has no quotes for ids: what is no word gets an id of its own."""
+    names = ["at home", 'a "b"', "[*]", "<b>", "a --> b", "]", "}", "#35;", "a\\b", "at__home"]
+    go = [["go", name, names[-1]] for name in names]
+    machine = Machine(None, states=names, initial=names[0], auto_transitions=False, transitions=go)
+    workflow: type[Workflow[Any]] = Workflow.from_machine(machine, name="Odd", revision=1)
+
+    seen = READERS["mermaid"](diagram(workflow))
+
+    assert sorted(seen.states) == sorted(names)
+    assert sorted(one[:2] for one in seen.rules) == sorted((name, (names[-1],)) for name in names)
 
 
 def test_every_sign_of_a_hostile_text_is_shown_by_dot() -> None:

@@ -144,9 +144,14 @@ def newest(disk: RecordingDisk) -> CrashState:
     return next(CrashStates(disk).at_end())
 
 
+def left(folder: Path) -> dict[str, bytes]:
+    """Return what a store leaves behind when it is closed."""
+    return {name: (folder / name).read_bytes() for name in (FILE, f"{FILE}-anchor")}
+
+
 def test_the_log_of_a_store_makes_the_very_files_that_it_left(tmp_path: Path) -> None:
     recording = record(ledgers(7), tmp_path)
-    assert newest(recording.disk).files == {FILE: (tmp_path / FILE).read_bytes()}
+    assert newest(recording.disk).files == left(tmp_path)
 
 
 def test_what_stood_there_before_is_durable(tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_what_stood_there_before_is_durable(tmp_path: Path) -> None:
     with RecordingDisk(tmp_path / FILE) as disk:
         ledgers(7).open(tmp_path / FILE, vfs=disk.name).close()
     assert next(iter(CrashStates(disk))).files[FILE] == before
-    assert newest(disk).files == {FILE: (tmp_path / FILE).read_bytes()}
+    assert newest(disk).files == left(tmp_path)
 
 
 def test_a_disk_records_its_own_path_alone(tmp_path: Path) -> None:
@@ -182,7 +187,9 @@ def test_the_folder_is_synced_with_the_first_sync_of_each_log(tmp_path: Path) ->
     """As SQLite's own VFS does it, which tells nobody."""
     log = record(ledgers(4), tmp_path).disk.log
     before = [log[place - 1] for place, op in enumerate(log) if op.kind == "folder"]
-    assert [(op.kind, op.name) for op in before] == [("sync", f"{FILE}-journal"), ("sync", f"{FILE}-wal")]
+    assert [(op.kind, op.name) for op in before] == [
+        ("sync", f"{FILE}{suffix}") for suffix in ("-journal", "-wal", "-anchor")
+    ]
 
 
 def test_several_connections_work_on_one_recording_disk(tmp_path: Path) -> None:
@@ -192,7 +199,7 @@ def test_several_connections_work_on_one_recording_disk(tmp_path: Path) -> None:
         assert first.facts.store_id == second.facts.store_id
         first.close()
         second.close()
-    assert newest(disk).files == {FILE: (tmp_path / FILE).read_bytes()}
+    assert newest(disk).files == left(tmp_path)
 
 
 # -- I/O errors --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import types
 from typing import Any
 
 import pytest
+from transitions.extensions import HierarchicalMachine
 
 from statemachine import Cursor, DefinitionError, State, Workflow, check, on
 from statemachine.findings import judged
@@ -50,6 +51,13 @@ def test_a_code_or_a_code_and_its_place_is_accepted(accept: dict[str, str], left
     assert found(accepting(accept)) == left
 
 
+def test_a_place_may_have_a_blank_in_its_name() -> None:
+    body = {"at home": State(initial=True)}
+    line = {"revision": 1, "accept": {"PD202 at home": REASON}}
+
+    assert found(types.new_class("W", (Workflow[None],), line, lambda namespace: namespace.update(body))) == []
+
+
 def test_what_is_accepted_is_told_with_its_reason() -> None:
     seen = judged(definition_of(accepting({"PD202 b": REASON, "PD202": "any"})))
 
@@ -85,7 +93,7 @@ def test_the_fingerprint_is_the_same_and_it_runs_as_before() -> None:
 
 @pytest.mark.parametrize(
     "accept",
-    ["PD202", {"PD202": ""}, {"PD202": " "}, {"PD202": 1}, {"PD104": REASON}, {"PD202 b c": REASON}, {1: REASON}, 7],
+    ["PD202", {"PD202": ""}, {"PD202": " "}, {"PD202": 1}, {"PD104": REASON}, {"PD202 ": REASON}, {1: REASON}, 7],
 )
 def test_an_acceptance_without_code_or_reason_is_an_error(accept: object) -> None:
     with pytest.raises(DefinitionError, match="PD142 Plain: accept=") as raised:
@@ -100,3 +108,25 @@ def test_an_abstract_base_accepts_for_those_that_derive_from_it() -> None:
     class Whole(Base, revision=1): ...
 
     assert check(Whole) == ()
+
+
+def test_a_machine_and_a_document_accept_as_a_class_line_does() -> None:
+    machine = HierarchicalMachine(None, states=["open", "shut"], initial="open", auto_transitions=False)
+    document = "<scxml><state id='open'/><state id='shut.down'/></scxml>"
+
+    accept = {"PD201 shut": REASON, "PD202 open": REASON}
+    door: type[Workflow[Any]] = Workflow.from_machine(machine, name="Door", revision=1, accept=accept)
+    read = Workflow.from_scxml(document, name="Door", accept={"PD201 shut_down": REASON, "PD202": REASON})
+
+    assert [found(one) for one in (door, read)] == [[], []]
+    with pytest.raises(DefinitionError, match="PD142"):
+        Workflow.from_machine(machine, name="Door", revision=1, accept={"PD201": ""})
+    with pytest.raises(DefinitionError, match="PD142 document, line 1, column 1: Door: accept="):
+        Workflow.from_scxml(document, name="Door", accept={"PD201": ""})
+
+
+def test_what_stops_a_strict_class_is_told_whole() -> None:
+    with pytest.raises(DefinitionError) as raised:
+        accepting({"PD202 b": REASON}, strict=True)
+
+    assert [(one.code, one.where) for one in raised.value.findings] == [("PD201", "lost"), ("PD202", "c")]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from attrs import define, frozen
@@ -156,6 +156,18 @@ def made(machine: object, **more: Any) -> type[Workflow[Seen]]:
     return Workflow.from_machine(machine, **{"model": Door, "data": Seen, "revision": 1, **more})
 
 
+def test_the_initial_state_is_set_and_not_entered_as_on_the_machine() -> None:
+    """`on_enter` runs each time that the state is entered by a transition."""
+    reopen = {"trigger": "reopen", "source": "shut", "dest": "open"}
+    workflow = made(door(close(), reopen, initial="shut"))
+    cursor = Cursor(workflow, Seen())
+    assert cursor.data.seen is None
+
+    cursor.send(events_of(workflow)["reopen"]()).send(events_of(workflow)["close"]())
+
+    assert cursor.data.seen == ["exit", "enter"]
+
+
 def test_callbacks_found_by_the_name_of_a_state_run_as_add_model_would_have_them() -> None:
     workflow = made(door(close()))
 
@@ -243,6 +255,7 @@ def knock(source: str, dest: str | None, **more: Any) -> dict[str, Any]:
 
 REFUSED: list[tuple[str, Callable[[], object], str]] = [
     ("PD190", lambda: made(object()), "is no machine of transitions"),
+    ("PD190", lambda: made(door(close()), model=cast("Any", Door())), "is no class"),
     ("PD190", lambda: made(door(close(), queued=True)), "queued"),
     ("PD190", lambda: made(door(close(), auto_transitions=True)), "auto_transitions"),
     ("PD190", lambda: made(door(close(), kind=AsyncMachine)), "AsyncMachine"),
@@ -280,6 +293,9 @@ REFUSED: list[tuple[str, Callable[[], object], str]] = [
     ("PD194", lambda: made(door(close()), model=type("Slotted", (), {"__slots__": ("a",)})), "cannot be a base"),
     ("PD114", lambda: made(door(close(), states=["open", "shut", "note"])), "'note' is a name of the frame"),
     ("PD113", lambda: made(door(close(), states=[{"name": "open", "final": True}, "shut"]), model=object), "is final"),
+    ("PD154", lambda: made(door(close(), states=["open", "shut", "ajar, at noon"])), "'ajar, at noon' cannot be"),
+    ("PD194", lambda: made(nested(of={"initial": "z", "children": ["a"]})), "no state 'z', which it names as initial"),
+    ("PD118", lambda: made(door({"trigger": "perdure.kept", "source": "open", "dest": "shut"})), "Perdure's own"),
     ("PD118", lambda: made(door({"trigger": "close it", "source": "open", "dest": "shut"})), "'close it' is no name"),
 ]  # fmt: skip
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from statemachine import Cursor, DefinitionError, FrameError, Workflow
-from statemachine.scxml import DocumentData
+from statemachine import Cursor, DefinitionError, FrameError, Refused, Workflow
+from statemachine.scxml import DocumentData, make_event
+from statemachine.scxml.compiling import EVENTS_MAX, RULES_MAX
 from statemachine.scxml.reading import BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX
 
 MEGABYTE = 1 << 20
@@ -51,6 +52,48 @@ def scripted(script: str) -> Callable[[], object]:
     )
     workflow = Workflow.from_scxml(text.replace("&", "&amp;"))
     return lambda: Cursor(workflow, DocumentData())
+
+
+def taking(events: int, wildcards: int) -> str:
+    """A document with so many names of events, and so many states that take them all."""
+    named = "".join(f'<transition event="e{number}"/>' for number in range(events))
+    others = "<state><transition event='*'/></state>" * wildcards
+    return f"<scxml name='x'><state>{named}</state>{others}</scxml>"
+
+
+def sending(events: int, states: int) -> str:
+    """A document that takes so many events, sends one, and has so many states in which it can arrive."""
+    return (
+        taking(events, 0)
+        .replace("<state>", "<state><onentry><send event='e0'/></onentry>")
+        .replace("</scxml>", f"{'<state/>' * states}</scxml>")
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        taking(EVENTS_MAX + 1, 0),
+        taking(EVENTS_MAX, RULES_MAX // EVENTS_MAX + 1),
+        sending(1000, RULES_MAX // 1000 + 1),
+        f"<scxml name='x'><state id='{'a' * 201}'/></scxml>",
+        f"<scxml name='x'><state><transition event='{'a.' * 100}a'/></state></scxml>",
+        f"<scxml name='x'><state><onentry><raise event='{'a.' * 100}a'/></onentry></state></scxml>",
+        f"<scxml name='x'><state><onentry><send event='{'a.' * 100}a'/></onentry></state></scxml>",
+    ],
+    ids=["events", "rules", "arrivals", "id", "event", "raise", "send"],
+)
+def test_a_document_that_would_become_too_large_a_chart_is_refused(document: str) -> None:
+    assert refused(document) == "PD162"
+
+
+def test_a_name_of_an_event_that_is_too_long_takes_nobody_any_time() -> None:
+    """The name that begins it is looked for among those that are known, not among all that begin it."""
+    workflow = Workflow.from_scxml("<scxml name='x'><state><transition event='a'/></state></scxml>")
+
+    assert make_event(workflow, "a" + ".b" * (MEGABYTE // 2)).event_name == "a"
+    with pytest.raises(Refused, match="unknown_event"):
+        make_event(workflow, "ab" * MEGABYTE)
 
 
 @pytest.mark.parametrize("document", [BILLION_LAUGHS, EXTERNAL_ENTITY, EXTERNAL_DTD])

@@ -73,6 +73,24 @@ ANSWERS = [
     ("({a: 1}).b", "undefined"),
     ("'a' in {a: 1}", "true"),
     ("'abc'.indexOf('c')", "2"),
+    ("1 in [5, 6]", "true"),
+    ("2 in [5, 6]", "false"),
+    ("[NaN].includes(NaN)", "true"),
+    ("[NaN].indexOf(NaN)", "-1"),
+    ("Math.round(0.49999999999999994)", "0"),
+    ("Math.round(4503599627370497)", "4503599627370497"),
+    ("Math.round(-2.5)", "-2"),
+    ("Math.round(-0.4)", "-0"),
+    ("Math.ceil(-0.5)", "-0"),
+    ("Math.sign(-1 / 0)", "-1"),
+    ("Math.sign(-0)", "-0"),
+    ("Math.abs(-1 / 0)", "Infinity"),
+    ("Math.pow(1, NaN)", "NaN"),
+    ("Math.pow(-1, 1 / 0)", "NaN"),
+    ("Math.pow(NaN, 0)", "1"),
+    ("+'\u0663'", "NaN"),
+    ("parseFloat('\u0663')", "NaN"),
+    ("'\0'.length", "1"),
     ("'abc'.slice(-2)", '"bc"'),
     ("'abc'.slice(1, 2)", '"b"'),
     ("'abc'.substring(2, 0)", '"ab"'),
@@ -236,6 +254,15 @@ def test_functions_have_parameters_locals_and_a_value() -> None:
             "JSON.parse: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
         ),
         ("x = Object.keys(1)", "Object.keys takes an object"),
+        ("x = 'a' in 1", "in asks an object or a list, not a number"),
+        ("var _event = 1", "_event cannot be declared"),
+        ("x = JSON.parse('\"\\\\ud800\"')", r"JSON.parse: '\ud800' holds half of a character"),
+        ("x = JSON.parse('{\"\\\\ud800\": 1}')", r"JSON.parse: '\ud800' holds half of a character"),
+        ("x = 'aba'.indexOf('a', 1)", "indexOf takes fewer arguments here, see docs/scxml.md"),
+        ("x = [1].includes(1, 1)", "includes takes fewer arguments here, see docs/scxml.md"),
+        ("x = 'a,b'.split(',', 1)", "split takes fewer arguments here, see docs/scxml.md"),
+        ("x = (5).toString(2)", "toString takes fewer arguments here, see docs/scxml.md"),
+        ("x = JSON.stringify(x, null, 2)", "JSON.stringify takes fewer arguments here, see docs/scxml.md"),
     ],
 )
 def test_what_fails_says_why(script: str, reason: str) -> None:
@@ -255,13 +282,30 @@ def test_a_condition_only_reads(source: str) -> None:
     [
         "new X()", "this", "x => x", "function () {}", "`a`", "/a/", "a ?? b", "a?.b", "x ** 2",
         "x | 1", "x << 1", "~x",
-        "...x", "{...x}", "1 2", "a b", "'\\ud800'", "'open", "0xg", "1a", "@", "x = ",
+        "...x", "{...x}", "1 2", "a b", "'\\ud800'", "'\\u{41}'", "'\\x4'", "'\\101'", "'\\01'", "'\\8'", "010", "08",
+        "1 /*/",
+        "'open", "0xg", "1a", "@", "x = ",
         "1 = 2", "1++", "[1", "(1", "f(1",
     ],
 )  # fmt: skip
 def test_what_is_not_in_the_subset_is_refused_when_it_is_parsed(source: str) -> None:
     with pytest.raises(ScriptSyntaxError):
         parse_expression(source)
+
+
+def test_half_a_character_that_stands_in_a_source_is_pointed_at() -> None:
+    """A script that `read_script` returns may hold one."""
+    with pytest.raises(ScriptSyntaxError) as raised:
+        parse_script("x = 'a\ud800'")
+
+    assert raised.value.at == len("x = 'a")
+
+
+def test_what_is_wrong_in_a_text_is_pointed_at_in_the_source() -> None:
+    with pytest.raises(ScriptSyntaxError) as raised:
+        parse_expression(r"x + 'ab\ud800'")
+
+    assert raised.value.at == len("x + 'ab")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ MISTAKES = [
         "PD165 document, line 1, column 1: version='2.0'. Documents are of version 1.0.",
     ),
     (
+        "<scxml><state><onentry><send event='e' delay='99999999999d'/></onentry></state></scxml>",
+        "PD165 document, line 1, column 24: delay='99999999999d' is no duration. Write '10ms', '2s', '1.5h'.",
+    ),
+    (
         "<scxml><state id='a b'/></scxml>",
         "PD165 document, line 1, column 8: id='a b' is no id. Use letters, digits, _, - and dots.",
     ),
@@ -94,7 +98,7 @@ MISTAKES = [
     ),
     (
         "<scxml><datamodel><data id='x'/><data id='x'/></datamodel><state/></scxml>",
-        "PD168 document, line 1, column 19: data 'x' is declared twice. Drop one.",
+        "PD168 document, line 1, column 33: data 'x' is declared twice. Drop one.",
     ),
     (
         "<scxml><state><transition cond='a +'/></state></scxml>",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from statemachine.scxml.budget import STEPS_MAX, TEXT_MAX
 from statemachine.scxml.building import STATES_MAX
+from statemachine.scxml.compiling import EVENTS_MAX, RULES_MAX
+from statemachine.scxml.contents import NAME_LENGTH_MAX
 from statemachine.scxml.grammar import CONTENT, GRAMMAR, UNSUPPORTED, Rule
 from statemachine.scxml.reading import BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX
 from statemachine.scxml.running import PENDING_MAX
@@ -63,7 +65,17 @@ def test_content_and_what_is_refused_are_listed() -> None:
 
 def test_limits_and_counts_are_the_real_ones() -> None:
     assert BYTES_MAX == 1 << 20
-    for limit in (DEPTH_MAX, ELEMENTS_MAX, STATES_MAX, STEPS_MAX, TEXT_MAX, PENDING_MAX):
+    for limit in (
+        DEPTH_MAX,
+        ELEMENTS_MAX,
+        STATES_MAX,
+        EVENTS_MAX,
+        RULES_MAX,
+        NAME_LENGTH_MAX,
+        STEPS_MAX,
+        TEXT_MAX,
+        PENDING_MAX,
+    ):
         assert re.search(rf"\b{limit:,}\b", PAGE), limit
     counts = re.findall(r"^\| [^|]* \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
     assert [int(passed) for passed, _ in counts] == list(LEAST.values())

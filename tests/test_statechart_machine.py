@@ -243,6 +243,54 @@ def regions(**more: Any) -> StatechartMachine:
     return machine
 
 
+class Noting:
+    """A model that notes what its callbacks find in the event's data."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[object, ...]] = []
+
+    def look(self, event: Any) -> None:
+        """Note the event's name, the transition's source, the result so far, and what failed."""
+        transition = event.transition and event.transition.source
+        error = event.error and str(event.error).split("'")[0]
+        self.seen.append((event.event and event.event.name, transition, event.result, error))
+
+    def fail(self, event: Any) -> None:
+        """Fail."""
+        raise LookupError("failed")
+
+    def no(self, _: Any) -> bool:
+        """Hold never."""
+        return False
+
+
+def told(kind: type[HierarchicalMachine], trigger: str, **more: Any) -> tuple[object, list[tuple[object, ...]]]:
+    """What a trigger returns or raises on a machine of a class, and what its callbacks saw."""
+    model: Any = Noting()
+    moments = ("prepare_event", "before_state_change", "after_state_change", "finalize_event")
+    looks: dict[str, Any] = dict.fromkeys(moments, "look")
+    machine = kind(model, states=["A", "B"], initial="A", send_event=True, auto_transitions=False, **looks, **more)
+    machine.add_transition("go", "A", "A", conditions="no")
+    machine.add_transition("go", "A", "B")
+    machine.add_transition("fall", "A", "B", after="fail")
+    machine.add_transition("back", "B", "A")
+    try:
+        return machine.trigger_event(model, trigger), model.seen
+    except (MachineError, LookupError) as error:
+        return str(error), model.seen
+
+
+@pytest.mark.parametrize("trigger", ["go", "fall", "back"])
+@pytest.mark.parametrize("more", [{}, {"on_exception": "look"}, {"ignore_invalid_triggers": True}])
+def test_callbacks_find_in_the_events_data_what_they_find_with_a_hierarchical_machine(
+    trigger: str, more: dict[str, Any]
+) -> None:
+    """Before conditions no transition, on the way no result yet; what failed has none, also where it is handled."""
+    expected = told(HierarchicalMachine, trigger, **more)
+
+    assert told(StatechartMachine, trigger, **more) == expected
+
+
 def test_states_and_transitions_may_be_added_and_removed_at_any_time() -> None:
     machine = regions(auto_transitions=False)
     model: Any = machine

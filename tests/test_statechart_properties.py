@@ -7,6 +7,7 @@ functions must find it: a property that cannot fail proves nothing.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from tests.charts import (
     near_configurations,
     stories,
     tell,
+    waiting_stories,
 )
 from tests.reference import Reference
 
@@ -140,10 +142,12 @@ def a_declared_class_is_the_same_chart(story: Story) -> None:
     """States and rules of a class body compile to what the specs compile to."""
     declared = definition_of(story.workflow(set())).chart
     plain = story.chart()
-    assert [(node.name, node.kind, node.initial, node.enter, node.leave) for node in declared.nodes.values()] == [
-        (node.name, node.kind, node.initial, node.enter, node.leave) for node in plain.nodes.values()
-    ]
+    assert [_shape(node) for node in declared.nodes.values()] == [_shape(node) for node in plain.nodes.values()]
     assert [_written(rule) for rule in declared.rules] == [_written(rule) for rule in plain.rules]
+
+
+def _shape(node: Node) -> tuple[object, ...]:
+    return (node.name, node.kind, node.initial, node.enter, node.leave, node.defers)
 
 
 def _written(rule: Rule) -> tuple[object, ...]:
@@ -188,10 +192,13 @@ def outcome(cursor: Cursor[Log], event: AttrsEvent) -> str:
     except InvariantBroken:
         return "loop"
     except Refused as refused:
-        return "unhandled" if refused.code in UNHANDLED else refused.code
+        return REFUSED.get(refused.code, refused.code)
 
 
-UNHANDLED = {"unknown_event", "event_not_enabled", "guard_failed"}
+REFUSED = {
+    **dict.fromkeys(["unknown_event", "event_not_enabled", "guard_failed"], "unhandled"),
+    "event_deferred": "deferred",
+}
 
 PROPERTIES = [
     every_configuration_is_legal,
@@ -204,6 +211,14 @@ PROPERTIES = [
     a_cursor_tells_the_same,
 ]
 
+WAITING = [
+    every_configuration_is_legal,
+    steps_are_those_of_the_standard,
+    a_chart_survives_its_text,
+    a_declared_class_is_the_same_chart,
+    a_cursor_tells_the_same,
+]
+
 Property = Callable[[Story], None]
 
 
@@ -211,6 +226,14 @@ Property = Callable[[Story], None]
 @SHORT
 @given(story=stories())
 def test_a_property_holds_on_every_chart(holds: Property, story: Story) -> None:
+    holds(story)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("holds", WAITING)
+@SHORT
+@given(story=waiting_stories())
+def test_a_property_holds_on_every_chart_that_defers_and_handles_failures(holds: Property, story: Story) -> None:
     holds(story)
 
 
@@ -249,7 +272,7 @@ def test_from_any_legal_configuration_and_memory_every_event_leads_to_a_legal_on
 # -- controls: each planted fault must be found ------------------------------------------------------------------------
 
 
-def is_found(prop: Property) -> bool:
+def is_found(prop: Property, *, drawn: st.SearchStrategy[Story] | None = None) -> bool:
     """Whether a search finds a story on which a property fails."""
 
     def fails(story: Story) -> bool:
@@ -260,7 +283,7 @@ def is_found(prop: Property) -> bool:
         return False
 
     try:
-        find(stories(), fails, settings=CONTROL)
+        find(stories() if drawn is None else drawn, fails, settings=CONTROL)
     except NoSuchExample:
         return False
     return True
@@ -287,6 +310,28 @@ def test_outer_rules_before_inner_ones_are_found(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Chart, "_rules_above", outer_first)
 
     assert is_found(steps_are_those_of_the_standard)
+
+
+def test_a_deferring_state_that_hides_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chart, "_heard_by", lambda chart, leaf, event: leaf.path)
+
+    assert is_found(steps_are_those_of_the_standard, drawn=waiting_stories())
+
+
+def test_a_deferring_state_that_hides_its_own_rules_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Chart,
+        "_heard_by",
+        lambda chart, leaf, event: tuple(takewhile(lambda node: event not in node.defers, leaf.path)),
+    )
+
+    assert is_found(steps_are_those_of_the_standard, drawn=waiting_stories())
+
+
+def test_an_event_that_waits_and_is_told_to_be_refused_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chart, "deferring", lambda *_: None)
+
+    assert is_found(steps_are_those_of_the_standard, drawn=waiting_stories())
 
 
 def test_a_reversed_order_of_exit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from statemachine import Engine, Instance, Refused
 
 SENDS = 100  # too few for the log to be folded back
 MANY_SENDS = 1_000  # with several checkpoints among them
-SYNCS_PER_SEND_MAX = 1.02
+SYNCS_PER_SEND_MAX = 1.01  # all calls counted: those of the log, of the file, of the anchor and of the folder
 
 ONE_SYNC = Counter(wal=1)
 NO_SYNC = Counter[str]()

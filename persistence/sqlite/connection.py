@@ -14,20 +14,23 @@ import ctypes
 import os
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from urllib.parse import quote
 
 import apsw
 
-from persistence.errors import CannotOpen, NotFound
+from persistence.errors import CannotOpen, InDoubt, NotFound
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import pragma
 from persistence.sqlite.schema import LEVELS
 
 __all__ = [
     "CHECKPOINT_PAGES",
+    "Identities",
     "Log",
+    "check_names",
     "check_path",
     "connect",
     "fold_once",
@@ -39,7 +42,8 @@ __all__ = [
 
 BUSY_MS_MAX = 5_000  # how long BEGIN IMMEDIATE waits for another process; longer waits hide a stuck owner
 BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wait; making a store takes about as long
-CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early
+CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early at first
+LENGTHS_MAX = 4  # times as long it may become: a fold every 800 transitions or so, 16 MB
 RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
 STATEMENTS_MAX = 256  # our statements are about thirty; the rest is the user's reading
 
@@ -85,13 +89,42 @@ def has_log(path: str) -> bool:
         return False
 
 
-def log_identity(log: str) -> tuple[int, int] | None:
-    """Return what tells a log's file from another one of its name; None where there is none. Opens nothing."""
+Identity = tuple[int, int] | None
+Identities = tuple[Identity, Identity]
+"""What tells a database and its log from other files of their names."""
+
+
+def file_identity(path: str) -> Identity:
+    """Return what tells a file from another one of its name; None where there is none. Opens nothing."""
     try:
-        found = os.stat(log)  # noqa: PTH116  # as above
+        found = os.stat(path)  # noqa: PTH116  # as above
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def check_names(connection: apsw.Connection, known: Identities | None) -> Identities:
+    """Raise InDoubt if what was just written is not the file of its name any more, or its log is not.
+
+    Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
+    connection deletes the log under us. What is written from then on would be gone with this process. `known` is what
+    was returned after the commit before.
+    """
+    found = (file_identity(connection.filename), file_identity(connection.filename_wal))
+    if found == known and None not in found:
+        return found
+    known = known or found
+    if found[0] is None or found[0] != known[0]:
+        raise InDoubt(
+            f"{connection.filename}: the file was deleted or replaced while it was open; what was written since has no "
+            "name any more. Close the engine, put the file back and open it with recovery.open"
+        )
+    if found[1] is None or found[1] != known[1]:
+        raise InDoubt(
+            f"{connection.filename}: its log was deleted by another SQLite library in this process, such as sqlite3; "
+            "close the engine, open the file with recovery.open, and read your tables through engine.sql()"
+        )
+    return found
 
 
 def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:
@@ -99,12 +132,13 @@ def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(is_held))
 
 
-def connect(path: str, *, vfs: str | None = None, read_only: bool = False) -> apsw.Connection:
-    """Open a connection. It changes nothing in the file. Raises what `explained` raises."""
+def connect(path: str, *, vfs: str | None = None, read_only: bool = False, may_make: bool = True) -> apsw.Connection:
+    """Open a connection; `may_make` a file that is not there. It changes nothing. Raises what `explained` raises."""
     authority = (
         "//" if path.startswith("/") else ""
     )  # empty; without it the first name of "//a/b" would be taken for it
-    mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    mode |= apsw.SQLITE_OPEN_CREATE if may_make and not read_only else 0
     with explained(path):
         connection = apsw.Connection(
             f"file:{authority}{quote(path)}?psow=0",
@@ -155,45 +189,56 @@ def set_level(connection: apsw.Connection, level: str) -> None:
 
 
 def fold_once(connection: apsw.Connection) -> None:
-    """Fold the log of a store that was just made back into the file.
+    """Fold the log back into the file, before anything is written: of a store that was just made, or after a crash.
 
-    Else the store would stand in its log alone: one bit that turns in the log's first frame, and SQLite finds an empty
-    file, in which the next one to open it would make another store.
+    Else a new store would stand in its log alone: one bit that turns in the log's first frame, and SQLite finds an
+    empty file, in which the next one to open it would make another store. And after a crash SQLite goes on behind the
+    last commit, in its very sector: what psow=0 padded it with need not have outlived the crash, and a disk that ruins
+    the sector under a write would take an acknowledged commit with it.
     """
     with suppress(apsw.BusyError):  # somebody else has it open by now, and folds
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 class Log:
-    """The write-ahead log of one writing connection: how long it is, and when it is folded back."""
+    """The write-ahead log of one writing connection: how long it is, and when it is folded back.
+
+    Each time it may become longer, up to a bound: folding costs four syncs, and growing a file costs more than writing
+    over it, so a log begins short and is grown by what was written over already.
+    """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._pages = 0
-        self._next = CHECKPOINT_PAGES
+        self._length = self._next = CHECKPOINT_PAGES
         connection.set_wal_hook(self._note)
 
     def _note(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._pages = pages
         return apsw.SQLITE_OK
 
-    def fold(self) -> str | None:
+    def fold(self, before: Callable[[], bool]) -> str | None:
         """Fold the log back if it is long; called after a commit has returned. Returns a warning, or None.
 
-        It waits for nobody: a reader that holds the log back is passed by, and the next try comes when the log
-        has grown by as much again. A failure here concerns no transition: they are durable in the log.
+        `before` makes the anchor durable and says whether it is: else the log stays. Folding waits for nobody: a reader
+        that holds the log back is passed by, and the next try comes when the log has grown by as much again. A failure
+        here concerns no transition: they are durable in the log.
         """
         pages = self._pages
         if pages < CHECKPOINT_PAGES:
-            self._next = CHECKPOINT_PAGES
+            self._next = self._length  # it was begun anew
         if pages < self._next:
             return None
         self._next = pages + CHECKPOINT_PAGES
+        if not before():
+            return None
         is_long = pages > RESTART_PAGES
         self._connection.set_busy_timeout(0)
         try:
             mode = apsw.SQLITE_CHECKPOINT_RESTART if is_long else apsw.SQLITE_CHECKPOINT_PASSIVE
-            self._connection.wal_checkpoint(mode=mode)
+            length, folded = self._connection.wal_checkpoint(mode=mode)
+            if length == folded:
+                self._length = min(self._length + CHECKPOINT_PAGES, LENGTHS_MAX * CHECKPOINT_PAGES)
         except apsw.BusyError:
             pass  # a reader; said below where the log is long
         except apsw.Error as error:

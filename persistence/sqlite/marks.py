@@ -7,6 +7,8 @@ sweep that is left out costs nothing, because every instance is checked at its f
 
 import os
 import socket
+from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 
 from attrs import frozen
@@ -26,12 +28,15 @@ class Mark:
     boot: str
     pid: int
     started: str
+    slot: int  # of the anchor
 
 
-def this_process(mark_id: str) -> Mark:
-    """Return the mark of the calling process."""
+def this_process(mark_id: str, *, others: Iterable[Mark]) -> Mark:
+    """Return the mark of the calling process, with the lowest slot that no living owner of `others` has."""
+    taken = {mark.slot for mark in others if not is_gone(mark)}
+    slot = next(number for number in count() if number not in taken)
     pid = os.getpid()
-    return Mark(mark_id, socket.gethostname(), _boot(), pid, _started(pid))
+    return Mark(mark_id, socket.gethostname(), _boot(), pid, _started(pid), slot)
 
 
 def is_gone(mark: Mark) -> bool:

@@ -14,7 +14,7 @@ import apsw
 from persistence.errors import Corrupt
 from persistence.store import Value
 
-__all__ = ["fetch_all", "fetch_one", "iterate", "pragma", "run", "user_rows"]
+__all__ = ["fetch_all", "fetch_one", "iterate", "pragma", "run", "user_rows", "write_at"]
 
 Row = tuple[Any, ...]
 
@@ -59,3 +59,8 @@ def pragma(connection: apsw.Connection, name: str, *value: str | int) -> Any:
 def user_rows(cursor: apsw.Cursor, statement: str, *values: Value) -> Iterator[Row]:
     """Run a statement of the user's, kept out of the cache of ours, and iterate over its rows."""
     yield from cursor.execute(statement, values, can_cache=False)
+
+
+def write_at(file: apsw.VFSFile, data: bytes, offset: int) -> None:
+    """Write to a file that was opened through a VFS."""
+    file.xWrite(data, offset)

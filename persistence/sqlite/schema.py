@@ -1,4 +1,4 @@
-"""The SQLite file: every table, who writes it, and what makes it valid. Format 1.
+"""The SQLite file: every table, who writes it, and what makes it valid. Format 2.
 
 Everything of ours begins with `perdure_`; the user's tables live beside it. `application_id` and `user_version` are the
 user's. The file is in WAL mode. `persistence.records` specifies the hashes.
@@ -18,6 +18,9 @@ A file is valid if and only if
   (F7) a stub's n is no journal row's, and a row set aside from the journal has a stub at its n: with them the order of
        commits has no gap.
 
+Beside the file lies its anchor, which says how far it had come (`persistence.sqlite.anchor`). `epoch` is raised when a
+loss is accepted; a record's epoch is that of the store when it was written.
+
 Written by transactions: instance, journal, key, definition, symbol, checkpoint. Rows of the journal are never updated,
 but for `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery:
 quarantine, set_aside, stub, and a head that is rebuilt. Written at open and close: open_mark. Deleted from: key, some
@@ -27,7 +30,7 @@ work. Integer keys are private to the file: names are what is hashed.
 
 __all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
 
-FORMAT = 1
+FORMAT = 2
 
 LEVELS = {"full": "FULL", "normal": "NORMAL"}
 """Durability level of a store -> PRAGMA synchronous. `full` survives a power loss, `normal` a killed process."""
@@ -198,6 +201,7 @@ TABLES = (
         boot    TEXT NOT NULL,               -- of the machine, '' where it cannot be known
         pid     INTEGER NOT NULL,
         started TEXT NOT NULL,               -- of the process, '' where it cannot be known
+        slot    INTEGER NOT NULL,            -- of the anchor: the engine's own while it lives
         time    INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID
     """,

@@ -22,6 +22,9 @@ LIMIT 1
 """
 HAS_META = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'perdure_meta'"
 META = "SELECT name, value FROM perdure_meta"  # 4 rows
+EPOCH = "SELECT value FROM perdure_meta WHERE name = 'epoch'"  # primary key; 1 row
+# 1 row, or somebody else raised it first.
+RAISE_EPOCH = "UPDATE perdure_meta SET value = ? WHERE name = 'epoch' AND value = ?"
 PUT_META = "INSERT INTO perdure_meta (name, value) VALUES (?, ?)"
 
 # Last row by primary key; stubs hold the numbers of rows that were cut. 1 row.
@@ -31,6 +34,24 @@ UNION ALL
 SELECT n, seal FROM (SELECT n, seal FROM perdure_stub ORDER BY n DESC LIMIT 1)
 ORDER BY n DESC LIMIT 1
 """
+
+# What the anchor is compared with: primary keys; 1 row, the one before it, and the rows of one commit.
+SEALED_AT = """
+SELECT hash, seal FROM perdure_journal WHERE n = ? UNION ALL SELECT hash, seal FROM perdure_stub WHERE n = ?
+"""
+SEALED_BEFORE = """
+SELECT n, seal FROM (
+    SELECT n, seal FROM perdure_journal WHERE n < ? AND seal IS NOT NULL ORDER BY n DESC LIMIT 1
+)
+UNION ALL
+SELECT n, seal FROM (SELECT n, seal FROM perdure_stub WHERE n < ? AND seal IS NOT NULL ORDER BY n DESC LIMIT 1)
+ORDER BY n DESC LIMIT 1
+"""
+HASHES = """
+SELECT n, hash FROM perdure_journal WHERE n BETWEEN ? AND ?
+UNION ALL SELECT n, hash FROM perdure_stub WHERE n BETWEEN ? AND ?
+"""
+HEAD_AT = "SELECT hash FROM perdure_instance WHERE head = ?"  # scans the heads: asked only where a row is damaged
 
 SYMBOL = "SELECT id FROM perdure_symbol WHERE name = ?"  # unique index; 0 or 1 row
 PUT_SYMBOL = "INSERT INTO perdure_symbol (name) VALUES (?)"
@@ -265,6 +286,7 @@ UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revi
 WHERE id = ?
 """
 
-OPEN_MARKS = "SELECT id, host, boot, pid, started FROM perdure_open_mark"  # one per open engine
-PUT_OPEN_MARK = "INSERT INTO perdure_open_mark (id, host, boot, pid, started, time) VALUES (?, ?, ?, ?, ?, ?)"
+OPEN_MARKS = "SELECT id, host, boot, pid, started, slot FROM perdure_open_mark"  # one per open engine
+PUT_OPEN_MARK = "INSERT INTO perdure_open_mark (id, host, boot, pid, started, slot, time) VALUES (?, ?, ?, ?, ?, ?, ?)"
+TOUCH_OPEN_MARK = "UPDATE perdure_open_mark SET time = ? WHERE id = ?"  # 1 row: the write that settles a commit
 DROP_OPEN_MARK = "DELETE FROM perdure_open_mark WHERE id = ?"

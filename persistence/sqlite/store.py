@@ -3,6 +3,10 @@
 Opening asks before it changes: a file that is no database, or of another format, is left as it was. A file that holds
 only the user's tables is adopted: ours are added in one transaction and the journal mode becomes WAL.
 
+Before anything is written the anchor is compared with the file: it is read first, then the snapshot is opened, so that
+what another engine commits meanwhile is in the snapshot. Until that has passed no connection folds the log back, not
+even when it closes; where it does not pass, nothing is written at all (`facts.barred`) but by who accepts the loss.
+
 The writing connection is used by one thread at a time (a lock), the reading one too. After a fork the child owns
 neither: every use there raises, and nothing is closed on the parent's behalf.
 """
@@ -13,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import apsw
 
@@ -23,29 +27,35 @@ from persistence.errors import (
     Closed,
     Corrupt,
     InDoubt,
-    NewerFormat,
     ReadOnlyStore,
+    StoreError,
+    TailLost,
     WrongLevel,
 )
 from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
+from persistence.sqlite.anchor import Anchor, Slot
+from persistence.sqlite.comparing import compared, end_of_lane, strangers
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
+    Identities,
     Log,
+    check_names,
     check_path,
     connect,
     fold_once,
     has_log,
     hold_log,
     keep_log,
-    log_identity,
     set_level,
 )
 from persistence.sqlite.errors import explained
-from persistence.sqlite.query import fetch_all, fetch_one, iterate, pragma, run
+from persistence.sqlite.meta import read_meta
+from persistence.sqlite.query import fetch_all, fetch_one, iterate, run
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
-from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, Memory, SQLiteTransaction
+from persistence.sqlite.settling import failed, settled, unsettled
+from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, Ending, Memory, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Capabilities
 
@@ -61,7 +71,9 @@ class SQLiteStore:
 
     `level` is the durability level: `full` (a commit survives a power loss) or `normal` (it survives a killed process);
     None takes the file's own, `full` for a new one. `schema` makes the user's tables. `vfs` names a registered SQLite
-    VFS. Raises CannotOpen, NotADatabase, NewerFormat, ReadOnlyStore, WrongLevel, Busy, SqlFailed.
+    VFS. `anchor` says where the anchor is, if not beside the file. Where the anchor tells of a tail that the file does
+    not hold, the store opens for reading only and `facts.barred` says why; `accepts_loss` accepts it. Raises
+    CannotOpen, NotADatabase, NewerFormat, ReadOnlyStore, WrongLevel, Busy, SqlFailed, Corrupt.
     """
 
     capabilities = Capabilities(sql=True, durable=True)
@@ -72,33 +84,34 @@ class SQLiteStore:
         *,
         level: str | None = None,
         schema: str | None = None,
+        anchor: str | os.PathLike[str] | None = None,
         vfs: str | None = None,
         read_only: bool = False,
+        accepts_loss: bool = False,
     ) -> None:
         self.path = os.fspath(path)
         self.read_only = read_only
         self._owner = os.getpid()
         self._writing, self._reading = threading.Lock(), threading.RLock()
-        self._generation = 0
-        self._memory = Memory()
+        self._generation, self._memory = 0, Memory()
         self._mark = uuid.uuid4().hex
-        self._is_open = False
         self._in_doubt: str | None = None
-        self._has_vfs = vfs is not None  # then names need not be those of files
-        self._log_identity: tuple[int, int] | None = None
+        self._vfs = vfs
+        self._identities: Identities | None = None
+        self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
+        self._ending = Ending(self._committed, self._settle)
         check_path(self.path, read_only=read_only)
+        self._anchor = Anchor(self.path, anchor, vfs=vfs)
         if level is not None and level not in LEVELS:
             raise WrongLevel(f"{self.path}: {level!r} is no durability level; choose one of {', '.join(LEVELS)}")
         is_held = has_log(self.path)
-        self._writer = connect(self.path, vfs=vfs, read_only=read_only)
         self._reader: apsw.Connection | None = None
+        self._writer = connect(self.path, vfs=vfs, read_only=read_only)
         try:
             # A file that is refused is left as it was: closing it must not fold away a log that others left.
             hold_log(self._writer, is_held=is_held)
-            self._facts = self._open(level, schema)
-            hold_log(self._writer, is_held=False)
-            self._reader = connect(self.path, vfs=vfs, read_only=True)
-            self._reading_sql = UserSql(self._reader, self.path)
+            self._facts = self._open(level, schema, accepts=accepts_loss)
+            self._open_reader()
         except BaseException:
             self._close_connections()
             raise
@@ -106,67 +119,50 @@ class SQLiteStore:
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
-    def _open(self, level: str | None, schema: str | None) -> StoreFacts:
-        meta = self._read_meta(level)
+    def _open(self, level: str | None, schema: str | None, *, accepts: bool) -> StoreFacts:
+        slots = self._anchor.read()  # before the snapshot is opened
+        meta = read_meta(self._writer, self.path, level=level)
         self._user = UserSql(self._writer, self.path)
-        if self.read_only:
-            if meta is None:
-                raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
-        else:
+        if meta is None and self.read_only:
+            raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
+        facts = None
+        if meta is not None:
+            facts = compared(self._writer, self._anchor, slots, accepts=accepts, read_only=self.read_only)
+        if facts is None or not (self.read_only or facts.barred):
             with explained(self.path):
                 keep_log(self._writer, self.path)
                 set_level(self._writer, level or (meta or {}).get("level") or "full")
+                if facts is not None:
+                    fold_once(self._writer)
                 self._log = Log(self._writer)
-            meta = self._adopt(level, schema)
+            meta, place = self._adopt(level, schema)
+            slot = Slot(meta["store_id"], int(meta["epoch"]), meta["level"], *place[1:])
+            self._anchor.take(place[0], slot)
+        assert meta is not None
         set_level(self._writer, meta["level"])
-        return StoreFacts(meta["store_id"], int(meta["format"]), int(meta["epoch"]), meta["level"], self._unclean())
+        if facts is None:
+            facts = StoreFacts(meta["store_id"], FORMAT, int(meta["epoch"]), meta["level"])
+            facts.notes = strangers(self._anchor, slots, facts.store_id)
+        facts.unclean = self._unclean()
+        for one in filter(None, (facts.barred, *facts.notes)):
+            logger.warning("%s: %s", self.path, one)
+        return facts
 
-    def _read_meta(self, level: str | None) -> dict[str, str] | None:
-        """Read what the file says of itself, changing nothing; None where no store is in it.
+    def _open_reader(self) -> None:
+        self._reader = connect(self.path, vfs=self._vfs, read_only=True)
+        for connection in (self._writer, self._reader):
+            hold_log(connection, is_held=self._facts.barred is not None)
+        self._reading_sql = UserSql(self._reader, self.path)
 
-        The format comes first: what else stands in another format's meta is not ours to judge.
+    def _adopt(self, level: str | None, schema: str | None) -> tuple[dict[str, str], tuple[int, int, bytes]]:
+        """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction.
+
+        Returns meta, the number of our slot, and where the lane ends.
         """
-        with explained(self.path):
-            if fetch_one(self._writer, statements.HAS_META) == (0,):
-                self._check_adoptable()
-                return None
-            try:
-                meta: dict[str, str] = {
-                    str(name): str(value) for name, value in fetch_all(self._writer, statements.META)
-                }
-            except apsw.SQLError:
-                meta = {}
-        if meta.get("format", str(FORMAT)) != str(FORMAT):
-            raise NewerFormat(
-                f"{self.path}: written in format {meta['format']}, this version reads {FORMAT}; "
-                "nothing was changed, open it with the version that wrote it"
-            )
-        if not _is_sound(meta):
-            raise Corrupt(f"{self.path}: perdure_meta is damaged; keep a copy and restore it from a backup")
-        if level not in {None, meta["level"]}:
-            raise WrongLevel(
-                f"{self.path}: the store is at level {meta['level']!r}, asked for {level!r}; "
-                "nothing was changed, leave the level out or ask for the store's own"
-            )
-        return meta
-
-    def _check_adoptable(self) -> None:
-        """Refuse a file that cannot be adopted, before anything in it changes. Raises CannotOpen."""
-        taken = fetch_one(self._writer, statements.TAKEN_NAME)
-        if taken is not None:
-            raise CannotOpen(
-                f"{self.path}: it holds a {taken[0]} named {taken[1]!r}, and what begins with perdure_ is the store's; "
-                "nothing was changed, rename it"
-            )
-        if pragma(self._writer, "encoding") != "UTF-8":
-            raise CannotOpen(f"{self.path}: its texts are not UTF-8; nothing was changed, copy it into a new file")
-
-    def _adopt(self, level: str | None, schema: str | None) -> dict[str, str]:
-        """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction."""
         with explained(self.path):
             run(self._writer, statements.BEGIN)
             try:
-                meta = self._read_meta(level)
+                meta = read_meta(self._writer, self.path, level=level)
                 is_new = meta is None
                 if meta is None:
                     for statement in (*TABLES, *VIEWS):
@@ -176,9 +172,10 @@ class SQLiteStore:
                         run(self._writer, statements.PUT_META, *pair)
                 if schema is not None:
                     self._user.define(schema)
-                mark = marks.this_process(self._mark)
-                values = (mark.id, mark.host, mark.boot, mark.pid, mark.started, time.time_ns() // 1000)
+                mark = marks.this_process(self._mark, others=self._marks())
+                values = (mark.id, mark.host, mark.boot, mark.pid, mark.started, mark.slot, time.time_ns() // 1000)
                 run(self._writer, statements.PUT_OPEN_MARK, *values)
+                place = (mark.slot, *end_of_lane(self._writer))
                 run(self._writer, statements.COMMIT)
             except BaseException:
                 if self._writer.in_transaction:
@@ -186,11 +183,14 @@ class SQLiteStore:
                 raise
             if is_new:
                 fold_once(self._writer)
-        return meta
+        return meta, place
+
+    def _marks(self) -> list[marks.Mark]:
+        return [marks.Mark(*row) for row in iterate(self._writer, statements.OPEN_MARKS)]
 
     def _unclean(self) -> tuple[str, ...]:
         with explained(self.path):
-            found = [marks.Mark(*row) for row in iterate(self._writer, statements.OPEN_MARKS)]
+            found = self._marks()
         return tuple(mark.id for mark in found if mark.id != self._mark and marks.is_gone(mark))
 
     @property
@@ -214,6 +214,11 @@ class SQLiteStore:
         self._check()
         if self.read_only:
             raise ReadOnlyStore(f"{self.path}: the store was opened for reading only")
+        if self._facts.barred is not None:
+            raise TailLost(
+                f"{self.path}: {self._facts.barred}. Nothing is written until the loss is accepted: keep a copy of the "
+                "file with its -wal and its anchor, look for a backup, then perdure recover FILE --accept-tail-loss"
+            )
         if not self._writing.acquire(timeout=BUSY_MS_MAX / 1000):
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
         try:
@@ -229,42 +234,63 @@ class SQLiteStore:
         transaction = None
         try:
             self._refresh()
-            transaction = SQLiteTransaction(self._writer, self._memory, user=self._user, generation=self._generation)
+            transaction = SQLiteTransaction(
+                self._writer, self._memory, user=self._user, generation=self._generation, ending=self._ending
+            )
             yield transaction
-            if transaction.is_ended:
-                self._check_log()
         except InDoubt as error:
             self._in_doubt = str(error)
             raise
+        except Corrupt:
+            self._is_stale = True
+            raise
         finally:
             # A callback may fork: the child's unwinding must not touch the parent's transaction.
-            if os.getpid() == self._owner and self._writer.in_transaction:
-                run(self._writer, statements.ROLLBACK)
+            if os.getpid() == self._owner and self._in_doubt is None:
+                self._end()
             # What was only read stays true, whatever raised: a refusal costs nobody the cache.
             if transaction is None or transaction.has_marked or (transaction.has_written and not transaction.is_ended):
                 self._forget()
         if os.getpid() != self._owner:
             return
-        warning = self._log.fold()
+        warning = self._log.fold(self._anchor.sync)
         if warning is not None:
             logger.warning("%s: %s", self.path, warning)
 
-    def _check_log(self) -> None:
-        """Raise InDoubt if the log that was just written is not the file of that name any more.
+    def _end(self) -> None:
+        """Undo what was not committed; after damage drop the pages that were read: a short read reads well again."""
+        if self._writer.in_transaction:
+            run(self._writer, statements.ROLLBACK)
+        if self._is_stale:
+            self._is_stale = False
+            self._writer.release_memory()
+            self._forget()
 
-        Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
-        connection deletes the log under us. What is written from then on would be gone with this process.
-        """
-        if self._has_vfs:
-            return
-        found = log_identity(self._writer.filename_wal)
-        if self._log_identity is None:
-            self._log_identity = found
-        if found is None or found != self._log_identity:
-            raise InDoubt(
-                f"{self.path}: its log was deleted by another SQLite library in this process, such as sqlite3; close "
-                "the engine, open the file with recovery.open, and read your tables through engine.sql()"
+    def _committed(self, n: int, seal: bytes) -> None:
+        """Do what comes between COMMIT and the answer."""
+        if self._vfs is None:  # else names need not be those of files
+            self._identities = check_names(self._writer, self._identities)
+        self._anchor.write(n, seal)
+
+    def _settle(self, error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
+        """Find out whether the COMMIT that raised `error` happened, on a connection of its own; return if it did."""
+        self._forget()
+        self._anchor.sync()  # before the log is folded back
+        with suppress(apsw.Error):
+            hold_log(self._writer, is_held=True)
+            self._writer.close(force=True)
+        if wanted is None:
+            raise unsettled(self.path, error, "it has no rows that could be looked for") from error
+        try:
+            self._writer, is_applied = settled(
+                self.path, vfs=self._vfs, store_id=self._facts.store_id, mark=self._mark, wanted=wanted
             )
+        except (apsw.Error, StoreError) as why:
+            raise unsettled(self.path, error, why) from error
+        set_level(self._writer, self._facts.level)
+        self._user, self._log, self._identities = UserSql(self._writer, self.path), Log(self._writer), None
+        if not is_applied:
+            raise failed(self.path, error) from error
 
     def _refresh(self) -> None:
         """Drop what is remembered if another connection wrote, and read the end of the lane anew."""
@@ -273,6 +299,8 @@ class SQLiteStore:
             if seen == self._memory.data_version and self._memory.size() < CACHE_MAX:
                 return
             self._forget()
+            if fetch_one(self._writer, statements.EPOCH) != (str(self._facts.epoch),):
+                raise Closed(f"{self.path}: another process accepted a loss, and a new epoch began; open it again")
             self._memory.data_version = seen
             row = fetch_one(self._writer, statements.LAST)
         if row is not None:
@@ -304,11 +332,17 @@ class SQLiteStore:
             with explained(self.path):
                 run(reader, statements.BEGIN_READ)
             self._reading_sql.renew()
+            is_stale = False
             try:
                 yield SQLiteReader(reader, self._reading_sql)
+            except Corrupt:
+                is_stale = True
+                raise
             finally:
                 if os.getpid() == self._owner and reader.in_transaction:
                     run(reader, statements.ROLLBACK)
+                    if is_stale:
+                        reader.release_memory()
 
     def expire_keys(self, *, before: int) -> int:
         """Forget all keys of instances that ended before a time, in several transactions; return of how many."""
@@ -322,7 +356,7 @@ class SQLiteStore:
 
     def settle(self) -> None:
         """Forget the open marks of owners that are gone."""
-        if not self._facts.unclean:
+        if not self._facts.unclean or self._facts.barred is not None:
             return
         with self.transaction() as transaction:
             for mark in self._facts.unclean:
@@ -339,7 +373,7 @@ class SQLiteStore:
         with self._whole():
             self._is_open = False
             try:
-                if not self.read_only and self._in_doubt is None:
+                if not self.read_only and self._facts.barred is None and self._in_doubt is None:
                     with explained(self.path):
                         run(self._writer, statements.DROP_OPEN_MARK, self._mark)
             finally:
@@ -360,6 +394,9 @@ class SQLiteStore:
     def _close_connections(self) -> None:
         # Both, and here: a connection that is collected later would close then, and fold or delete the log of
         # whoever has the file open by that time. The reader first, so that the writer is last and folds the log.
+        if not self._anchor.close():
+            with suppress(apsw.Error):
+                hold_log(self._writer, is_held=True)  # the slots are synced before the log is folded back
         try:
             if self._reader is not None:
                 with explained(self.path):
@@ -367,11 +404,3 @@ class SQLiteStore:
         finally:
             with explained(self.path):
                 self._writer.close(force=True)
-
-
-def _is_sound(meta: dict[str, str]) -> bool:
-    """Say whether meta of our format holds what it must (F1)."""
-    if set(meta) != {"format", "store_id", "epoch", "level"}:
-        return False
-    epoch = meta["epoch"]
-    return meta["level"] in LEVELS and bool(meta["store_id"]) and epoch.isascii() and epoch.isdecimal()

@@ -10,14 +10,14 @@ that is not a clean end. A rowid that was remembered across a rollback would be 
 
 import json
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
 import apsw
-from attrs import define, field
+from attrs import define, field, frozen
 
-from persistence.errors import Conflict, InDoubt, SqlFailed, StoreError
+from persistence.errors import Closed, Conflict, SqlFailed, StoreError
 from persistence.records import Checkpoint, Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained, translate
@@ -27,7 +27,7 @@ from persistence.sqlite.rows import key_name, read_definition, read_head, read_r
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
-__all__ = ["CACHE_MAX", "NO_SEAL", "Memory", "SQLiteTransaction"]
+__all__ = ["CACHE_MAX", "NO_SEAL", "Ending", "Memory", "SQLiteTransaction"]
 
 NO_SEAL = bytes(32)
 EXPIRED_MAX = 1_000  # instances whose keys one transaction removes: a bounded log, and a short wait for everybody else
@@ -53,11 +53,25 @@ class Memory:
         return len(self.symbols) + len(self.definitions) + len(self.instances)
 
 
+@frozen
+class Ending:
+    """What a store does around the COMMIT of its transactions."""
+
+    committed: Callable[[int, bytes], None]
+    """COMMIT has returned: n and seal of the newest row. Nobody is answered before this has returned."""
+    settle: Callable[[apsw.Error, tuple[int, bytes] | None], None]
+    """COMMIT raised, and nobody knows: n and hash of the newest row of it. Returns if it happened, else raises."""
+
+
 class SQLiteTransaction:
     """The port's Transaction over one apsw connection. Made and ended by SQLiteStore.transaction."""
 
-    def __init__(self, connection: apsw.Connection, memory: Memory, *, user: UserSql, generation: int) -> None:
+    def __init__(
+        self, connection: apsw.Connection, memory: Memory, *, user: UserSql, generation: int, ending: Ending
+    ) -> None:
         self._connection = connection
+        self._ending = ending
+        self._newest: tuple[int, bytes] | None = None  # n and hash of the last row that was appended
         self._memory = memory
         self._user = user
         self._has_savepoint = False
@@ -175,6 +189,7 @@ class SQLiteTransaction:
                 is_last = draft is drafts[-1]
                 self._append(draft, seal=seal if is_last else None)
         self._memory.seal = seal
+        self._newest = (self._memory.last, hashes[-1])
         self._is_void = False
 
     def _append(self, draft: Draft, *, seal: bytes | None) -> None:
@@ -323,16 +338,17 @@ class SQLiteTransaction:
         """Commit. Durable on return at the store's level.
 
         An exception with the transaction still open means failed, for certain. Anything else means *unknown*: a sync
-        of the log that failed can show the transaction as absent and bring it back at the next open.
+        of the log that failed can show the transaction as absent and bring it back at the next open. That is settled
+        before this returns or raises: only InDoubt leaves it open.
         """
         self._check_fits()
+        if os.getpid() != self._owner:
+            raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
         try:
             run(self._connection, statements.COMMIT)
         except apsw.Error as error:
             if self._connection.in_transaction:
                 raise translate(error, self.path) from error
-            raise InDoubt(
-                f"{self.path}: COMMIT failed ({error}) and it is unknown whether it happened; "
-                "close the engine and open the file with recovery.open"
-            ) from error
+            self._ending.settle(error, self._newest)
+        self._ending.committed(self._memory.last, self._memory.seal)
         self.is_ended = True

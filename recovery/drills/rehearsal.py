@@ -20,7 +20,7 @@ from recovery.drills.story import Chapter, DrillError, told
 __all__ = ["Rehearsal"]
 
 REOPENED = Step("", "", b"", None, 0, shown="closed, and opened by a new process")
-BESIDE = ("", "-wal", "-shm")  # what a dead process leaves of a file
+BESIDE = ("", "-wal", "-shm", "-anchor")  # what a dead process leaves of a file
 
 
 class Rehearsal:

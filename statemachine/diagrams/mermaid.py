@@ -58,7 +58,9 @@ class _Ids:
         return self._known[name]
 
     def _free(self, name: str) -> str:
-        found = re.sub(r"[. ]", "__", name) if name.isascii() else f"state_{len(self._known)}"
+        found = re.sub(r"[. ]", "__", name)
+        if not re.fullmatch(r"\w+", found, re.ASCII):  # names of machines of transitions may hold anything
+            found = f"state_{len(self._known)}"
         while self._taken.intersection(one.lower() for one in _derived(found)):
             found += "_"
         self._taken.update(one.lower() for one in _derived(found))

@@ -20,7 +20,7 @@ def checked(label: str, accept: object) -> Mapping[str, str]:
     """Return what a class accepts. Raises DefinitionError (PD142)."""
     known = cast("Mapping[object, object]", accept if isinstance(accept, Mapping) else {accept: ""})
     for key, reason in known.items():
-        is_key = isinstance(key, str) and re.fullmatch(r"PD2\d\d( \S+)?", key)
+        is_key = isinstance(key, str) and re.fullmatch(r"PD2\d\d( \S.*)?", key)
         if not is_key or not isinstance(reason, str) or not reason.strip():
             raise DefinitionError(
                 "PD142",

@@ -29,7 +29,8 @@ class _Builder(Contents):
     root: Element
     states: dict[str, StateNode] = field(factory=dict[str, StateNode])
     functions: dict[str, Function] = field(factory=dict[str, Function])
-    data: list[Data] = field(factory=list[Data])
+    data: dict[str, Data] = field(factory=dict[str, Data])
+    ends: set[str] = field(factory=set[str])  # events that are the end of a state, as they are found out
     unnamed: int = 0
 
     def document(self) -> Document:
@@ -42,7 +43,9 @@ class _Builder(Contents):
         del self.states[""]
         for state in [node, *self.states.values()]:
             self._check_references(state)
-        return Document(root.get("name"), node, tuple(self.data), scripts, self.functions, root.place, self.states)
+        return Document(
+            root.get("name"), node, tuple(self.data.values()), scripts, self.functions, root.place, self.states
+        )
 
     def _check_head(self, root: Element) -> None:
         for name, wanted, repair in (
@@ -61,8 +64,8 @@ class _Builder(Contents):
     def _state(self, element: Element) -> StateNode:
         node = self._head(element)
         for one in element.all("datamodel"):
-            self.data.extend(self._data(data) for data in one.children)
-        self._check_data(element)
+            for data in one.children:
+                self._add_data(data)
         transitions = tuple(self._transition(one) for one in element.all("transition"))
         return self._settled(
             evolve(
@@ -84,6 +87,7 @@ class _Builder(Contents):
         name = self._unnamed(element.tag) if known is None else known
         if not _ID.fullmatch(name):
             raise mistake("PD165", element.place, f"id={name!r} is no id. Use letters, digits, _, - and dots.")
+        self.check_length("id", name, element.place)
         if name in self.states:
             first = self.states[name].place.line
             raise mistake("PD168", element.place, f"id {name!r} is taken in line {first}. Choose another one.")
@@ -145,13 +149,6 @@ class _Builder(Contents):
                 "the transition of <history> has an event, a condition or content. Move it into an <onentry>.",
             )
 
-    def _check_data(self, element: Element) -> None:
-        names = [one.name for one in self.data]
-        for one in element.all("datamodel"):
-            for data in one.children:
-                if names.count(data.attributes["id"]) > 1:
-                    raise mistake("PD168", data.place, f"data {data.attributes['id']!r} is declared twice. Drop one.")
-
     def _check_references(self, state: StateNode) -> None:
         self._check_known(state.initial, state.place)
         inside = {one.id for child in (*state.states, *state.histories) for one in _with_inner(child)}
@@ -174,8 +171,11 @@ class _Builder(Contents):
 
     def _check_ends(self, rule: TransitionNode) -> None:
         for event in rule.events:
-            if event.startswith(DONE) and not any(takes(event, DONE + one) for one in self.states):
+            if not event.startswith(DONE) or event in self.ends:
+                continue
+            if not any(takes(event, DONE + one) for one in self.states):
                 raise mistake("PD167", rule.place, f"event={event!r} is the end of no state. Correct the name.")
+            self.ends.add(event)
 
     def _check_known(self, names: Iterable[str], place: Place) -> None:
         for name in names:
@@ -186,7 +186,9 @@ class _Builder(Contents):
         kind = element.get("type")
         if kind not in {None, "internal", "external"}:
             raise mistake("PD165", element.place, f"type={kind!r}. A transition is 'internal' or 'external'.")
-        events = tuple(dict.fromkeys(_descriptor(one, element.place) for one in (element.get("event") or "").split()))
+        events = tuple(
+            dict.fromkeys(self._descriptor(one, element.place) for one in (element.get("event") or "").split())
+        )
         if "event" in element.attributes and not events:
             raise mistake("PD165", element.place, "event is empty. Name one, or drop the attribute.")
         return TransitionNode(
@@ -198,11 +200,22 @@ class _Builder(Contents):
             element.place,
         )
 
+    def _descriptor(self, written: str, place: Place) -> str:
+        found = _DESCRIPTOR.fullmatch(written)
+        if found is None:
+            raise mistake(
+                "PD165", place, f"event={written!r} names no event. Write 'order', 'order.paid', 'order.*' or '*'."
+            )
+        self.check_length("event", written, place)
+        return found[1] or "*"
+
     # -- data and scripts ----------------------------------------------------------------------------------------------
 
-    def _data(self, element: Element) -> Data:
+    def _add_data(self, element: Element) -> None:
         name = self.variable(element.attributes["id"], element.place, what="id")
-        return Data(name, self.given(element), element.place)
+        if name in self.data:
+            raise mistake("PD168", element.place, f"data {name!r} is declared twice. Drop one.")
+        self.data[name] = Data(name, self.given(element), element.place)
 
     def _document_script(self, element: Element) -> Script:
         script = self.script(element, with_functions=True)
@@ -219,12 +232,3 @@ def _with_inner(state: StateNode) -> Iterator[StateNode]:
     yield state
     for child in (*state.states, *state.histories):
         yield from _with_inner(child)
-
-
-def _descriptor(written: str, place: Place) -> str:
-    found = _DESCRIPTOR.fullmatch(written)
-    if found is None:
-        raise mistake(
-            "PD165", place, f"event={written!r} names no event. Write 'order', 'order.paid', 'order.*' or '*'."
-        )
-    return found[1] or "*"

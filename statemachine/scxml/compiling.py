@@ -13,6 +13,7 @@ document's own transitions, which are not in the Recommendation, are rules of `A
 import os
 import re
 import types
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -38,6 +39,8 @@ __all__ = ["compile_document", "program_of"]
 
 PROGRAM = "__scxml__"
 REGION_NAMES = frozenset({"is_initial", "region_defer", "region_tags"})
+EVENTS_MAX = 2_000  # each is a class
+RULES_MAX = 50_000  # a transition is a rule for each event that it takes: a "*" in each state multiplies
 Made = "type[Workflow[DocumentData]]"
 
 
@@ -45,10 +48,13 @@ def compile_document(
     source: "str | os.PathLike[str]",
     *,
     name: str | None,
-    revision: int,
+    line: Mapping[str, Any],
     read_script: ReadScript | None,
 ) -> "type[Workflow[DocumentData]]":
-    """Return the workflow class of a document. Raises DefinitionError, OSError where a file cannot be read."""
+    """Return the workflow class of a document. Raises DefinitionError, OSError where a file cannot be read.
+
+    `line` are the keywords of its class line, but for its name.
+    """
     document = build(read(source), read_script)
     known = name or document.name
     if known is None:
@@ -57,8 +63,11 @@ def compile_document(
         )
     compiler = _Compiler(document, known)
     try:
-        return compiler.workflow(revision=revision)
-    except DefinitionError as error:  # of the declaration: it names a method, and that has a place
+        return compiler.workflow(line)
+    except DefinitionError as error:
+        if str(error).startswith(f"{error.code} {document.place.label}, line "):
+            raise  # it has its place
+        # Of the declaration: it names a method, and that has a place.
         found = (place for method, place in compiler.places.items() if f".{method}:" in str(error))
         place = next(found, document.place)
         raise mistake(error.code, place, str(error).partition(" ")[2]) from error
@@ -80,11 +89,20 @@ class _Compiler:
     refs: dict[str, Target] = field(factory=dict[str, Target])  # id -> the object that stands for it
     methods: dict[str, Any] = field(factory=dict[str, Any])
     places: dict[str, Place] = field(factory=dict[str, Place])  # of the transitions, by their methods
+    taken: set[str] = field(factory=set[str])  # names of first-level states and of methods
+    named: dict[str, list[str]] = field(
+        factory=lambda: defaultdict[str, list[str]](list)
+    )  # descriptor -> what it takes
+    regions: list[StateNode] = field(factory=list[StateNode])  # those that can be done
+    ended: dict[str, list[StateNode]] = field(factory=dict[str, list[StateNode]])  # descriptor -> whose end it takes
+    rules: int = 0
     program: Program = field(init=False)
 
-    def workflow(self, *, revision: int) -> "type[Workflow[DocumentData]]":
+    def workflow(self, line: Mapping[str, Any]) -> "type[Workflow[DocumentData]]":
         root = self.document.root
         self._name_states(root, "")
+        self.taken.update(path for path in self.paths.values() if "." not in path)
+        self.regions = [one for one in self.document.states.values() if _can_be_done(one)]
         self.program = self._program()
         body: dict[str, Any] = dict(self._inside(root))
         self._add_methods()
@@ -102,7 +120,7 @@ class _Compiler:
         made = types.new_class(
             re.sub(r"\W", "_", self.name) or "Document",
             (Workflow[DocumentData],),
-            {"revision": revision, "name": self.name},
+            {**line, "name": self.name},
             lambda names: names.update(namespace),
         )
         return cast("type[Workflow[DocumentData]]", made)
@@ -128,6 +146,13 @@ class _Compiler:
         names = {one for one in descriptors if one != "*" and not one.startswith(DONE)}
         names |= {one for one in own if any(takes(descriptor, one) for descriptor in descriptors)}
         names |= {OTHER} if "*" in descriptors else set()
+        if len(names) > EVENTS_MAX:
+            raise mistake(
+                "PD162", self.document.place, f"there are more than {EVENTS_MAX} names of events. Split the document."
+            )
+        for name in sorted(names):
+            for descriptor in _descriptors(name):
+                self.named[descriptor].append(name)
         return Program(
             self.document,
             self.name,
@@ -140,13 +165,16 @@ class _Compiler:
         return [self.document.root, *self.document.states.values()]
 
     def _heard(self, rule: TransitionNode) -> tuple[type[DocumentEvent], ...]:
-        events = self.program.events.items()
-        return tuple(kind for name, kind in events if any(_listens(one, name) for one in rule.events))
+        events = self.program.events
+        return tuple(events[name] for name in sorted({name for one in rule.events for name in self.named.get(one, ())}))
 
     def _ends(self, rule: TransitionNode) -> list[StateNode]:
         """Return the regions whose end a transition takes."""
-        regions = (one for one in self.document.states.values() if _can_be_done(one))
-        return [one for one in regions if any(takes(event, DONE + one.id) for event in rule.events)]
+        for event in rule.events:
+            if event not in self.ended:
+                self.ended[event] = [one for one in self.regions if takes(event, DONE + one.id)]
+        found = {one.id for event in rule.events for one in self.ended[event]}
+        return [one for one in self.regions if one.id in found] if found else []
 
     # -- states --------------------------------------------------------------------------------------------------------
 
@@ -259,13 +287,26 @@ class _Compiler:
             ends=() if region is None else (cast("Any", self.refs[region.id]),),
         )
         self.places[name] = rule.place
+        self._count(max(len(events), 1) * (len(self.document.root.states) if source is ANY else 1), rule.place)
         taking = _taking_event if events else _taking
         self._method(name, taking(self.program, rule.content, done), note)
+
+    def _count(self, rules: int, place: Place) -> None:
+        """Count what a transition becomes, before it is made. Raises DefinitionError (PD162)."""
+        self.rules += rules
+        if self.rules > RULES_MAX:
+            raise mistake(
+                "PD162",
+                place,
+                f"up to here transitions take more than {RULES_MAX} events, each counted for itself. Name fewer, or "
+                "take them in a state around.",
+            )
 
     def _add_arrivals(self) -> None:
         """Add the rule for an event that the document sent to itself and that nothing takes: it has arrived, too."""
         events = tuple(self.program.events.values())
         if events:
+            self._count(len(events) * len(self.document.root.states), self.document.place)
             guard = _asking_arrival()
             self._method("document__has_arrived", guard)
             note = Declared("on", events, (ANY,), None, guard)
@@ -275,9 +316,9 @@ class _Compiler:
             self._method("document__end", _ending(self.program), Hook("enter", ends))
 
     def _method(self, name: str, function: Callable[..., Any], *notes: Declared | Hook) -> None:
-        taken = {*self.methods, *(path for path in self.paths.values() if "." not in path)}
-        while name in taken:
+        while name in self.taken:
             name += "_"
+        self.taken.add(name)
         function.__name__ = function.__qualname__ = name
         for note in notes:
             attach(function, note)
@@ -371,8 +412,10 @@ def _event_class(name: str) -> type[DocumentEvent]:
     return frozen(type(name, (DocumentEvent,), {**body, "__module__": __name__}))
 
 
-def _listens(descriptor: str, name: str) -> bool:
-    return descriptor == "*" if name == OTHER else takes(descriptor, name)
+def _descriptors(name: str) -> Iterable[str]:
+    """Return every descriptor that takes an event."""
+    words = () if name == OTHER else name.split(".")
+    return ["*", *(".".join(words[: length + 1]) for length in range(len(words)))]
 
 
 def _can_be_done(state: StateNode) -> bool:

@@ -28,14 +28,16 @@ from statemachine.scxml.parsing import parse_expression, parse_location, parse_s
 from statemachine.scxml.reading import BYTES_MAX, Element, Place, mistake
 from statemachine.scxml.syntax import Array, Expression, Literal, Member, Name, Object
 
-__all__ = ["EVENT_NAME", "Contents", "ReadScript", "milliseconds"]
+__all__ = ["EVENT_NAME", "NAME_LENGTH_MAX", "Contents", "ReadScript", "milliseconds"]
 
 T = TypeVar("T")
 ReadScript: TypeAlias = Callable[[str], str | os.PathLike[str]]
 """Takes the `src` of a script; returns its text, or the path of its file."""
 EVENT_NAME = r"(?!_other(?![\w-]))[^\W\d][\w-]*(?:\.[\w-]+)*"  # what a name of an event may be
 _VARIABLE = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
-_DELAY = re.compile(r"\s*(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})(ms|s|m|h|d)\s*")
+_DELAY = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h|d)\s*")
+NAME_LENGTH_MAX = 200  # of an id or an event: it stands in each row of its instances
+DELAY_MS_MAX = 10**15  # 30,000 years: with the time of now it stays an integer that can be stored
 SEND_TYPES = frozenset({"scxml", "http://www.w3.org/TR/scxml/#SCXMLEventProcessor"})
 
 
@@ -95,7 +97,7 @@ class Contents:
                     raise mistake("PD170", place, "<assign> assigns nothing. Write expr=….")
                 return Assignment(self._location(element, "location"), value, place)
             case "raise":
-                return Raise(_event_name(element.attributes["event"], place), place)
+                return Raise(self._event_name(element.attributes["event"], place), place)
             case "log":
                 return Log(element.get("label") or "", self.expression(element, "expr"), place)
             case "script":
@@ -144,7 +146,7 @@ class Contents:
             raise mistake("PD170", place, "<send> to #_internal has a delay. Drop one of them.")
         event = self._either(element, "event", computed="eventexpr")
         if isinstance(event, Literal):
-            _event_name(str(event.value), place)
+            self._event_name(str(event.value), place)
         location = self._location(element, "idlocation") if "idlocation" in element.attributes else None
         return Send(event, delay, element.get("id"), location, bool(target), self._payload(element), place)
 
@@ -202,6 +204,20 @@ class Contents:
             raise mistake("PD165", place, f"{what}={written!r} is no name of a variable. Use letters, digits, _.")
         return written
 
+    def _event_name(self, written: str, place: Place) -> str:
+        if not re.fullmatch(EVENT_NAME, written):
+            raise mistake("PD165", place, f"event={written!r} is no name of an event. Write 'order' or 'order.paid'.")
+        self.check_length("event", written, place)
+        return written
+
+    @staticmethod
+    def check_length(what: str, written: str, place: Place) -> None:
+        """Raise DefinitionError (PD162) for a name that is too long."""
+        if len(written) > NAME_LENGTH_MAX:
+            raise mistake(
+                "PD162", place, f"{what}={written[:20] + '…'!r} has more than {NAME_LENGTH_MAX} signs. Shorten it."
+            )
+
 
 def _read_file(path: "os.PathLike[str]") -> bytes:
     with Path(path).open("rb") as file:
@@ -209,12 +225,13 @@ def _read_file(path: "os.PathLike[str]") -> bytes:
 
 
 def milliseconds(written: str) -> int | None:
-    """Return a duration of CSS2 ("1.5s", "10ms") in milliseconds; None for what is none. Pure."""
+    """Return a duration of CSS2 ("1.5s", "10ms") in milliseconds; None for what is none, or too long. Pure."""
     found = _DELAY.fullmatch(written)
     if found is None:
         return None
     unit = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}[found[2]]
-    return round(float(found[1]) * unit)
+    delay_ms = round(float(found[1]) * unit)
+    return delay_ms if delay_ms <= DELAY_MS_MAX else None
 
 
 def _parsed(parse: Callable[[str], T], source: str, place: Place, *, what: str) -> T:
@@ -229,12 +246,6 @@ def _parsed(parse: Callable[[str], T], source: str, place: Place, *, what: str) 
                 "PD169", place, f"{what}={source.strip()[:60]!r}, character {error.at + 1}: {error}. See docs/scxml.md."
             ) from error
         raise mistake("PD169", where, f"script: {error}. See docs/scxml.md.") from error
-
-
-def _event_name(written: str, place: Place) -> str:
-    if not re.fullmatch(EVENT_NAME, written):
-        raise mistake("PD165", place, f"event={written!r} is no name of an event. Write 'order' or 'order.paid'.")
-    return written
 
 
 def _inline(text: str) -> Expression:

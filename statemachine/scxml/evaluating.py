@@ -156,9 +156,16 @@ class Evaluator(Places):
             case "<" | ">" | "<=" | ">=":
                 return compare(tree.operator, left, right)
             case "in":
-                return isinstance(right, dict) and spent_text(self.world.budget, left) in right
+                return self._holds_key(right, spent_text(self.world.budget, left))
             case operator:
                 return self._computed(operator, left, right)
+
+    def _holds_key(self, owner: Value, key: str) -> bool:
+        if isinstance(owner, dict):
+            return key in owner
+        if isinstance(owner, list):
+            return self.item(cast("Sequence[Value]", owner), key) is not UNDEFINED
+        raise EvaluationError(f"in asks an object or a list, not a {type_name(owner)}")
 
     def _computed(self, operator: str, left: Value, right: Value) -> Value:
         if operator != "+":
@@ -286,6 +293,8 @@ class Evaluator(Places):
         value = UNDEFINED if tree.value is None else self.value(tree.value)
         if len(self.scopes) > 1 or tree.word != "var":
             self.scopes[-1][tree.name] = value
+        elif tree.name in self.world.system:
+            raise EvaluationError(f"{tree.name} cannot be declared", at=tree.at)
         elif tree.value is not None or tree.name not in self.world.variables:
             self.check_writable(tree.at)
             self.declare(tree.name, value)

@@ -20,6 +20,7 @@ from statemachine.scxml.values import (
     same,
     text_of,
 )
+from statemachine.states import SURROGATE
 
 __all__ = ["FUNCTIONS", "METHODS", "OBJECTS", "Native", "held_json", "spent_text"]
 
@@ -68,13 +69,18 @@ def _clamp(value: Value, length: int, default: int) -> int:
 def _rounded(function: Callable[[float], float]) -> Native:
     def rounding(_: Budget, given: Given) -> Value:
         found = number_of(_at(given, 0))
-        return number(float(function(found))) if math.isfinite(found) else found
+        if not math.isfinite(found):
+            return found
+        value = float(function(found))
+        return number(value or math.copysign(0.0, found))  # what comes to zero from below is -0
 
     return rounding
 
 
 def _power(_: Budget, given: Given) -> Value:
     left, right = number_of(_at(given, 0)), number_of(_at(given, 1))
+    if math.isnan(right) or (abs(left) == 1 and math.isinf(right)):
+        return math.nan  # to C, and so to Python, it is 1
     try:
         return number(math.pow(left, right))
     except OverflowError:
@@ -99,7 +105,7 @@ def _extreme(choose: Callable[[list[float]], float], empty: float) -> Native:
 
 def _parse_float(budget: Budget, given: Given) -> Value:
     text = spent_text(budget, _at(given, 0))
-    found = re.match(r"\s*([+-]?(?:Infinity|(?:\d{1,400}\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?))", text)
+    found = re.match(r"\s*([+-]?(?:Infinity|(?:[0-9]{1,400}\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?))", text)
     return number(float(found[1].replace("Infinity", "inf"))) if found else math.nan
 
 
@@ -166,7 +172,9 @@ def _held(value: Any) -> Value:
         case list():
             return [_held(one) for one in cast("Sequence[Any]", value)]
         case dict():
-            return {key: _held(one) for key, one in cast("dict[str, Any]", value).items()}
+            return {_held(key): _held(one) for key, one in cast("dict[str, Any]", value).items()}
+        case str() if SURROGATE.search(value):
+            raise ValueError(f"{value[:20]!r} holds half of a character")
         case _:
             return value
 
@@ -265,7 +273,15 @@ def _place_of(budget: Budget, given: Given) -> Value:
 
 
 def _holds(budget: Budget, given: Given) -> Value:
+    wanted = _at(given, 1)
+    if _is_nan(wanted):  # unlike indexOf, includes finds it
+        budget.spend(len(given[0]))
+        return any(map(_is_nan, given[0]))
     return _place_of(budget, given) >= 0
+
+
+def _is_nan(value: Value) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _join(budget: Budget, given: Given) -> Value:
@@ -304,8 +320,25 @@ def _as_text(budget: Budget, given: Given) -> Value:
     return spent_text(budget, given[0] if given else "")
 
 
+def _round(value: float) -> float:
+    """Return the nearest whole number, of two the greater one; a half that is added would be rounded itself."""
+    below = math.floor(value)
+    return below + (2 * (value - below) >= 1)
+
+
 def _sign(value: float) -> float:
-    return (value > 0) - (value < 0)
+    return number(math.copysign(1, value)) if value and not math.isnan(value) else number(value)
+
+
+def _limited(name: str, native: Native, *, most: int) -> Native:
+    """Refuse arguments that mean something in ECMAScript and nothing here: left out, they would change the answer."""
+
+    def limited(budget: Budget, given: Given) -> Value:
+        if len(given) > most:
+            raise EvaluationError(f"{name} takes fewer arguments here, see docs/scxml.md")
+        return native(budget, given)
+
+    return limited
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
@@ -323,18 +356,21 @@ FUNCTIONS: Mapping[str, Native] = {
 
 OBJECTS: Mapping[str, Mapping[str, Native | float]] = {
     "Array": {"isArray": _of_one(lambda value: isinstance(value, list))},
-    "JSON": {"parse": _parse, "stringify": _stringify},
+    "JSON": {
+        "parse": _limited("JSON.parse", _parse, most=1),
+        "stringify": _limited("JSON.stringify", _stringify, most=1),
+    },
     "Math": {
         "E": math.e,
         "PI": math.pi,
-        "abs": _rounded(abs),
+        "abs": _of_one(lambda value: number(abs(number_of(value)))),
         "ceil": _rounded(math.ceil),
         "floor": _rounded(math.floor),
         "max": _extreme(max, -math.inf),
         "min": _extreme(min, math.inf),
         "pow": _power,
-        "round": _rounded(lambda value: math.floor(value + 0.5)),
-        "sign": _rounded(_sign),
+        "round": _rounded(_round),
+        "sign": _of_one(lambda value: _sign(number_of(value))),
         "sqrt": _root,
         "trunc": _rounded(math.trunc),
     },
@@ -342,7 +378,10 @@ OBJECTS: Mapping[str, Mapping[str, Native | float]] = {
 }
 """Functions and numbers by the name of the object that holds them."""
 
-METHODS: Mapping[type, Mapping[str, Native]] = {
+_NARROWER = {"endsWith": 1, "includes": 1, "indexOf": 1, "lastIndexOf": 1, "split": 1, "startsWith": 1, "toString": 0}
+"""How many arguments methods take that take more in ECMAScript: where to begin, how many, a radix."""
+
+_METHODS: Mapping[type, Mapping[str, Native]] = {
     str: {
         "charAt": _character,
         "concat": _joined_texts,
@@ -376,6 +415,13 @@ METHODS: Mapping[type, Mapping[str, Native]] = {
     float: {"toString": _as_text},
     bool: {"toString": _as_text},
     dict: {},
+}
+METHODS: Mapping[type, Mapping[str, Native]] = {
+    kind: {
+        name: _limited(name, native, most=_NARROWER[name] + 1) if name in _NARROWER else native
+        for name, native in methods.items()
+    }
+    for kind, methods in _METHODS.items()
 }
 """Methods by the type of the value that they are called on."""
 

@@ -26,7 +26,7 @@ def takes(descriptor: str, name: str) -> bool:
 def longest_known(name: str, known: Iterable[str]) -> str | None:
     """Return the longest known name that begins a name; `OTHER` if none does; None if not even that is known. Pure."""
     names = frozenset(known)
-    words = name.split(".")
+    words = name[: max(map(len, names), default=0) + 1].split(".")  # what is longer is none of them
     for length in range(len(words), 0, -1):
         if (shorter := ".".join(words[:length])) in names:
             return shorter

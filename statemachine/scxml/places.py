@@ -89,7 +89,7 @@ class Places:
         if isinstance(owner, dict):
             return cast("dict[str, Value]", owner).get(key, UNDEFINED)
         if isinstance(owner, str | list):
-            return self._item(cast("Sequence[Value]", owner), key)
+            return self.item(cast("Sequence[Value]", owner), key)
         return UNDEFINED
 
     def library_member(self, tree: Member) -> Value | None:
@@ -105,7 +105,8 @@ class Places:
             raise EvaluationError(f"{name} has no {tree.key.value!r} here", at=tree.at)
         return found
 
-    def _item(self, owner: Sequence[Value], key: str) -> Value:
+    def item(self, owner: Sequence[Value], key: str) -> Value:
+        """Return a part of a list or a text; UNDEFINED where there is none."""
         if key == "length":
             return len(owner)
         index = int(key) if _INDEX.fullmatch(key) else len(owner)

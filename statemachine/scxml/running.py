@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from statemachine.errors import DataError, FrameError
 from statemachine.frame import ATTEMPT, Attempt
 from statemachine.scxml.budget import Budget, EvaluationError
-from statemachine.scxml.contents import EVENT_NAME, milliseconds
+from statemachine.scxml.contents import EVENT_NAME, NAME_LENGTH_MAX, milliseconds
 from statemachine.scxml.data import DocumentData, DocumentEvent, Pending
 from statemachine.scxml.document import (
     Assignment,
@@ -222,7 +222,7 @@ class Session:
     def send(self, node: Send) -> None:
         """`<send>`."""
         name = self._value(node.event)
-        if not isinstance(name, str) or not re.fullmatch(EVENT_NAME, name):
+        if not isinstance(name, str) or len(name) > NAME_LENGTH_MAX or not re.fullmatch(EVENT_NAME, name):
             raise EvaluationError(f"{text_of(name)[:60]!r} is no name of an event")
         payload = self._payload(node.payload)
         if node.is_internal:

@@ -20,7 +20,7 @@ def make_event(workflow: type[object], name: str, *, data: Json = None, pending:
     found = program.event(name, data=data, pending=pending)
     if found is None:
         raise Refused(
-            "unknown_event", f"no transition of {program.name} takes {name!r}; it has {', '.join(program.events)}"
+            "unknown_event", f"no transition of {program.name} takes {name[:60]!r}; it has {', '.join(program.events)}"
         )
     return found
 

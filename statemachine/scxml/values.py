@@ -29,7 +29,7 @@ __all__ = [
 
 WHOLE_MAX = 2**53
 EXPONENT_MIN, EXPONENT_MAX = -6, 21  # between them a number is written without one; Python's are -4 and 16
-_NUMBER = re.compile(r"[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_NUMBER = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _DIGITS_MAX = 400  # of a text that is read as a number: beyond them a double has no more to say
 
 

@@ -25,11 +25,13 @@ DISASTERS: tuple[Run, ...] = (
     partial(runs.power, level="normal"),
     partial(runs.power, level="normal", pages=FOLDED_PAGES),
     runs.power_twice,
+    partial(runs.power_twice, level="normal"),
     runs.errors,
     partial(runs.errors, pages=FOLDED_PAGES),
     runs.kills,
     partial(runs.rotten, is_closed=True),
     partial(runs.rotten, is_closed=False),
+    runs.cut,
 )
 
 

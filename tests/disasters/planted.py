@@ -5,8 +5,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 import apsw
+from attrs import evolve
 
-from persistence import Draft, InDoubt, Reader, SQLiteStore, Store, StoreFull, Transaction, Value
+from persistence import Draft, Reader, SQLiteStore, Store, StoreFull, Transaction, Value
 
 HEAD_COLUMNS = (
     "version, configuration, definition, revision, epoch, incarnation, time, outcome, head, prior, hash, "
@@ -133,28 +134,46 @@ class HeadLater(PlantedTransaction):
 # -- a failed COMMIT that is taken for absent --------------------------------------------------------------------------
 
 
-class BelievesReads(Planted):
+def believes_reads(store: SQLiteStore) -> Store:
     """After a failed COMMIT it looks whether the row is there; where it is not, it says that nothing happened."""
 
+    def believe(error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
+        assert wanted is not None
+        found = store._writer.execute("select hash from perdure_journal where n = ?", wanted[:1]).fetchall()
+        if found != [wanted[1:]]:
+            raise StoreFull("planted: nothing was written, send it again") from error
+
+    store._ending = evolve(store._ending, settle=believe)
+    return store
+
+
+# -- an anchor at the wrong time ---------------------------------------------------------------------------------------
+
+
+def anchors_late(store: SQLiteStore) -> Store:
+    """The anchor is written after the answer: when the next commit has returned."""
+    write, pending = store._anchor.write, list[tuple[int, bytes]]()
+
+    def later(n: int, seal: bytes) -> None:
+        if pending:
+            write(*pending.pop())
+        pending.append((n, seal))
+
+    vars(store._anchor)["write"] = later
+    return store
+
+
+class AnchorsEarly(Planted):
+    """The anchor is written before COMMIT."""
+
     def planted(self, inner: Transaction) -> object:
-        return ReadsOnly(inner, self.store)
+        return AnchoredFirst(inner, self.store)
 
 
-class ReadsOnly(PlantedTransaction):
-    hashes: tuple[bytes, ...] = ()
-
-    def append(self, drafts: Sequence[Draft]) -> None:
-        self.hashes = tuple(draft.hash for draft in drafts)
-        self.inner.append(drafts)
-
+class AnchoredFirst(PlantedTransaction):
     def commit(self) -> None:
-        try:
-            self.inner.commit()
-        except InDoubt as error:
-            asked = "select count(*) from perdure_journal where hash = ?"
-            if self.raw.execute(asked, self.hashes).fetchall() == [(0,)]:
-                raise StoreFull("planted: nothing was written, send it again") from error
-            raise
+        self.store._anchor.write(self.store._memory.last, self.store._memory.seal)
+        self.inner.commit()
 
 
 # -- user SQL that ends the transaction, or is not over when it is committed -------------------------------------------
@@ -237,8 +256,8 @@ def head_outside(store: SQLiteStore) -> Store:
     return cast("Store", HeadOutside(store))
 
 
-def believes_reads(store: SQLiteStore) -> Store:
-    return cast("Store", BelievesReads(store))
+def anchors_early(store: SQLiteStore) -> Store:
+    return cast("Store", AnchorsEarly(store))
 
 
 def sql_ends(store: SQLiteStore) -> Store:

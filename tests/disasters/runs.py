@@ -15,7 +15,7 @@ from recovery.drills.disks.failing import Fault
 from recovery.drills.disks.killing import kill
 from recovery.drills.disks.losing import Recording, lose_power, lose_power_again, record
 from recovery.drills.disks.results import Progress, Result
-from recovery.drills.disks.rotting import keeps_frames, rot
+from recovery.drills.disks.rotting import cut_log, keeps_frames, rot
 from recovery.drills.disks.states import CrashState, CrashStates
 from recovery.drills.disks.trial import Trial, Wrap, plain, undisturbed
 from recovery.drills.steps import Evidence
@@ -86,8 +86,8 @@ def power(
         return found
 
 
-def power_twice(folder: Path, size: Size, progress: Progress) -> Result:
-    trial = ledgers(TRANSITIONS)
+def power_twice(folder: Path, size: Size, progress: Progress, *, level: str = "full") -> Result:
+    trial = ledgers(TRANSITIONS, level=level)
     with prepared(folder, trial) as (work, recording, wanted):
         firsts = islice(CrashStates(recording.disk, states_max=4), 0, None, size.again_every)
         return lose_power_again(trial, recording, work, firsts=firsts, wanted=wanted, progress=progress)
@@ -112,6 +112,18 @@ def rotten(folder: Path, size: Size, progress: Progress, *, is_closed: bool) -> 
     trial = ledgers(TRANSITIONS)
     with folding(FOLDED_PAGES), prepared(folder, trial) as (work, recording, _):
         return rot(trial, at_rest(recording, is_closed=is_closed), work, count=size.flips, progress=progress)
+
+
+def cut(folder: Path, size: Size, progress: Progress) -> Result:
+    """Files that a kill left behind each answer, and the last commit is gone from their log."""
+    del size
+    return cuts_log_with(folder, plain, progress)
+
+
+def cuts_log_with(folder: Path, wrap: Wrap, progress: Progress | None = None) -> Result:
+    trial = evolve(ledgers(TRANSITIONS), wrap=wrap)
+    with prepared(folder, trial) as (work, recording, _):
+        return cut_log(trial, recording, work, progress=progress)
 
 
 def at_rest(recording: Recording, *, is_closed: bool) -> CrashState:
@@ -156,6 +168,18 @@ def opens_damaged_log_with(folder: Path, wrap: Wrap) -> Result:
         return keeps_frames(at_rest(recording, is_closed=False), work, lambda path: trial.open(path).close())
 
 
+def opens_damaged_log_alone_with(folder: Path, wrap: Wrap) -> Result:
+    """The same, and the anchor is gone: nothing tells that the log was longer."""
+    trial = evolve(ledgers(TRANSITIONS), wrap=wrap)
+
+    def visit(path: Path) -> None:
+        path.with_name(f"{path.name}-anchor").unlink()
+        trial.open(path).close()
+
+    with prepared(folder, trial) as (work, recording, _):
+        return keeps_frames(at_rest(recording, is_closed=False), work, visit)
+
+
 def verifies_damaged_log_with(folder: Path, wrap: Wrap) -> Result:
     """The same, and only a verification looks into it."""
     trial = evolve(ledgers(TRANSITIONS), wrap=wrap)
@@ -174,15 +198,23 @@ CONTROLS: dict[str, Control] = {
     "a failed COMMIT taken for absent after a mere read": (fails_syncs_with, planted.believes_reads, "LEFT_BEHIND"),
     "user SQL that ends the transaction": (meets_nothing_with, planted.sql_ends, "DIFFERS"),
     "user SQL that leaves a cursor open": (loses_power_with, planted.cursor_open, "DIFFERS"),
-    "a damaged WAL whose intact frames are gone after an open and a close": (opens_damaged_log_with, plain, "LOST"),
+    "a damaged WAL whose intact frames are gone after an open and a close": (
+        opens_damaged_log_alone_with,
+        plain,
+        "LOST",
+    ),
+    "an anchor written after the answer": (cuts_log_with, planted.anchors_late, "LOST"),
+    "an anchor written before COMMIT": (loses_power_with, planted.anchors_early, "DAMAGED"),
     "a cache that survives a rollback": (meets_nothing_with, planted.remembering, "DAMAGED"),
 }
-"""Planted fault -> the disasters that must find it, and what it is called there. The damaged WAL needs no planting: the
-engine itself folds it back, until there is an anchor that is checked before anything writes."""
+"""Planted fault -> the disasters that must find it, and what it is called there. The damaged WAL needs no planting but
+that its anchor is taken away."""
 
 SOUND: dict[str, Control] = {
     "no fault, power lost": (loses_power_with, plain, ""),
     "no fault, syncs that fail": (fails_syncs_with, plain, ""),
+    "a damaged WAL that is opened and closed": (opens_damaged_log_with, plain, ""),
+    "a log that is cut": (cuts_log_with, plain, ""),
     "a damaged WAL that is only verified": (verifies_damaged_log_with, plain, ""),
     "a commit that is refused once": (meets_nothing_with, planted.refusing, ""),
 }
@@ -190,5 +222,4 @@ SOUND: dict[str, Control] = {
 
 OPEN = {
     "a deferred foreign key that fails a neighbour": "needs group commit",
-    "an anchor written after the answer": "there is no anchor",
 }

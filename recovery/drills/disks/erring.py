@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from attrs import define, field
 
-from persistence import Corrupt, InDoubt, StoreError
+from persistence import InDoubt, StoreError
 from recovery.drills.disks.failing import FAULTS, FailingDisk, Fault
 from recovery.drills.disks.losing import looked_at
 from recovery.drills.disks.recording import RecordingDisk
@@ -124,7 +124,7 @@ class _Run:
     def _heard(self, error: StoreError, *, is_certain: bool) -> None:
         self.result.seen[f"{type(error).__name__}"] += 1
         self.check(f"after {error}", is_certain=is_certain)
-        if isinstance(error, (InDoubt, Corrupt)):  # it will not go on; what it read short stays in its cache
+        if isinstance(error, InDoubt):  # it will not go on
             self.close()
 
     def _refused(self, during: str, refused: Refused) -> None:

@@ -99,6 +99,9 @@ def lose_power_again(
     result = Result(f"power loss in recovery, {trial.level}")
     for state in firsts:
         told = recording.told[: state.told]
+        if trial.level == "normal":  # the first loss may have cost its tail, and the work goes on before it
+            there = looked_at(trial, state, beside=folder)
+            told = told[: len(there.once.lines) if isinstance(there, Opened) else 0]
         with _written(state, folder) as first:
             again = _recovered(trial, first, told=told)
             for second in CrashStates(again.disk, states_max=STATES_AGAIN_MAX, has_noise=has_noise):

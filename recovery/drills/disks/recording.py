@@ -1,7 +1,7 @@
 """A disk that remembers: every call that changes a file passes through to the real disk, and stands in a log in order.
 
 What a disk may hold after a power loss is made of that log, in `states`. The disk is bound to one path: it records the
-database, its -wal and its -journal, and nothing of any other file that is opened through it.
+database, its -wal, its -journal and its anchor, and nothing of any other file that is opened through it.
 
 SQLite says nothing of folders when it makes a file. Its unix VFS syncs the folder with the first sync of a log or a
 rollback journal that it made (os_unix.c: UNIXFILE_DIRSYNC), and after a delete where it is asked to: both are in the
@@ -20,7 +20,7 @@ __all__ = ["SUFFIXES", "Op", "RecordingDisk"]
 
 R = TypeVar("R")
 
-SUFFIXES = ("", "-wal", "-journal")  # -shm is shared memory: nothing of it is meant to survive
+SUFFIXES = ("", "-wal", "-journal", "-anchor")  # -shm is shared memory: nothing of it is meant to survive
 
 
 @frozen

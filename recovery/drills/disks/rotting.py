@@ -1,10 +1,12 @@
 """A run of bit rot: one bit of a file at rest turns over, and a full verification must say so, or nothing has changed.
 
-What it cannot say is counted and not hidden: the user's own rows carry no hash of ours, and a log that is damaged ends
-for SQLite before the damage, so that the acknowledged tail after it is gone without a trace in the file.
+What it cannot say is counted and not hidden: the user's own rows carry no hash of ours. A log that is damaged ends for
+SQLite before the damage: that the acknowledged tail after it is gone is for the anchor to tell, and so is a log that
+was cut behind any of its commits.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,16 +14,17 @@ from attrs import evolve
 
 import recovery
 from persistence import SQLiteStore, StoreError
+from recovery.drills.disks.losing import Recording
 from recovery.drills.disks.recording import SUFFIXES
 from recovery.drills.disks.results import Progress, Result
 from recovery.drills.disks.rot import Flip, flips
-from recovery.drills.disks.states import CrashState
-from recovery.drills.disks.trial import FILE, Trial
+from recovery.drills.disks.states import CrashState, CrashStates
+from recovery.drills.disks.trial import FILE, Trial, look
 from recovery.drills.evidence import evidence_of, tables_of
 from recovery.drills.judge import Finding, Kind
-from recovery.drills.steps import Evidence
+from recovery.drills.steps import Evidence, Opened
 
-__all__ = ["keeps_frames", "rot"]
+__all__ = ["cut_log", "keeps_frames", "rot"]
 
 LOG_HEADER, FRAME = 32, 24 + 4096  # bytes of the log's header, and of one page with its own
 
@@ -66,6 +69,30 @@ def keeps_frames(state: CrashState, folder: Path, visit: Callable[[Path], object
     return result
 
 
+def cut_log(trial: Trial, recording: Recording, folder: Path, *, progress: Progress | None = None) -> Result:
+    """Kill a process behind each answer, take its last commit from the log, and look whether the loss is told."""
+    result, log = Result("a log that is cut"), f"{FILE}-wal"
+    told = [place for place, op in enumerate(recording.disk.log, start=1) if op.kind == "told"]
+    for before, after in pairwise(told):
+        earlier, later = (next(CrashStates(recording.disk, end=place).at_end()) for place in (before, after))
+        with TemporaryDirectory(dir=folder) as name:
+            path = _written(later, Path(name))
+            path.with_name(log).write_bytes(earlier.files[log])
+            seen = look(trial, path)
+        result.judge(later.story, _told_of(seen))
+        if progress is not None:
+            progress(result.tried)
+    return result
+
+
+def _told_of(seen: Opened | Finding) -> list[Finding]:
+    if isinstance(seen, Finding):
+        return [seen]
+    if any(one.startswith("TAIL LOST") for one in seen.damage):
+        return []
+    return [Finding(Kind.LOST, "TAIL LOST, with its range", f"{len(seen.once.lines)} transitions, and no word")]
+
+
 def _written(state: CrashState, folder: Path) -> Path:
     state.write(folder)
     return folder / FILE
@@ -89,7 +116,7 @@ def _verdict(trial: Trial, path: Path, wanted: Evidence) -> tuple[str, list[Find
     if evolve(found, observed=wanted.observed) == wanted:
         return "the user's own rows, which carry no hash", []
     if len(found.lines) < len(wanted.lines) and set(found.lines) < set(wanted.lines):
-        return "tail of the log cut off, unseen without an anchor", []
+        return "UNSEEN", [Finding(Kind.LOST, "a verification that tells of the lost tail", "a clean one")]
     return "UNSEEN", [Finding(Kind.DIFFERS, "what was there, or a verification that says so", "other rows or heads")]
 
 
