@@ -362,6 +362,16 @@ class SQLiteStore:
                     if is_stale:
                         reader.release_memory()
 
+    def expire_keys(self, *, before: int) -> int:
+        """Forget all keys of instances that ended before a time, in several transactions; return of how many."""
+        count, found = 0, 1
+        while found:
+            with self.transaction() as transaction:
+                found = transaction.expire_keys(before=before)
+                transaction.commit()
+            count += found
+        return count
+
     def settle(self) -> None:
         """Forget the open marks of owners that are gone."""
         if not self._facts.unclean or self._facts.barred is not None:

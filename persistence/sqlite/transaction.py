@@ -8,6 +8,7 @@ What is remembered (`Memory`) is one cache with one rule: filled only after COMM
 that is not a clean end. A rowid that was remembered across a rollback would be given out twice.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -17,11 +18,12 @@ from attrs import define, field, frozen
 from persistence.block import Block
 from persistence.errors import Closed, Conflict, SqlFailed, StoreError
 from persistence.process import PROCESS
-from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
+from persistence.records import Checkpoint, Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained, translate
-from persistence.sqlite.query import fetch_one, run
-from persistence.sqlite.rows import read_definition, read_head, read_rows, read_stubs
+from persistence.sqlite.packing import packed
+from persistence.sqlite.query import fetch_all, fetch_one, run
+from persistence.sqlite.rows import key_name, read_definition, read_head, read_rows, read_rows_to, read_stubs
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
@@ -29,6 +31,7 @@ __all__ = ["CACHE_MAX", "NO_SEAL", "UNREAD", "Ending", "Memory", "SQLiteTransact
 
 NO_SEAL = bytes(32)
 UNREAD = -1  # stands for a data version: nothing has been read yet
+EXPIRED_MAX = 1_000  # instances whose keys one transaction removes: a bounded log, and a short wait for everybody else
 CACHE_MAX = 100_000  # instances, symbols and definitions remembered; emptied as a whole when it is full
 TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -116,7 +119,7 @@ class SQLiteTransaction:
         found: dict[tuple[str, str, str], KeyRecord] = {}
         with explained(self.path):
             for instance, kind, key in wanted:
-                row = fetch_one(self._connection, statements.KEY, kind, key, instance)
+                row = fetch_one(self._connection, statements.KEY, key_name(kind, key), instance)
                 if row is not None:
                     found[instance, kind, key] = KeyRecord(instance, kind, key, *row)
         return found
@@ -125,6 +128,10 @@ class SQLiteTransaction:
         """Read one transition of an instance."""
         rows = read_rows(self._connection, instance, versions=(version, version))
         return rows[0] if rows else None
+
+    def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
+        """Read the rows that prove a version."""
+        return read_rows_to(self._connection, instance, version, near=near)
 
     def stubs(self, instance: str) -> list[Stub]:
         """Read what the rows of an instance that were set aside left, by version."""
@@ -202,7 +209,8 @@ class SQLiteTransaction:
         definition = self._definition(record.fingerprint, draft.definition)
         before, after = self._symbol(record.before), self._symbol(record.after)
         moved = (record.version, after, definition, record.revision, record.epoch, record.incarnation)
-        proof = (draft.hash, draft.previous_hash, draft.rest_digest, draft.image)
+        image = (draft.image, None) if draft.is_inline else (None, draft.image_digest)
+        proof = (draft.hash, draft.previous_hash, draft.rest_digest, *image, draft.patches, draft.patched)
         if record.version == 1:
             named = (record.instance, self._symbol(record.workflow), *moved, draft.secret, record.time, draft.outcome)
             self._put(statements.PUT_INSTANCE, (*named, n, 0, *proof), what=f"{record.instance}: version 1")
@@ -215,13 +223,13 @@ class SQLiteTransaction:
             if self._connection.changes() != 1:
                 raise Conflict(f"{record.instance}: version {record.version} was taken by somebody else")
         identity = (n, surrogate, record.version, prior, definition, self._symbol(record.event), before, after)
-        told = (record.key, record.actor, record.note, record.time, record.token, record.kind, record.body)
+        told = (record.key, record.actor, record.note, record.time, record.token, record.kind, packed(record.body))
         numbers = (record.revision, record.epoch, record.incarnation)
         run(self._connection, statements.PUT_ROW, *identity, *numbers, *told, draft.hash, seal)
         for key in draft.keys:
-            answer = (key.version, key.digest, self._symbol(key.after), key.hash, key.error, key.time)
+            answer = (key.version, n, key.digest, self._symbol(key.after), key.error, key.time)
             taken = f"{record.instance}: key {key.key!r}"
-            self._put(statements.PUT_KEY, (surrogate, key.kind, key.key, *answer), what=taken)
+            self._put(statements.PUT_KEY, (surrogate, key_name(key.kind, key.key), *answer), what=taken)
         self._memory.instances[record.instance] = (surrogate, n)
         self._memory.last = n
 
@@ -264,6 +272,28 @@ class SQLiteTransaction:
         run(self._connection, statement, *values)
         return self._connection.last_insert_rowid()
 
+    def checkpoint(self, named: Checkpoint) -> None:
+        """Name a version of an instance, and keep its whole image. Raises Conflict."""
+        self._check_fits()
+        self.has_written = True
+        with explained(self.path):
+            row = fetch_one(self._connection, statements.INSTANCE_ID, named.instance)
+            if row is None:
+                raise Conflict(f"{named.instance}: there is no such instance, so no checkpoint {named.label!r} of it")
+            told = (named.label, json.dumps(named.tags, ensure_ascii=False), named.note, named.time)
+            values = (row[0], named.version, named.hash, packed(named.image), *told)
+            self._put(statements.PUT_CHECKPOINT, values, what=f"{named.instance}: checkpoint {named.label!r}")
+
+    def expire_keys(self, *, before: int) -> int:
+        """Forget the keys of some instances that ended before a time; return of how many, 0 where none is left."""
+        self._check_fits()
+        self.has_written = True
+        with explained(self.path):
+            ended = fetch_all(self._connection, statements.EXPIRED, before, EXPIRED_MAX)
+            for (surrogate,) in ended:
+                run(self._connection, statements.DROP_KEYS, surrogate)
+        return len(ended)
+
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
         self._check_open()
@@ -304,7 +334,8 @@ class SQLiteTransaction:
             run(self._connection, statements.KEEP_HEAD, reason, time, place[0])
             moved = (head.version, self._symbol(head.configuration), definition[0], head.revision, head.epoch)
             pointers = (rows[-1], rows[-2] if len(rows) > 1 else 0)
-            proof = (head.hash, head.previous_hash, head.rest_digest, head.image)
+            image = (head.image, head.image_digest if head.image is None else None, head.patches, head.patched)
+            proof = (head.hash, head.previous_hash, head.rest_digest, *image)
             values = (*moved, head.incarnation, head.time, head.outcome, *pointers, *proof, place[0])
             run(self._connection, statements.MEND_INSTANCE, *values)
             self._mend_priors(rows)
