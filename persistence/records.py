@@ -44,6 +44,7 @@ is remembered is part of where an instance stands, so record, head, key and hash
 """
 
 import struct
+from functools import lru_cache
 from hashlib import sha256
 
 from attrs import Factory, define, field
@@ -76,11 +77,14 @@ __all__ = [
 KIND_IMAGE = 1  # the body is {"event": …, "image": …}: the payload and the whole data after the transition
 KIND_PATCH = 2  # the body is {"event": …, "patch": …}: the payload and what of the data the transition changed
 
+NAMES_MAX = 10_000  # remembered as they are hashed: as many as heads by default; a few MB at most
+
 _NONE = b"\xff\xff\xff\xff"
 _PREFIX = b"perdure-record-1"
 _REST_PREFIX = b"perdure-rest-1"
 _length = struct.Struct(">I").pack
 _number = struct.Struct(">Iq").pack
+_numbers = struct.Struct(">IqIqIqIq").pack  # four such fields
 _range = struct.Struct(">qq").pack
 
 
@@ -118,17 +122,23 @@ def _bytes(value: bytes) -> bytes:
     return _length(len(value)) + value
 
 
+# Names come again and again: of instances, workflows, events and configurations, and fingerprints.
+_name = lru_cache(maxsize=NAMES_MAX)(_text)
+_print = lru_cache(maxsize=NAMES_MAX)(_bytes)
+
+
 def digests(record: Record) -> tuple[bytes, bytes]:
     """Return rest digest and record digest, 32 bytes each. Pure."""
+    key, actor, note = record.key, record.actor, record.note
     rest = sha256(
         b"".join(
             (
                 _REST_PREFIX,
-                _text(record.event),
-                _text(record.before),
-                _text(record.key),
-                _text(record.actor),
-                _text(record.note),
+                _name(record.event),
+                _name(record.before),
+                _NONE if key is None else _text(key),
+                _NONE if actor is None else _text(actor),
+                _NONE if note is None else _text(note),
                 _bytes(record.token),
                 _number(8, record.kind),
                 _bytes(record.body),
@@ -153,15 +163,12 @@ def _digest(shared: "Record | Head", after: str, rest: bytes) -> bytes:
         b"".join(
             (
                 _PREFIX,
-                _text(shared.instance),
-                _text(shared.workflow),
+                _name(shared.instance),
+                _name(shared.workflow),
                 _number(8, shared.version),
-                _bytes(shared.fingerprint),
-                _text(after),
-                _number(8, shared.revision),
-                _number(8, shared.epoch),
-                _number(8, shared.incarnation),
-                _number(8, shared.time),
+                _print(shared.fingerprint),
+                _name(after),
+                _numbers(8, shared.revision, 8, shared.epoch, 8, shared.incarnation, 8, shared.time),
                 rest,
             )
         )

@@ -157,11 +157,9 @@ class Codec(typing.Generic[T]):
         stays one. Keys are sorted: the order of a dict is no difference. Raises DataError. Pure.
         """
         try:
-            plain: object = self._out_different(value)
+            return sha256(self._to_sorted([name, self._out_different(value)])).digest()[:DIGEST_BYTES]
         except Exception as error:
             raise DataError(self._why_not_out(value, error)) from error
-        text = json.dumps([name, plain], ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
-        return sha256(text.encode()).digest()[:DIGEST_BYTES]
 
     # -- generated at the first use ------------------------------------------------------------------------------------
     # by modules that are imported then: they would be half of the codec's share of `import statemachine`
@@ -180,9 +178,15 @@ class Codec(typing.Generic[T]):
 
     @cached_property
     def _out_different(self) -> Callable[[T], Any]:
-        from statemachine._codec.writing import DIGEST, writer
+        from statemachine._codec.writing import digest_writing, writer
 
-        return writer(self._kind, DIGEST)
+        return writer(self._kind, digest_writing())
+
+    @cached_property
+    def _to_sorted(self) -> Callable[[Any], bytes]:
+        from statemachine._codec.writing import digest_writing
+
+        return digest_writing().to_bytes
 
     @cached_property
     def _parse(self) -> Callable[[bytes], Any] | None:

@@ -87,7 +87,9 @@ class Definition:
         nodes, rules = self.chart.nodes.values(), self.chart.rules
         hooks = (name for node in nodes for name in (*node.enter, *node.leave))
         named = dict.fromkeys((*hooks, *(rule.action for rule in rules), *(rule.guard for rule in rules)))
-        functions = {name: getattr(self.workflow, name) for name in (*named, *self.invariants) if name is not None}
+        takers = (task.result for task in self.tasks)
+        every = (name for name in (*named, *self.invariants, *takers) if name is not None)
+        functions = {name: getattr(self.workflow, name) for name in every}
         return {name: (function, self._arity(function) > 1) for name, function in functions.items()}
 
     @cached_property

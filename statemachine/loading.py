@@ -3,6 +3,8 @@
 Used by the engine at the first load of an instance and by recovery for every instance, so that both see the same.
 """
 
+from functools import lru_cache
+
 from attrs import define, evolve
 
 from persistence.records import (
@@ -23,6 +25,8 @@ from statemachine.errors import DataError
 from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
 from statemachine.runner import FrameRunner
+
+TEXTS_MAX = 10_000  # pairs of a configuration and a memory, remembered as they are stored
 
 __all__ = [
     "Loaded",
@@ -52,6 +56,7 @@ class Loaded:
         return memory_of(self.head.configuration)
 
 
+@lru_cache(maxsize=TEXTS_MAX)
 def configuration_text(configuration: Configuration, *, memory: Memory = ()) -> str:
     """Return where an instance stands as it is stored: `a.b,c|region=region.leaf,region.other`. Pure."""
     return "|".join((",".join(configuration), *(f"{region}={','.join(leaves)}" for region, leaves in memory)))

@@ -7,7 +7,7 @@ orjson writes some floats otherwise than Python (1e-5 for 1e-05), so those are h
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from attrs import define, field, frozen
@@ -29,11 +29,11 @@ from statemachine._codec.kinds import (
     keyed,
     shapes,
 )
-from statemachine._codec.plain import canonical
+from statemachine._codec.plain import canonical, sorted_bytes
 from statemachine._codec.scalars import Stored, check_number, shown
 from statemachine.errors import DataError
 
-__all__ = ["DIGEST", "FINITE", "JSON", "Write", "orjson_loads", "orjson_writing", "writer"]
+__all__ = ["DIGEST", "FINITE", "JSON", "Write", "digest_writing", "orjson_loads", "orjson_writing", "writer"]
 
 FLOAT_MIN, FLOAT_MAX = 1e-4, 1e16  # between them orjson writes a float as Python does
 
@@ -50,7 +50,7 @@ class Write:
 
 FINITE = f"{-sys.float_info.max!r} <= {{x}} <= {sys.float_info.max!r}"
 JSON = Write(check_number, FINITE, canonical)
-DIGEST = Write(check_number, FINITE, canonical, omits_defaults=True)
+DIGEST = Write(check_number, FINITE, sorted_bytes, omits_defaults=True)
 
 
 @lru_cache(maxsize=1)
@@ -70,6 +70,18 @@ def orjson_writing() -> Write | None:
 
 
 @lru_cache(maxsize=1)
+def digest_writing() -> Write:
+    """Return how a digest is written for: what equals its default is left out, keys are sorted."""
+    fast = orjson_writing()
+    if fast is None:
+        return DIGEST
+    import orjson
+
+    to_bytes = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS)
+    return Write(fast.number, fast.floats, to_bytes, omits_defaults=True)
+
+
+@lru_cache(maxsize=1)
 def orjson_loads() -> Callable[[bytes], Any] | None:
     """Return what parses fastest; None where orjson is not installed."""
     try:
@@ -82,7 +94,7 @@ def orjson_loads() -> Callable[[bytes], Any] | None:
 def writer(kind: Kind, how: Write) -> Callable[[Any], Any]:
     """Return a function from values of a kind to plain JSON data. It raises MisfitError, or what user code raises."""
     program = _Writer(how=how)
-    program.names.update(number=how.number, to_bytes=how.to_bytes, is_other=_is_other)
+    program.names.update(number=how.number, to_bytes=how.to_bytes, is_other=partial(_is_other, how.to_bytes))
     return program.made(kind)
 
 
@@ -182,11 +194,11 @@ def _is_ordered(kind: Kind) -> bool:
     )
 
 
-def _is_other(default: Default, write: Callable[[Any], object], *where: Any) -> bool:
+def _is_other(to_bytes: Callable[[Any], bytes], default: Default, write: Callable[[Any], object], *where: Any) -> bool:
     """Say whether a field is not its default; compared as bytes, because -0.0 equals 0.0 and is another value."""
     owner, plain = where
     with suppress(Exception):  # a default that is not to be had, or does not fit its own type, could not be left out
-        return canonical(plain) != canonical(write(default.for_owner(owner)))
+        return to_bytes(plain) != to_bytes(write(default.for_owner(owner)))
     return True
 
 
