@@ -25,7 +25,19 @@ from persistence.errors import (
     TailLost,
     WrongLevel,
 )
-from persistence.records import Draft, Found, Head, KeyRecord, Quarantine, Record, Row, Sealed, StoreFacts, Stub
+from persistence.records import (
+    Checkpoint,
+    Draft,
+    Found,
+    Head,
+    KeyRecord,
+    Quarantine,
+    Record,
+    Row,
+    Sealed,
+    StoreFacts,
+    Stub,
+)
 from persistence.store import Capabilities, Reader, Store, Transaction, Value
 
 if TYPE_CHECKING:
@@ -36,6 +48,7 @@ __all__ = [
     "Busy",
     "CannotOpen",
     "Capabilities",
+    "Checkpoint",
     "Closed",
     "Conflict",
     "Corrupt",

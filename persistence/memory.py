@@ -13,7 +13,20 @@ from contextlib import contextmanager
 from attrs import define, evolve, field
 
 from persistence.errors import Busy, Closed, Conflict, NoSql, StoreError
-from persistence.records import Draft, Found, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, Stub, seal_of
+from persistence.records import (
+    KIND_IMAGE,
+    Checkpoint,
+    Draft,
+    Found,
+    Head,
+    KeyRecord,
+    Quarantine,
+    Row,
+    Sealed,
+    StoreFacts,
+    Stub,
+    seal_of,
+)
 from persistence.store import Capabilities, Value
 
 __all__ = ["MemoryReader", "MemoryStore", "MemoryTransaction"]
@@ -24,11 +37,19 @@ NO_SQL = "this store has no SQL; use SQLiteStore, or keep such rows in the workf
 
 
 @define
+class Written:
+    """One transition: its row, and the head as it was after it."""
+
+    row: Row
+    head: Head
+
+
+@define
 class Contents:
     """Everything that was written, each with the number of its commit; lists and dictionaries only grow."""
 
     commits: int = 0
-    journals: dict[str, list[tuple[int, Draft]]] = field(factory=dict[str, list[tuple[int, Draft]]])
+    journals: dict[str, list[tuple[int, Written]]] = field(factory=dict[str, list[tuple[int, Written]]])
     keys: dict[tuple[str, str, str], tuple[int, KeyRecord]] = field(
         factory=dict[tuple[str, str, str], tuple[int, KeyRecord]]
     )
@@ -36,20 +57,24 @@ class Contents:
     definitions: dict[bytes, tuple[int, str]] = field(factory=dict[bytes, tuple[int, str]])
     marks: dict[str, tuple[int, Quarantine]] = field(factory=dict[str, tuple[int, Quarantine]])
     stubs: dict[int, tuple[int, Stub]] = field(factory=dict[int, tuple[int, Stub]])  # by n; they hide their rows
+    checkpoints: dict[tuple[str, str], tuple[int, Checkpoint]] = field(
+        factory=dict[tuple[str, str], tuple[int, Checkpoint]]
+    )  # by instance and label
 
     def undo(self, commit: int) -> None:
         """Take off what carries the number of a commit that did not happen."""
         while self.lane and self.lane[-1][0] == commit:
             self.lane.pop()
-        for instance, drafts in list(self.journals.items()):
-            while drafts and drafts[-1][0] == commit:
-                drafts.pop()
-            if not drafts:
+        for instance, written in list(self.journals.items()):
+            while written and written[-1][0] == commit:
+                written.pop()
+            if not written:
                 del self.journals[instance]
         self.keys = {name: value for name, value in self.keys.items() if value[0] != commit}
         self.definitions = {name: value for name, value in self.definitions.items() if value[0] != commit}
         self.marks = {name: value for name, value in self.marks.items() if value[0] != commit}
         self.stubs = {n: value for n, value in self.stubs.items() if value[0] != commit}
+        self.checkpoints = {name: value for name, value in self.checkpoints.items() if value[0] != commit}
 
 
 class MemoryReader:
@@ -59,8 +84,10 @@ class MemoryReader:
         self._contents = contents
         self._commit = commit
 
-    def _drafts(self, instance: str) -> list[Draft]:
-        return [draft for commit, draft in self._contents.journals.get(instance, ()) if commit <= self._commit]
+    def _rows(self, instance: str) -> list[Row]:
+        """Return every row of an instance, those too that a stub hides."""
+        written = self._contents.journals.get(instance, ())
+        return [one.row for commit, one in written if commit <= self._commit]
 
     def instances(self, *, workflow: str | None = None) -> Iterator[str]:
         """Iterate over instance ids, in the order in which they were started."""
@@ -72,25 +99,32 @@ class MemoryReader:
     def head(self, instance: str) -> Head | None:
         """Read one head, with its mark."""
         written = self._contents.journals.get(instance, ())
-        newest = next((draft for commit, draft in reversed(written) if commit <= self._commit), None)
+        newest = next((one.head for commit, one in reversed(written) if commit <= self._commit), None)
         if newest is None:
             return None
         marked, mark = self._contents.marks.get(instance, (0, None))
-        return evolve(newest.head(), quarantine=mark.reason if mark and marked <= self._commit else None)
+        return evolve(newest, quarantine=mark.reason if mark and marked <= self._commit else None)
 
     def journal(self, instance: str) -> list[Row]:
         """Read the transitions of one instance, oldest first."""
         hidden = {stub.version for stub in self.stubs(instance)}
-        drafts = [draft for draft in self._drafts(instance) if draft.record.version not in hidden]
-        return [Row(draft.record, draft.hash) for draft in drafts]
+        return [row for row in self._rows(instance) if row.record.version not in hidden]
 
     def row(self, instance: str, version: int) -> Row | None:
         """Read one transition of an instance."""
-        drafts = self._drafts(instance)
-        if not 0 < version <= len(drafts) or any(stub.version == version for stub in self.stubs(instance)):
+        rows = self._rows(instance)
+        if not 0 < version <= len(rows) or any(stub.version == version for stub in self.stubs(instance)):
             return None
-        draft = drafts[version - 1]
-        return Row(draft.record, draft.hash)
+        return rows[version - 1]
+
+    def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
+        """Read the rows that prove a version."""
+        del near  # nothing leads to a row here but its version
+        rows = [row for row in self.journal(instance) if row.record.version <= version]
+        if not rows or rows[-1].record.version != version:
+            return []
+        whole = (place for place in range(len(rows) - 1, 0, -1) if rows[place].record.kind == KIND_IMAGE)
+        return rows[max(0, min(next(whole, 0), len(rows) - 2)) :]
 
     def stubs(self, instance: str) -> list[Stub]:
         """Read what the rows of an instance that were set aside left in their places, by version."""
@@ -120,6 +154,12 @@ class MemoryReader:
         found = [known for commit, known in list(self._contents.keys.values()) if commit <= self._commit]
         mine = [known for known in found if known.instance == instance]
         return sorted(mine, key=lambda known: (known.version, known.kind, known.key))
+
+    def checkpoints(self, instance: str, *, label: str | None = None) -> list[Checkpoint]:
+        """Read the named checkpoints of one instance, by version and label."""
+        found = [named for commit, named in list(self._contents.checkpoints.values()) if commit <= self._commit]
+        mine = [named for named in found if named.instance == instance and label in {None, named.label}]
+        return sorted(mine, key=lambda named: (named.version, named.label))
 
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""
@@ -181,6 +221,10 @@ class MemoryTransaction:
         """Read one transition of an instance."""
         return self._view.row(instance, version)
 
+    def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
+        """Read the rows that prove a version."""
+        return self._view.rows_to(instance, version, near=near)
+
     def stubs(self, instance: str) -> list[Stub]:
         """Read what the rows of an instance that were set aside left in their places, by version."""
         return self._view.stubs(instance)
@@ -225,11 +269,35 @@ class MemoryTransaction:
 
     def _append(self, draft: Draft, *, seal: bytes | None) -> None:
         contents, commit, record = self._contents, self._commit, draft.record
-        contents.journals.setdefault(record.instance, []).append((commit, draft))
+        contents.journals.setdefault(record.instance, []).append(
+            (commit, Written(Row(record, draft.hash), draft.head()))
+        )
         contents.definitions.setdefault(record.fingerprint, (commit, draft.definition))
         for key in draft.keys:
-            contents.keys[record.instance, key.kind, key.key] = (commit, key)
+            placed = evolve(key, n=len(contents.lane) + 1)
+            contents.keys[record.instance, key.kind, key.key] = (commit, placed)
         contents.lane.append((commit, Sealed(len(contents.lane) + 1, draft.hash, seal)))
+
+    def checkpoint(self, named: Checkpoint) -> None:
+        """Name a version of an instance. Raises Conflict."""
+        self._check_fits()
+        name = (named.instance, named.label)
+        if self._view.head(named.instance) is None or name in self._contents.checkpoints:
+            raise Conflict(f"{named.instance}: it does not exist, or has a checkpoint {named.label!r}")
+        self.has_written = True
+        self._contents.checkpoints[name] = (self._commit, named)
+
+    def expire_keys(self, *, before: int) -> int:
+        """Forget the keys of instances that ended before a time; say of how many."""
+        self._check_open()
+        ended: set[str] = set()
+        for name in {name for name, _, _ in self._contents.keys}:
+            head = self._view.head(name)
+            if head is not None and head.outcome is not None and head.time < before:
+                ended.add(name)
+        # A reader that began earlier misses them at once: what it asks of a key is answered as after its time.
+        self._contents.keys = {name: value for name, value in self._contents.keys.items() if name[0] not in ended}
+        return len(ended)
 
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
@@ -310,6 +378,13 @@ class MemoryStore:
         """Begin reading: one consistent view."""
         self._check()
         yield MemoryReader(self._contents, commit=self._contents.commits)
+
+    def expire_keys(self, *, before: int) -> int:
+        """Forget the keys of instances that ended before a time; return of how many."""
+        with self.transaction() as transaction:
+            found = transaction.expire_keys(before=before)
+            transaction.commit()
+            return found
 
     def settle(self) -> None:
         """Do nothing: no owner of a store in memory can be gone."""

@@ -15,12 +15,23 @@ A transition is valid if and only if
   (1) its hash equals the formula above, over its record, its image and the hash before it, and
   (2) its version is the version before it plus one.                                     INV-1, INV-2
 A head is valid if and only if
-  (3) its hash equals the formula above, over its own columns, its rest digest, its image and its previous
-      hash, and                                                                           INV-3
-  (4) the journal's row it points to has that hash and that version.                      INV-4
+  (3) its hash equals the formula above, over its own columns, its rest digest, the digest of its image and its
+      previous hash, and                                                                  INV-3
+  (4) the journal's row it points to has that hash and that version, and                  INV-4
+  (5) it holds the image, of that digest; or it holds none, and folding the journal's patches onto the newest whole
+      image gives one of that digest.
 A stub is what a row that was set aside leaves. It is valid if and only if
-  (5) sha256(hash before it ‖ proof) equals its hash; proof = record digest ‖ sha256(image), so that the chain goes on
+  (6) sha256(hash before it ‖ proof) equals its hash; proof = record digest ‖ sha256(image), so that the chain goes on
       past a row that is lost.
+
+A body is {"event": …, "image": …} or {"event": …, "patch": …}, after "error" where an event failed and was handled. The
+image after a row with a patch is the image before it, changed as `statemachine.patches` says: to prove its hash takes
+the rows from the newest whole image on. Version 1 has a whole image. How many rows have followed the newest one, and of
+how many bytes, stands in the head as `patches` and `patched`; who drafts a transition decides by them when the next
+whole image is due. They are counts of rows, proven by nothing else.
+
+A key has no hash of its own. It answers only for the row at its version that was sent with that key, which the row's
+hash covers; where a stub stands at its version, only if the stub's n is its own.
 
 The record digest has two parts because a head repeats one of them: so a head proves all its columns by itself, even
 where its journal row is damaged.
@@ -35,11 +46,12 @@ is remembered is part of where an instance stands, so record, head, key and hash
 import struct
 from hashlib import sha256
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 __all__ = [
     "KIND_IMAGE",
     "KIND_PATCH",
+    "Checkpoint",
     "Draft",
     "Found",
     "Head",
@@ -54,6 +66,7 @@ __all__ = [
     "genesis",
     "head_digest",
     "head_hash",
+    "image_digest",
     "proof_of",
     "record_digest",
     "seal_of",
@@ -61,7 +74,7 @@ __all__ = [
 ]
 
 KIND_IMAGE = 1  # the body is {"event": …, "image": …}: the payload and the whole data after the transition
-KIND_PATCH = 2  # the body is {"event": …, "patch": …}: reserved, not written by this version
+KIND_PATCH = 2  # the body is {"event": …, "patch": …}: the payload and what of the data the transition changed
 
 _NONE = b"\xff\xff\xff\xff"
 _PREFIX = b"perdure-record-1"
@@ -160,9 +173,14 @@ def head_hash(previous: bytes, digest: bytes, image: bytes) -> bytes:
     return sha256(previous + digest + sha256(image).digest()).digest()
 
 
+def image_digest(image: bytes) -> bytes:
+    """Return the digest of an image, 32 bytes. Pure."""
+    return sha256(image).digest()
+
+
 def proof_of(head: "Head") -> bytes:
     """Return what proves a head's hash to who knows the hash before it; a stub keeps it. Pure."""
-    return head_digest(head) + sha256(head.image).digest()
+    return head_digest(head) + head.image_digest
 
 
 def stub_hash(previous: bytes, proof: bytes) -> bytes:
@@ -198,13 +216,16 @@ class Head:
     hash: bytes
     previous_hash: bytes
     rest_digest: bytes  # of what its record holds beside the columns above
-    image: bytes
+    image_digest: bytes
+    image: bytes | None  # None where it is too large to be written by every transition: the journal has it
+    patches: int = 0  # rows after the newest one with a whole image
+    patched: int = 0  # and the bytes of their bodies
     quarantine: str | None = None  # the reason of its mark, or None
 
 
 @define(eq=True)
 class KeyRecord:
-    """What an idempotency key stands for. It answers only if `hash` is that of the row at `version`."""
+    """What an idempotency key stands for. It answers only for the row at `version` that was sent with it."""
 
     instance: str
     kind: str  # "send" or "start"
@@ -212,14 +233,18 @@ class KeyRecord:
     version: int
     digest: bytes  # of the event's stored name and the fields that differ from their defaults
     after: str
-    hash: bytes
     error: str | None
     time: int
+    n: int = field(default=0, eq=False)  # the place of its row in the lane: the store's own affair, 0 in a draft
+    is_told: bool = field(default=True, eq=False)  # False where a store keeps the text in a row that is gone
 
 
 @define(eq=True)
 class Draft:
-    """One transition that was decided and is to be appended: nothing of it is durable before the commit returns."""
+    """One transition that was decided and is to be appended: nothing of it is durable before the commit returns.
+
+    It has one key at most: of kind start in version 1, else send, with the record's text or, where that is None, none.
+    """
 
     record: Record
     previous_hash: bytes
@@ -230,6 +255,12 @@ class Draft:
     secret: bytes
     definition: str  # the canonical text of the chart; stored once per fingerprint
     keys: tuple[KeyRecord, ...] = ()
+    image_digest: bytes = field(  # by default the image's own
+        default=Factory(lambda draft: image_digest(draft.image), takes_self=True), kw_only=True
+    )
+    is_inline: bool = field(default=True, kw_only=True)  # the head holds the image
+    patches: int = field(default=0, kw_only=True)  # as the head counts them after it
+    patched: int = field(default=0, kw_only=True)
 
     def head(self) -> Head:
         """Return the head as it is once this draft is committed."""
@@ -249,7 +280,10 @@ class Draft:
             hash=self.hash,
             previous_hash=self.previous_hash,
             rest_digest=self.rest_digest,
-            image=self.image,
+            image_digest=self.image_digest,
+            image=self.image if self.is_inline else None,
+            patches=self.patches,
+            patched=self.patched,
         )
 
 
@@ -290,6 +324,20 @@ class Sealed:
     n: int
     hash: bytes
     seal: bytes | None  # on the last row of each commit
+
+
+@define(eq=True)
+class Checkpoint:
+    """A version of an instance that somebody named, with its whole image. The row's hash proves the image."""
+
+    instance: str
+    version: int
+    hash: bytes  # of the transition at that version
+    label: str  # unique in its instance
+    tags: tuple[str, ...]
+    note: str | None
+    time: int
+    image: bytes
 
 
 @define(eq=True)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from persistence.records import Draft, Found, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, Stub
+from persistence.records import Checkpoint, Draft, Found, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, Stub
 
 __all__ = ["Capabilities", "Reader", "Store", "Transaction", "Value"]
 
@@ -59,6 +59,14 @@ class Transaction(Protocol):
         """Read one transition of an instance, or None."""
         ...
 
+    def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
+        """Read the rows that prove a version: from the newest whole image at or before it on, oldest first.
+
+        The row before the version is among them in any case, where there is one that stands. `near` is where a key
+        says that the version's row is: one that does not stand there is looked for. Empty where there is no such row.
+        """
+        ...
+
     def stubs(self, instance: str) -> list[Stub]:
         """Read what the rows of an instance that were set aside left in their places, by version."""
         ...
@@ -80,6 +88,13 @@ class Transaction(Protocol):
 
         Raises Conflict if a head is not the one that was decided against, or a key is taken; then nothing of this
         transaction can be committed.
+        """
+        ...
+
+    def checkpoint(self, named: Checkpoint) -> None:
+        """Name a version of an instance, and keep its whole image.
+
+        Raises Conflict where the instance does not exist, or has a checkpoint of that label.
         """
         ...
 
@@ -149,8 +164,20 @@ class Reader(Protocol):
         """Read all keys of one instance, by version, kind and key."""
         ...
 
+    def checkpoints(self, instance: str, *, label: str | None = None) -> list[Checkpoint]:
+        """Read the named checkpoints of one instance, or the one of that label, by version and label."""
+        ...
+
     def lane(self) -> Iterator[Sealed]:
         """Iterate over the rows of all instances, and the stubs of rows, in the order of their commits."""
+        ...
+
+    def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
+        """Read the rows that prove a version: from the newest whole image at or before it on, oldest first.
+
+        The row before the version is among them in any case, where there is one that stands. `near` is where a key
+        says that the version's row is: one that does not stand there is looked for. Empty where there is no such row.
+        """
         ...
 
     def stubs(self, instance: str) -> list[Stub]:
@@ -185,6 +212,13 @@ class Store(Protocol):
 
     def reader(self) -> AbstractContextManager[Reader]:
         """Begin reading; never waits for a writer."""
+        ...
+
+    def expire_keys(self, *, before: int) -> int:
+        """Forget all keys of instances that ended before a time, and return of how many instances. Durable on return.
+
+        `before` is in microseconds since 1970 UTC. An instance loses all its keys or none.
+        """
         ...
 
     def settle(self) -> None:

@@ -11,11 +11,13 @@ from itertools import pairwise
 from attrs import evolve, field, frozen
 
 from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub
-from persistence.records import digests, genesis, proof_of
+from persistence.records import digests, genesis, image_digest, proof_of
 from recovery.lane import LaneFacts
 from statemachine.chart import Chart
 from statemachine.errors import DataError
-from statemachine.loading import broken_head, configuration_of, follow, illegal, image_of
+from statemachine.folding import Folding, follow
+from statemachine.limits import Limits
+from statemachine.loading import broken_head, configuration_of, illegal
 
 __all__ = ["Chain", "Charts", "Proof", "charts_of", "prove", "walk"]
 
@@ -28,6 +30,7 @@ class Chain:
 
     standing: tuple[Row | Stub, ...] = ()  # versions 1, 2, 3 …
     reason: str | None = None  # why the version after them does not follow; None where there is none
+    folding: Folding = field(factory=Folding)  # the image after the newest version, where there is no reason
     is_torn: bool = False  # that version's row is lost or changed; else it is whole, and wrong
 
 
@@ -41,6 +44,7 @@ class Proof:
     torn: str | None = None  # the head's own row is damaged, everything before it is sound
     differs: str | None = None  # how the head disagrees with a journal that is sound
     head: Head | None = None  # the one that the journal or the seal proves
+    image: bytes | None = None  # of that head
     stub: Stub | None = None  # in the place of the torn row; None where no seal holds the head's hash
     loses: tuple[str, ...] = field(factory=tuple)  # what stands above the last sound version
 
@@ -69,15 +73,16 @@ def walk(head: Head, rows: Sequence[Row], stubs: Sequence[Stub], *, charts: Char
     """Follow a journal from version 1, as far as it proves itself. Pure, but for reading the charts."""
     standing = list[Row | Stub]()
     before: str | None = ""  # the configuration; None after a stub, where it is lost
-    for version, found, reason in follow(head, rows, stubs):
+    folding = Folding()
+    for version, found, reason, folded in follow(head, rows, stubs):
         if found is None or reason is not None:
             return Chain(tuple(standing), f"version {version}: {reason}", is_torn=True)
         wrong = _wrong(found, before, charts=charts, lane=lane)
         if wrong is not None:
             return Chain(tuple(standing), f"version {version}: {wrong}")
         standing.append(found)
-        before = found.record.after if isinstance(found, Row) else None
-    return Chain(tuple(standing))
+        folding, before = folded, found.record.after if isinstance(found, Row) else None
+    return Chain(tuple(standing), folding=folding)
 
 
 def _wrong(found: Row | Stub, before: str | None, *, charts: Charts, lane: LaneFacts) -> str | None:
@@ -118,7 +123,22 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
         return evolve(proof, broken=chain.reason)
     if charts(head.fingerprint) is None:  # the transition that tells of a repair would stand under it
         return evolve(proof, broken=f"{chain.reason}; the definition that wrote its head is missing or damaged")
-    return evolve(proof, torn=chain.reason, head=head, stub=_stub(head, chain, leftover, reader=reader, lane=lane))
+    image = _image_beside(head, reader)
+    if image is None:
+        return evolve(proof, broken=f"{chain.reason}; its data is lost with it, it is too large to stand in the head")
+    stub = _stub(head, chain, leftover, reader=reader, lane=lane)
+    return evolve(proof, torn=chain.reason, head=head, image=image, stub=stub)
+
+
+def _image_beside(head: Head, reader: Reader) -> bytes | None:
+    """Return the image of a head without its journal: its own, or that of a named checkpoint of the same version."""
+    if head.image is not None:
+        return head.image
+    try:
+        named = reader.checkpoints(head.instance)
+    except Corrupt:
+        return None
+    return next((one.image for one in named if image_digest(one.image) == head.image_digest), None)
 
 
 def _moved(found: Sequence[Found], rows: Sequence[int], lane: LaneFacts) -> str | None:
@@ -178,15 +198,21 @@ def _of_sound(proof: Proof, head: Head, charts: Charts) -> Proof:
     if isinstance(newest, Stub):
         return evolve(proof, broken=f"version {newest.version}: it was set aside, and what repaired it is missing")
     try:
-        proven = head_of(newest, head, previous=_hashes(head, proof.chain)[-2], charts=charts)
+        image = proof.chain.folding.encoded()
     except DataError as error:
         return evolve(proof, broken=f"version {len(proof.chain.standing)}: {error}")
-    return evolve(proof, head=proven, differs=_differs(head, proven))
+    previous = _hashes(head, proof.chain)[-2]
+    proven = head_of(newest, head, folding=proof.chain.folding, previous=previous, charts=charts)
+    return evolve(proof, head=proven, image=image, differs=_differs(head, proven))
 
 
-def head_of(row: Row, head: Head, *, previous: bytes, charts: Charts) -> Head:
+def head_of(row: Row, head: Head, *, folding: Folding, previous: bytes, charts: Charts) -> Head:
     """Return the head that a proven row makes, for the instance of `head`. Raises DataError where it has no image."""
-    record = row.record
+    record, image = row.record, folding.encoded()
+    # What the engine's own limit is, only its heads say.
+    inline_bytes_max = (
+        Limits().inline_bytes_max if head.image is None else max(len(head.image), Limits().inline_bytes_max)
+    )
     chart = charts(record.fingerprint)
     return evolve(
         head,
@@ -201,13 +227,16 @@ def head_of(row: Row, head: Head, *, previous: bytes, charts: Charts) -> Head:
         hash=row.hash,
         previous_hash=previous,
         rest_digest=digests(record)[0],
-        image=image_of(row),
+        image_digest=image_digest(image),
+        image=image if len(image) <= inline_bytes_max else None,
+        patches=folding.patches,
+        patched=folding.patched,
     )
 
 
 PROVEN = (
     "version", "configuration", "fingerprint", "revision", "epoch", "incarnation", "time", "outcome", "hash",
-    "previous_hash", "rest_digest", "image",
+    "previous_hash", "rest_digest", "image_digest", "image", "patches", "patched",
 )  # fmt: skip
 """What a journal proves of a head."""
 

@@ -18,6 +18,7 @@ from statemachine.admission import HeadFacts, Verdict, judge_head
 from statemachine.codec import loads
 from statemachine.definition import Definition
 from statemachine.errors import DataError
+from statemachine.folding import folded
 from statemachine.loading import examine, fit
 
 __all__ = ["InstanceFacts", "View", "instance_facts"]
@@ -138,7 +139,11 @@ def _chain(view: View, head: Head, stubs: Sequence[Stub]) -> Chain:
 def _reaches(chain: Chain, head: Head) -> bool:
     """Say whether a chain leads to the head and ends there."""
     standing = chain.standing
-    return chain.reason is None and len(standing) == head.version > 0 and standing[-1].hash == head.hash
+    if chain.reason is not None or not len(standing) == head.version > 0 or standing[-1].hash != head.hash:
+        return False
+    # The counts of patches are proven by nothing but the rows that they count.
+    counted = (chain.folding.patches, chain.folding.patched)
+    return isinstance(standing[-1], Stub) or counted == (head.patches, head.patched)
 
 
 def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> InstanceFacts:
@@ -149,18 +154,18 @@ def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> Inst
     definition = view.definitions.get(head.workflow)
     has_link = found.head.broken_link is None
     proof = prove(head, view.reader, charts=view.charts, lane=view.lane)
-    sound = len(proof.chain.standing)
     found = evolve(
         found,
         broken_chain=proof.broken,
         torn_tail=proof.torn,
         is_vouched=proof.stub is not None,
         differs=proof.differs,
-        sound_version=sound,
+        sound_version=len(proof.chain.standing),
         loses=proof.loses,
         proof=proof,
     )
-    if proof.head is None or proof.broken is not None or (proof.torn is not None and proof.stub is None):
+    is_lost = proof.broken is not None or (proof.torn is not None and proof.stub is None)
+    if proof.head is None or proof.image is None or is_lost:
         return evolve(found, head=HeadFacts(mark=head.quarantine, has_class=definition is not None))
     if proof.head == head and is_led and has_link:
         found = evolve(found, differs=None)  # what is wrong is in the data; or a row stands beside the chain
@@ -169,6 +174,7 @@ def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> Inst
     facts = fit(
         proof.head,
         definition,
+        image=proof.image,
         source=view.reader,
         has_sql=view.has_sql,
         told=(None, None) if record is None else (record.actor, record.note),
@@ -189,11 +195,12 @@ def _looking_back(view: View, found: InstanceFacts, head: Head) -> InstanceFacts
         if isinstance(row, Stub) or definition is None:
             continue
         try:
-            earlier = head_of(row, head, previous=b"", charts=view.charts)
+            folding = folded([one for one in standing[: place + 1] if isinstance(one, Row)])
+            earlier = head_of(row, head, folding=folding, previous=b"", charts=view.charts)
         except DataError:
             continue
-        told = (row.record.actor, row.record.note)
-        facts = fit(earlier, definition, source=view.reader, has_sql=view.has_sql, told=told)
+        told, image = (row.record.actor, row.record.note), folding.encoded()
+        facts = fit(earlier, definition, image=image, source=view.reader, has_sql=view.has_sql, told=told)
         if judge_head(evolve(facts, mark=None)).verdict is not Verdict.QUARANTINED:
             lost = [one for one in standing[place + 1 :] if isinstance(one, Row)]
             loses = tuple(f"version {one.record.version}: {one.record.event}" for one in lost)
@@ -208,12 +215,15 @@ def _broken_key(view: View, head: Head, standing: Sequence[Row | Stub]) -> str |
     except Corrupt as error:
         return str(error)
     definition = view.definitions.get(head.workflow)
-    hashes = {place: one.hash for place, one in enumerate(standing, start=1)}
-    hashes.setdefault(head.version, head.hash)  # of a row that is torn
+    if not keys and head.outcome is not None:
+        return None  # they are kept for some time after its end
+    versions = max(len(standing), head.version)  # the head's own row may be torn
+    stubs = {one.version: one.n for one in standing if isinstance(one, Stub)}
     by_version = {one.record.version: one for one in standing if isinstance(one, Row)}
     for key in keys:
         row = by_version.get(key.version)
-        reason = _wrong_key(key, hashes.get(key.version), row, definition=definition)
+        is_placed = 0 < key.version <= versions and stubs.get(key.version, key.n) == key.n
+        reason = _wrong_key(key, row, definition=definition) if is_placed else "answers for another version"
         if reason is not None:
             return f"key {key.key!r} of version {key.version} {reason}"
     answered = {(key.version, key.kind) for key in keys}
@@ -227,12 +237,12 @@ def _kind(row: Row) -> str:
     return "start" if row.record.version == 1 else "send" if row.record.key is not None else ""
 
 
-def _wrong_key(key: KeyRecord, row_hash: bytes | None, row: Row | None, *, definition: Definition | None) -> str | None:
-    if row_hash != key.hash or (row is not None and row.record.after != key.after):
-        return "answers for another version"
+def _wrong_key(key: KeyRecord, row: Row | None, *, definition: Definition | None) -> str | None:
     if row is None:
         return None  # of a row that was set aside only the hash is known
-    if key.kind != _kind(row) or key.key != (row.record.key or ""):
+    if row.record.after != key.after:
+        return "answers for another version"
+    if key.kind != _kind(row) or (key.is_told and key.key != (row.record.key or "")):
         return f"answers for a transition that was sent with {row.record.key!r}"
     if key.error != loads(row.record.body).get("error"):
         return "answers with another error than the journal's"

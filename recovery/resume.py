@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from persistence import Draft, Head, Quarantine, Record, Store, Transaction
-from persistence.records import KIND_IMAGE, digests, head_hash
+from persistence.records import KIND_IMAGE, digests, image_digest, stub_hash
 from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.verdict import judge
 from statemachine.admission import Judgement, Verdict
@@ -46,13 +46,14 @@ def resume(store: Store, view: View, facts: InstanceFacts, *, time: int) -> str:
             return "set aside"
         head = None if again.proof is None else again.proof.head
         text = None if head is None else reader.definition(head.fingerprint)
-        if head is None or text is None:
+        image = None if again.proof is None else again.proof.image
+        if head is None or image is None or text is None:
             return ""
         done = _write(transaction, again, judgement, time=time)
         if done:
             event = REBUILT if judgement.verdict is Verdict.REBUILT else KEPT
             told = {"reason": judgement.reason, "version": again.version, "hash": again.hash.hex()}
-            draft = _draft(evolve(head, epoch=store.facts.epoch), event, told, time=time)
+            draft = _draft(evolve(head, epoch=store.facts.epoch), event, told, image=image, time=time)
             draft.definition = text
             transaction.append([draft])
             transaction.commit()
@@ -73,8 +74,11 @@ def _write(transaction: Transaction, facts: InstanceFacts, judgement: Judgement,
     return ""
 
 
-def _draft(head: Head, event: str, told: Mapping[str, object], *, time: int) -> Draft:
-    """Return the transition that tells of a repair: it starts and ends where the proven head stands."""
+def _draft(head: Head, event: str, told: Mapping[str, object], *, image: bytes, time: int) -> Draft:
+    """Return the transition that tells of a repair: it starts and ends where the proven head stands.
+
+    It holds the whole image, so that nothing later has to be folded over what was damaged.
+    """
     record = Record(
         instance=head.instance,
         workflow=head.workflow,
@@ -92,15 +96,18 @@ def _draft(head: Head, event: str, told: Mapping[str, object], *, time: int) -> 
         time=max(time, head.time),
         token=os.urandom(16),
         kind=KIND_IMAGE,
-        body=b'{"event":' + dumps(told) + b',"image":' + head.image + b"}",
+        body=b'{"event":' + dumps(told) + b',"image":' + image + b"}",
     )
     rest, digest = digests(record)
+    proof = image_digest(image)
     return Draft(
         record=record,
         previous_hash=head.hash,
         rest_digest=rest,
-        hash=head_hash(head.hash, digest, head.image),
-        image=head.image,
+        hash=stub_hash(head.hash, digest + proof),
+        image=image,
+        image_digest=proof,
+        is_inline=head.image is not None,
         outcome=head.outcome,
         secret=head.secret,
         definition="",

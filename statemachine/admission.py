@@ -36,6 +36,7 @@ class HeadFacts:
     broken_link: str | None = None
     unknown_definition: str | None = None
     illegal_as_stored: str | None = None  # under the definition that wrote it
+    image: bytes | None = None  # the data as it is stored, whole; None where the head does not lead to it
     has_class: bool = True
     same_fingerprint: bool = True
     lower_revision: str | None = None

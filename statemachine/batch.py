@@ -131,7 +131,7 @@ class Batch:
             raise
         head = loaded.head
         origin = (head.hash, head.secret, head.incarnation)
-        return self._take(definition, attempt, decision, request=request, origin=origin)
+        return self._take(definition, attempt, decision, request=request, origin=origin, before=loaded)
 
     def _replay(self, loaded: Loaded, request: Request) -> Transition | None:
         assert request.key is not None
@@ -162,6 +162,7 @@ class Batch:
         *,
         request: Request,
         origin: tuple[bytes, bytes, int],  # hash before it, secret, incarnation
+        before: Loaded | None = None,
     ) -> Transition:
         """Make a draft of a decision."""
         limits = self._desk.limits
@@ -171,7 +172,8 @@ class Batch:
                 f"{definition.name}: the data would have {len(image)} bytes; at most {limits.data_bytes_max}"
             )
         previous, secret, incarnation = origin
-        link = Link(previous, secret, self._desk.store.facts.epoch, incarnation, self._desk.token())
+        epoch, token = self._desk.store.facts.epoch, self._desk.token()
+        link = Link(previous, secret, epoch, incarnation, token, limits.inline_bytes_max, before)
         done = draft(definition, attempt, decision, image=image, request=request, link=link)
         self._drafts.append(done)
         after = decision.macrostep.after
@@ -340,11 +342,12 @@ def admit(
     if head is None or (head.workflow and head.workflow != definition.name):
         found = "" if head is None else f"; that id is an instance of {head.workflow}"
         raise Refused("unknown_instance", f"there is no instance {instance!r} of {definition.name}{found}")
-    judgement = judge_head(examine(head, definition, source=source, has_sql=desk.store.capabilities.sql))
-    if not judgement.is_usable:
+    facts = examine(head, definition, source=source, has_sql=desk.store.capabilities.sql)
+    judgement, image = judge_head(facts), facts.image
+    if not judgement.is_usable or image is None:
         raise _unusable(instance, head, judgement)
-    data: Any = definition.decode_data(head.image)
-    image = head.image if head.fingerprint == definition.fingerprint else definition.encode_data(data)
+    data: Any = definition.decode_data(image)
+    image = image if head.fingerprint == definition.fingerprint else definition.encode_data(data)
     return Loaded(head, definition, configuration_of(head.configuration), image, definition.freeze(data))
 
 

@@ -31,6 +31,7 @@ __all__ = ["DEPTH_MAX", "Codec", "CustomType", "Json", "describe", "dumps", "loa
 T = TypeVar("T")
 
 OBJECTS_MAX = 1 << 21  # in a value of a recursive type: each takes two bytes, so no limit of a store admits more
+DIGEST_BYTES = 16
 MISFITS_MAX = 10  # in one message
 DEEP = f"nested deeper than {DEPTH_MAX} levels, or into itself, or of more than {OBJECTS_MAX} objects"
 
@@ -148,7 +149,9 @@ class Codec(typing.Generic[T]):
         return schema_of(self._kind)
 
     def digest(self, name: str, value: T) -> bytes:
-        """Return sha256 over a stored name and the fields that differ from their defaults.
+        """Return the first 16 bytes of sha256 over a stored name and the fields that differ from their defaults.
+
+        Half of it tells a retry from another event as surely, and each key that is kept repeats it.
 
         A field that is added with a default leaves the digest of an older value as it was, so that an honest retry
         stays one. Keys are sorted: the order of a dict is no difference. Raises DataError. Pure.
@@ -158,7 +161,7 @@ class Codec(typing.Generic[T]):
         except Exception as error:
             raise DataError(self._why_not_out(value, error)) from error
         text = json.dumps([name, plain], ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
-        return sha256(text.encode()).digest()
+        return sha256(text.encode()).digest()[:DIGEST_BYTES]
 
     # -- generated at the first use ------------------------------------------------------------------------------------
     # by modules that are imported then: they would be half of the codec's share of `import statemachine`

@@ -1,33 +1,47 @@
 """From a decision to what is appended: the record, its place in the chain, its keys. Pure."""
 
-from attrs import frozen
+from attrs import define
 
-from persistence.records import KIND_IMAGE, Draft, KeyRecord, Record, digests, head_hash
+from persistence.records import (
+    KIND_IMAGE,
+    KIND_PATCH,
+    Draft,
+    KeyRecord,
+    Record,
+    digests,
+    image_digest,
+    stub_hash,
+)
 from statemachine.codec import dumps
 from statemachine.decide import Decision
 from statemachine.definition import Definition
 from statemachine.events import START, Request
 from statemachine.frame import Attempt
-from statemachine.loading import configuration_text
+from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX
+from statemachine.loading import Loaded, configuration_text
+from statemachine.patches import diff
 
 __all__ = ["Link", "draft"]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Link:
-    """Where in which chain a transition is written."""
+    """Where in which chain a transition is written. One is built for each event: hence not frozen."""
 
     previous: bytes  # the hash before it
     secret: bytes
     epoch: int
     incarnation: int
     token: bytes  # of the run and its counter
+    inline_bytes_max: int
+    before: Loaded | None = None  # the head before it; None for a start
 
 
 def draft(
     definition: Definition, attempt: Attempt, decision: Decision, *, image: bytes, request: Request, link: Link
 ) -> Draft:
     """Return what is to be appended for a decision. Pure."""
+    (kind, body), proof = _body(decision, request.payload, image, link=link), image_digest(image)
     record = Record(
         instance=attempt.id,
         workflow=definition.name,
@@ -44,30 +58,56 @@ def draft(
         note=request.note,
         time=attempt.time,
         token=link.token,
-        kind=KIND_IMAGE,
-        body=_body(decision, request.payload, image),
+        kind=kind,
+        body=body,
     )
     rest, digest = digests(record)
-    row_hash = head_hash(link.previous, digest, image)
-    return Draft(
-        record=record,
-        previous_hash=link.previous,
-        rest_digest=rest,
-        hash=row_hash,
+    chained = (link.previous, rest, stub_hash(link.previous, digest + proof))
+    done = Draft(
+        record,
+        *chained,
         image=image,
         outcome=decision.macrostep.outcome,
         secret=link.secret,
         definition=definition.chart.text,
-        keys=_keys(record, row_hash, request, error=decision.error),
+        keys=_keys(record, request, error=decision.error),
+        image_digest=proof,
+        is_inline=len(image) <= link.inline_bytes_max,
     )
+    return done if kind == KIND_IMAGE else _counted(done, link)
 
 
-def _body(decision: Decision, payload: bytes, image: bytes) -> bytes:
+def _counted(done: Draft, link: Link) -> Draft:
+    """Count a patch on from the head before it."""
+    assert link.before is not None
+    head = link.before.head
+    done.patches, done.patched = head.patches + 1, head.patched + len(done.record.body)
+    return done
+
+
+def _body(decision: Decision, payload: bytes, image: bytes, *, link: Link) -> tuple[int, bytes]:
+    """Return the kind of a body, and the body: the patch, or the whole image where that is due or no longer."""
     error = b"" if decision.error is None else b'"error":' + dumps(decision.error) + b","
-    return b"{" + error + b'"event":' + payload + b',"image":' + image + b"}"
+    told = b"{" + error + b'"event":' + payload
+    if len(image) > WHOLE_BYTES_MAX and link.before is not None:
+        patch = _patch(link.before, image)
+        if patch is not None:
+            return KIND_PATCH, told + b',"patch":' + patch + b"}"
+    return KIND_IMAGE, told + b',"image":' + image + b"}"
 
 
-def _keys(record: Record, row_hash: bytes, request: Request, *, error: str | None) -> tuple[KeyRecord, ...]:
+def _patch(before: Loaded, image: bytes) -> bytes | None:
+    """Return what changed; None where the whole image is shorter, or due: what follows the newest one outweighs it."""
+    head = before.head
+    if head.patched >= len(image) or head.patches >= PATCHES_MAX:
+        return None
+    if head.fingerprint != before.definition.fingerprint:
+        return None  # the data may have been encoded anew, and patches go onto what is stored
+    patch = diff(before.image, image)
+    return patch if patch is not None and len(patch) < len(image) else None
+
+
+def _keys(record: Record, request: Request, *, error: str | None) -> tuple[KeyRecord, ...]:
     """Return the key of a start, or of an event that was sent with one."""
     if request.name == START:
         kind, key = "start", ""
@@ -83,7 +123,6 @@ def _keys(record: Record, row_hash: bytes, request: Request, *, error: str | Non
             version=record.version,
             digest=request.digest,
             after=record.after,
-            hash=row_hash,
             error=error,
             time=record.time,
         ),

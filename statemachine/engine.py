@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from persistence import CannotOpen, Closed, NoSql, Reader, Row, Store
+from persistence.process import PROCESS
 from statemachine.batch import Batches, Desk, admit, attempt_at
 from statemachine.definition import Definition
 from statemachine.errors import DefinitionError, ReentrantCall, Refused
@@ -78,7 +79,7 @@ class Engine:
             self._add(definition_of(workflow))
         self.limits = limits or Limits()
         self._clock = clock or _system_clock
-        self._pid = os.getpid()
+        self._pid = PROCESS.pid
         self._waits = when_full == "wait"
         if isinstance(path, (str, os.PathLike)):
             from persistence.sqlite import SQLiteStore  # not before a file is opened: another store needs no apsw
@@ -222,7 +223,7 @@ class Engine:
         """Raise ReentrantCall in a callback of this engine, Closed in a forked child."""
         if self._batches.is_inside:
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
-        if os.getpid() != self._pid:
+        if PROCESS.pid != self._pid:
             raise Closed("this engine was opened by the parent process; open another one after a fork")
 
     def _new_id(self) -> str:
@@ -236,7 +237,7 @@ class Engine:
 
         Closing twice is allowed; in a forked child it does nothing.
         """
-        if os.getpid() != self._pid:
+        if PROCESS.pid != self._pid:
             return
         self.check_turn()
         self._writer.close()

@@ -225,8 +225,7 @@ class Instance(Generic[W, D]):
     @property
     def data(self) -> D:
         """A copy of the data."""
-        head = self._engine.read(self._definition, self.id).head
-        return cast("D", self._definition.decode_data(head.image))
+        return cast("D", self._definition.decode_data(self._engine.read(self._definition, self.id).image))
 
     @property
     def version(self) -> int:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from persistence import Head, Row, Stub, Transaction
-from statemachine.errors import Refused
+from persistence import Head, KeyRecord, Record, Row, Stub, Transaction
+from persistence.records import KIND_IMAGE, KIND_PATCH, genesis
+from statemachine.errors import DataError, Refused
 from statemachine.events import Request
-from statemachine.loading import Loaded, answer, follow
+from statemachine.folding import Folding, folded, follow, next_standing
+from statemachine.loading import Loaded
 from statemachine.transition import Transition
 
 __all__ = ["check_chain", "replay"]
@@ -25,11 +27,66 @@ def replay(transaction: Transaction, loaded: Loaded, request: Request) -> Transi
     if known.digest != request.digest:
         reason = f"key {request.key!r} was used for another event or payload at version {known.version}"
         raise Refused("key_reused", reason, state=state, version=version)
-    row = answer(transaction, loaded.head, known, name=request.name, payload=request.payload)
+    row = _answer(transaction, loaded.head, known, name=request.name, payload=request.payload)
     if row is None:
         reason = f"key {request.key!r} names version {known.version}, which is not as it was written"
         raise Refused("instance_unsound", reason, state=state, version=version)
     return Transition(row.record, row.hash, replayed=True)
+
+
+def _answer(source: Transaction, head: Head, known: KeyRecord, *, name: str, payload: bytes) -> Row | None:
+    """Return the transition that a key stands for, proven; None where it is not as it was written.
+
+    Of one that was set aside, key and request tell enough: event, configuration and time. Actor, note and data are lost
+    with the row.
+    """
+    version = known.version
+    rows = source.rows_to(head.instance, version, near=known.n)
+    left = {stub.version: stub for stub in source.stubs(head.instance)}
+    standing = {row.record.version: row for row in rows}
+    before = standing.get(version - 1)
+    if version == 1:
+        previous = genesis(head.instance, head.workflow, head.secret)
+    else:
+        one = before or left.get(version - 1) or source.row(head.instance, version - 1)
+        if one is None:
+            return None
+        previous = one.hash
+    try:
+        folding = folded(rows[:-1]) if rows and rows[-1].record.kind == KIND_PATCH else Folding()
+    except DataError:
+        return None
+    found, reason, _ = next_standing(rows[-1:], left.get(version), (version, previous), folding=folding)
+    if found is None or reason is not None:
+        return None
+    if isinstance(found, Row):
+        return found if (found.record.key or "") == known.key else None
+    before = before or source.row(head.instance, version - 1)
+    return _retold(head, known, found, before=before, body=(name, payload)) if found.n == known.n else None
+
+
+def _retold(head: Head, known: KeyRecord, stub: Stub, *, before: Row | None, body: tuple[str, bytes]) -> Row:
+    name, payload = body
+    record = Record(
+        instance=head.instance,
+        workflow=head.workflow,
+        version=known.version,
+        fingerprint=b"",
+        event=name,
+        before="" if before is None else before.record.after,
+        after=known.after,
+        revision=head.revision,
+        epoch=head.epoch,
+        incarnation=head.incarnation,
+        key=known.key,
+        actor=None,
+        note=None,
+        time=known.time,
+        token=b"",
+        kind=KIND_IMAGE,
+        body=b'{"event":' + payload + b"}",
+    )
+    return Row(record, stub.hash)
 
 
 def check_chain(head: Head, rows: Sequence[Row], stubs: Sequence[Stub]) -> None:
@@ -38,7 +95,7 @@ def check_chain(head: Head, rows: Sequence[Row], stubs: Sequence[Stub]) -> None:
     Raises Refused `instance_unsound`.
     """
     last, last_hash = 0, b""
-    for version, found, reason in follow(head, rows, stubs):
+    for version, found, reason, _ in follow(head, rows, stubs):
         if reason is not None:
             raise Refused("instance_unsound", f"{head.instance!r} version {version}: {reason}", version=head.version)
         last, last_hash = version, found.hash if found is not None else b""

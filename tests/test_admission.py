@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -22,7 +22,9 @@ def every_head() -> list[HeadFacts]:
     reasons = itertools.product((None, "reason"), repeat=len(names))
     flags = itertools.product((True, False), repeat=2)
     return [
-        HeadFacts(**dict(zip(names, given, strict=True)), has_class=has_class, same_fingerprint=same)
+        HeadFacts(
+            **cast("dict[str, Any]", dict(zip(names, given, strict=True))), has_class=has_class, same_fingerprint=same
+        )
         for given, (has_class, same) in itertools.product(reasons, list(flags))
     ]
 
@@ -43,7 +45,7 @@ def expected(facts: HeadFacts) -> Verdict:
 
 def test_the_facts_are_those_of_the_table() -> None:
     names = {one.name for one in attrs.fields(HeadFacts)}
-    assert names == {*DAMAGE, *MISFIT, "has_class", "same_fingerprint"}
+    assert names == {*DAMAGE, *MISFIT, "image", "has_class", "same_fingerprint"}
 
 
 def test_every_combination_gets_the_verdict_of_the_design() -> None:

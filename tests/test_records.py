@@ -262,9 +262,16 @@ def test_head_of_a_draft_repeats_its_record() -> None:
         "hash": b"h" * 32,
         "previous_hash": b"p" * 32,
         "rest_digest": b"d" * 32,
+        "image_digest": sha256(b"image").digest(),
         "image": b"image",
+        "patches": 0,
+        "patched": 0,
         "quarantine": None,
     }
+    draft.is_inline, draft.patches, draft.patched = False, 3, 70
+    head = draft.head()
+    assert (head.image, head.image_digest) == (None, sha256(b"image").digest())
+    assert (head.patches, head.patched) == (3, 70)
 
 
 def test_head_proves_its_columns_without_its_row() -> None:

@@ -73,6 +73,7 @@ def test_a_consistent_lie_in_the_head_and_its_row_is_found_by_the_hash_before_it
     store.close()
     assert row is not None
     assert head is not None
+    assert head.image is not None
     row.record.note = "forged"
     rest, digest = digests(row.record)
     forged = head_hash(bytes(32), digest, head.image)
@@ -122,11 +123,11 @@ def test_verify_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_recover_sets_aside_what_is_damaged_and_the_mark_stays(tmp_path: Path) -> None:
-    path = damaged(tmp_path, "update perdure_key set version = 1 where key = 'k'")
+    path = damaged(tmp_path, f"update perdure_key set version = 1 where {ROW_OF_B} and version = 2")
     report = recovery.recover(path, Order, level="full")
     assert verdicts(report) == {"a": "CLEAN", "b": "QUARANTINED", "c": "CLEAN"}
-    change(path, "update perdure_key set version = 2 where key = 'k'")
-    reason = "key 'k' of version 1 answers for another version"
+    change(path, "update perdure_key set version = 2 where n = (select n from perdure_journal where key = 'k')")
+    reason = "key '' of version 1 answers for another version"
     assert dump(path)["perdure_quarantine"][0][1] == reason.encode()
     with shop(tmp_path) as engine, pytest.raises(Refused, match=f"{reason}; it was set aside; perdure verify"):
         engine.get(Order, "b")
@@ -410,3 +411,16 @@ def test_a_misfit_deep_in_the_data_is_named_by_its_path(tmp_path: Path) -> None:
     (found,) = recovery.recover(path, counter(NarrowLines, revision=2)).instances
     assert found.verdict == "NEEDS MIGRATION"
     assert "NarrowLines.lines[0].count: expected text, got 1" in found.reason
+
+
+def test_keys_that_expired_after_the_end_are_no_damage(tmp_path: Path) -> None:
+    """All of an instance go; what still runs keeps its own, and one of an ended instance that is missing is found."""
+    path = damaged(tmp_path)
+    store = SQLiteStore(path)
+    assert (store.expire_keys(before=2**62), store.expire_keys(before=2**62)) == (2, 0)
+    store.close()
+    assert recovery.verify(path, Order).is_clean
+    with shop(tmp_path) as engine:
+        assert engine.get(Order, "b").send(Submit("lamp", 1), key="k").replayed
+        with pytest.raises(Refused, match="id_taken"):
+            engine.start(Order, id="a")

@@ -199,6 +199,7 @@ def forged(store: Store, after: str) -> None:
     with store.reader() as reader:
         row = reader.row("p", head.version)
     assert row is not None
+    assert head.image is not None
     record = evolve(row.record, version=head.version + 1, before=row.record.after, after=after)
     rest, digest = digests(record)
     made = head_hash(head.hash, digest, head.image)

@@ -22,13 +22,15 @@ ROWS = {
     "head": ("perdure_instance", "name = 'b'"),
     "version 1": ("perdure_journal", f"{ROW_OF_B} and version = 1"),
     "version 2": ("perdure_journal", f"{ROW_OF_B} and version = 2"),
-    "key": ("perdure_key", f"{ROW_OF_B} and kind = 'send'"),
-    "key of the start": ("perdure_key", f"{ROW_OF_B} and kind = 'start'"),
+    "key": ("perdure_key", f"{ROW_OF_B} and version = 2"),
+    "key of the start": ("perdure_key", f"{ROW_OF_B} and version = 1"),
 }
 HARMLESS = {
     ("head", "prior"),  # a hint that nothing relies on
     ("version 1", "prior"),  # there is none before it, and the chain ends there
     ("version 1", "before"),  # a number that names no symbol reads as the empty text that is hashed
+    ("key", "n"),  # a hint, where its row stands
+    ("key of the start", "n"),
     ("key", "error"),
     ("key of the start", "error"),  # no rule handles errors yet
 }

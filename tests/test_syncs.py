@@ -97,6 +97,9 @@ class Deferring:
         with self.store.reader() as reader:
             yield reader
 
+    def expire_keys(self, *, before: int) -> int:
+        return self.store.expire_keys(before=before)
+
     def settle(self) -> None:
         self.store.settle()
 

@@ -60,7 +60,7 @@ def _copies(templates: Sequence[Draft], names: Sequence[str], versions: int) -> 
 def _copy(template: Draft, record: Record, previous: bytes) -> Draft:
     rest, digest = digests(record)
     found = head_hash(previous, digest, template.image)
-    keys = tuple(evolve(key, instance=record.instance, version=record.version, hash=found) for key in template.keys)
+    keys = tuple(evolve(key, instance=record.instance, version=record.version) for key in template.keys)
     return evolve(template, record=record, previous_hash=previous, rest_digest=rest, hash=found, keys=keys)
 
 

@@ -14,6 +14,7 @@ can be a second connection (`open_again`), whether a commit can be made to fail 
 import threading
 from contextlib import closing
 
+from persistence.conformance.folding import FoldingContract
 from persistence.conformance.kit import (
     THREADS,
     TURNS,
@@ -24,14 +25,13 @@ from persistence.conformance.kit import (
     raised,
     write,
 )
-from persistence.conformance.writing import WritingContract
 from persistence.errors import Closed, Conflict, NoSql, StoreError
 from persistence.records import Quarantine
 
 __all__ = ["StoreContract"]
 
 
-class StoreContract(WritingContract):
+class StoreContract(FoldingContract):
     """The port's promises, one test each. Subclass it and give it `open_store`."""
 
     # -- generation ----------------------------------------------------------------------------------------------------

@@ -64,10 +64,10 @@ class Chain:
         image: bytes = b'{"total":1}',
         outcome: str | None = None,
         number: int = 10,
+        kind: int = KIND_IMAGE,
     ) -> Draft:
         """Return the draft of the next version; `told` is actor and note, `number` shifts the integers."""
         self.version += 1
-        actor, note = told
         record = Record(
             instance=self.instance,
             workflow=self.workflow,
@@ -80,27 +80,25 @@ class Chain:
             epoch=number + 2,
             incarnation=number + 3,
             key=key,
-            actor=actor,
-            note=note,
+            actor=told[0],
+            note=told[1],
             time=number + 4,
             token=b"token" + bytes([self.version]),
-            kind=KIND_IMAGE,
+            kind=kind,
             body=b'{"event":{"n":%d},"image":{"total":1}}' % self.version,
         )
         rest, digest = digests(record)
         own = head_hash(self.previous, digest, image)
-        keys = () if key is None else (self.key_record(key, record, own),)
+        keys = () if key is None else (self.key_record(key, record),)
         done = Draft(record, self.previous, rest, own, image, outcome, self.secret, self.definition, keys)
         self.previous, self.after = own, after
         return done
 
-    def key_record(self, key: str, record: Record, own: bytes) -> KeyRecord:
+    def key_record(self, key: str, record: Record) -> KeyRecord:
         """Return what a key of this version stands for."""
         kind = "start" if record.version == 1 else "send"
         digest = b"digest" + key.encode()
-        return KeyRecord(
-            self.instance, kind, key, record.version, digest, record.after, own, f"why {key}", record.time + 1
-        )
+        return KeyRecord(self.instance, kind, key, record.version, digest, record.after, f"why {key}", record.time + 1)
 
     @property
     def fingerprint(self) -> bytes:

@@ -246,8 +246,11 @@ class WritingContract(ReadingContract):
                 assert (reader.row("i-1", 2), reader.row("i-1", 3)) == (None, rows_of(drafts[2])[0])
                 assert (reader.stubs("i-1"), reader.stubs("i-2")) == ([stub], [])
                 assert reader.head("i-1") == drafts[2].head()
-                assert reader.keys("i-1") == [*drafts[0].keys, *drafts[1].keys]
+                assert [key.version for key in reader.keys("i-1")] == [1, 2]  # its text may be lost with the row
                 assert reader.row_counts() == {"i-1": 2}
+            with store.transaction() as transaction:
+                found = transaction.keys([("i-1", "send", "b")])
+            assert list(found.values()) == list(drafts[1].keys)
             assert_lane(store, [drafts[:2], drafts[2:]])
 
     def test_repair_that_is_not_committed_never_was(self) -> None:

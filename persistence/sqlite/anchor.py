@@ -39,6 +39,7 @@ import apsw
 from attrs import frozen
 
 from persistence.errors import CannotOpen, NotFound
+from persistence.process import PROCESS
 from persistence.records import seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
@@ -115,7 +116,7 @@ class Anchor:
         self.is_named = named is not None
         self.vfs = vfs or ""  # the system's own
         self._file: apsw.VFSFile | None = None
-        self._owner = os.getpid()
+        self._owner = PROCESS.pid
         self._offset = 0
         self._encode: Callable[[int, bytes], bytes] = lambda _n, _seal: b""
         self._n = -1
@@ -184,7 +185,7 @@ class Anchor:
 
     def write(self, n: int, seal: bytes) -> None:
         """Say that the commit that ended at row n has returned. Not synced, but each 1,000th time; raises nothing."""
-        if n <= self._n or self._file is None or os.getpid() != self._owner:
+        if n <= self._n or self._file is None or PROCESS.pid != self._owner:
             return
         self._unsynced += 1
         try:
@@ -198,7 +199,7 @@ class Anchor:
 
     def sync(self) -> bool:
         """Make durable what was written; say whether that went well."""
-        if self._file is None or os.getpid() != self._owner or not self._unsynced:
+        if self._file is None or PROCESS.pid != self._owner or not self._unsynced:
             return True
         try:
             self._sync()
@@ -219,7 +220,7 @@ class Anchor:
     def close(self) -> bool:
         """Sync and close the file; say whether it is durable. In a forked child nothing is done."""
         file = self._file
-        if file is None or os.getpid() != self._owner:
+        if file is None or PROCESS.pid != self._owner:
             return True
         is_durable = self.sync()
         self._file = None

@@ -1,8 +1,5 @@
 """What SQLite raises -> what we raise: one table, and the context that applies it."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import apsw
 
 from persistence.errors import (
@@ -38,10 +35,18 @@ def translate(error: apsw.Error, path: str) -> StoreError:
     return StoreError(f"{path}: SQLite reported {type(error).__name__}: {error}", extended=extended)
 
 
-@contextmanager
-def explained(path: str) -> Generator[None]:
+class explained:  # noqa: N801  # used as a function is, in a `with`; a generator would cost four times as much
     """Raise SQLite's errors as ours."""
-    try:
-        yield
-    except apsw.Error as error:
-        raise translate(error, path) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate what was raised."""
+        if isinstance(error, apsw.Error):
+            raise translate(error, self._path) from error

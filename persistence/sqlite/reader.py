@@ -4,17 +4,19 @@ from collections.abc import Iterator, Sequence
 
 import apsw
 
-from persistence.records import Found, Head, KeyRecord, Row, Sealed, Stub
+from persistence.records import Checkpoint, Found, Head, KeyRecord, Row, Sealed, Stub
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, iterate
 from persistence.sqlite.rows import (
     bytes_of,
+    read_checkpoints,
     read_definition,
     read_evidence,
     read_head,
     read_keys,
     read_rows,
+    read_rows_to,
     read_stubs,
 )
 from persistence.sqlite.usersql import UserSql
@@ -52,6 +54,10 @@ class SQLiteReader:
         rows = read_rows(self._connection, instance, versions=(version, version))
         return rows[0] if rows else None
 
+    def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
+        """Read the rows that prove a version."""
+        return read_rows_to(self._connection, instance, version, near=near)
+
     def stubs(self, instance: str) -> list[Stub]:
         """Read what the rows of an instance that were set aside left, by version."""
         return read_stubs(self._connection, instance)
@@ -84,6 +90,10 @@ class SQLiteReader:
     def keys(self, instance: str) -> list[KeyRecord]:
         """Read all keys of one instance."""
         return read_keys(self._connection, instance)
+
+    def checkpoints(self, instance: str, *, label: str | None = None) -> list[Checkpoint]:
+        """Read the named checkpoints of one instance, or the one of that label."""
+        return read_checkpoints(self._connection, instance, label)
 
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""

@@ -11,16 +11,21 @@ A file is valid if and only if
        that stands (0 where none does): following them from the head reaches version 1 without a gap, but for the
        versions whose rows left a stub;                                                                        INV-6
   (F4) every symbol, instance and definition number that a row names exists;
-  (F5) a stub's n is no journal row's, and a row set aside from the journal has a stub at its n: with them the order of
+  (F5) the head of an instance holds its image, or the digest of its image and none: then the image follows from the
+       newest row of kind 1 and the patches after it;
+  (F6) a body, or the image of a checkpoint, that begins with the byte 0x78 is a zlib stream of what it stands for; any
+       other is that itself, and whatever is hashed is never the stream;
+  (F7) a stub's n is no journal row's, and a row set aside from the journal has a stub at its n: with them the order of
        commits has no gap.
 
 Beside the file lies its anchor, which says how far it had come (`persistence.sqlite.anchor`). `epoch` is raised when a
 loss is accepted; a record's epoch is that of the store when it was written.
 
-Written by transactions: instance, journal, key, definition, symbol. Rows of the journal are never updated, but for
-`prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery: quarantine,
-set_aside, stub, and a head that is rebuilt. Written at open and close: open_mark. Reserved, and empty in files that
-this version writes: checkpoint, work. Integer keys are private to the file: names are what is hashed.
+Written by transactions: instance, journal, key, definition, symbol, checkpoint. Rows of the journal are never updated,
+but for `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery:
+quarantine, set_aside, stub, and a head that is rebuilt. Written at open and close: open_mark. Deleted from: key, some
+time after the end of an instance, and then all of that instance. Reserved, and empty in files that this version writes:
+work. Integer keys are private to the file: names are what is hashed.
 """
 
 __all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
@@ -69,7 +74,10 @@ TABLES = (
         hash            BLOB NOT NULL,           -- of the newest transition
         previous_hash   BLOB NOT NULL,
         rest_digest     BLOB NOT NULL,           -- of what its record holds beside the columns here
-        image           BLOB                     -- the data; NULL where a checkpoint and patches hold it
+        image           BLOB,                    -- the data; NULL where it is large, and rows of the journal hold it
+        image_digest    BLOB,                    -- sha256 of it; NULL where it stands here
+        patches         INTEGER NOT NULL,        -- journal rows after the newest one with a whole image
+        patched         INTEGER NOT NULL         -- and the bytes of their bodies, uncompressed
     ) STRICT
     """,
     """
@@ -94,7 +102,7 @@ TABLES = (
         time        INTEGER NOT NULL,
         token       BLOB NOT NULL,
         kind        INTEGER NOT NULL,        -- of the body: 1 whole image, 2 patch
-        body        BLOB NOT NULL,           -- JSON text
+        body        BLOB NOT NULL,           -- JSON text, or a zlib stream of it
         hash        BLOB NOT NULL,
         seal        BLOB                     -- on the last row of each commit
     ) STRICT
@@ -102,15 +110,14 @@ TABLES = (
     """
     CREATE TABLE perdure_key (
         instance INTEGER NOT NULL,
-        kind     TEXT NOT NULL,              -- send or start
-        key      TEXT NOT NULL,
+        name     BLOB NOT NULL,              -- first 16 bytes of sha256(kind ‖ NUL ‖ key); the row has its text
         version  INTEGER NOT NULL,
+        n        INTEGER NOT NULL,           -- of the row at version: a hint for that row, a proof for a stub
         digest   BLOB NOT NULL,              -- of the event
         after    INTEGER NOT NULL,           -- symbol of the configuration
-        hash     BLOB NOT NULL,              -- of the row at version: the key answers only if they agree
         error    TEXT,
         time     INTEGER NOT NULL,
-        PRIMARY KEY (instance, kind, key)
+        PRIMARY KEY (instance, name)
     ) STRICT, WITHOUT ROWID
     """,
     """
@@ -119,15 +126,13 @@ TABLES = (
         instance INTEGER NOT NULL,
         version  INTEGER NOT NULL,
         hash     BLOB NOT NULL,              -- of the transition at version
-        image    BLOB NOT NULL,
-        label    TEXT,                       -- NULL for an automatic one
-        tags     TEXT,
+        image    BLOB NOT NULL,              -- as it was after that transition, or a zlib stream of it
+        label    TEXT NOT NULL,              -- as its author named it
+        tags     TEXT NOT NULL,              -- a JSON list
         note     TEXT,
-        time     INTEGER NOT NULL
+        time     INTEGER NOT NULL,
+        UNIQUE (instance, label)
     ) STRICT
-    """,
-    """
-    CREATE INDEX perdure_checkpoint_newest ON perdure_checkpoint (instance, version)
     """,
     """
     CREATE TABLE perdure_work (
@@ -218,7 +223,8 @@ VIEWS = (
     SELECT j.n, i.name AS instance, j.version, e.name AS event, b.name AS before, a.name AS after,
            j.key, j.actor, j.note,
            strftime('%Y-%m-%dT%H:%M:%fZ', j.time / 1000000.0, 'unixepoch') AS time,
-           CAST(j.body AS TEXT) AS body, hex(j.hash) AS hash, hex(j.seal) AS seal
+           iif(substr(j.body, 1, 1) = x'78', NULL, CAST(j.body AS TEXT)) AS body,
+           hex(j.hash) AS hash, hex(j.seal) AS seal
     FROM perdure_journal AS j
     JOIN perdure_instance AS i ON i.id = j.instance
     JOIN perdure_symbol AS e ON e.id = j.event

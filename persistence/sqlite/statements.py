@@ -62,7 +62,8 @@ PUT_DEFINITION = "INSERT INTO perdure_definition (fingerprint, text) VALUES (?, 
 # A head with its mark: unique index on name, then primary keys. 0 or 1 row.
 HEAD = """
 SELECT i.id, i.head, i.prior, i.name, w.name, i.version, c.name, d.fingerprint, i.revision, i.epoch, i.incarnation,
-       i.secret, i.time, i.outcome, i.hash, i.previous_hash, i.rest_digest, i.image, q.reason
+       i.secret, i.time, i.outcome, i.hash, i.previous_hash, i.rest_digest, i.image_digest, i.image, i.patches,
+       i.patched, q.reason
 FROM perdure_instance AS i
 LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
 LEFT JOIN perdure_symbol AS c ON c.id = i.configuration
@@ -81,14 +82,15 @@ WHERE w.name = ? ORDER BY i.id
 PUT_INSTANCE = """
 INSERT INTO perdure_instance (
     name, workflow, version, configuration, definition, revision, epoch, incarnation, secret, time, outcome,
-    head, prior, hash, previous_hash, rest_digest, image
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    head, prior, hash, previous_hash, rest_digest, image, image_digest, patches, patched
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 # Compare and set on version and hash: 1 row, or the head is not the one that was decided against.
 MOVE_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
-    time = ?, outcome = ?, prior = head, head = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?
+    time = ?, outcome = ?, prior = head, head = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
+    image_digest = ?, patches = ?, patched = ?
 WHERE id = ? AND version = ? AND hash = ?
 """
 
@@ -121,23 +123,84 @@ WHERE j.version >= ? AND j.version <= ?
 ORDER BY j.n
 """
 
+# The rows that prove one that stands at a known n: the one before it, and from a patch back to a whole image. A primary
+# key read per row; as many as may follow a whole image. UNION ends a circle of damaged pointers.
+ROWS_TO = """
+WITH RECURSIVE chain (n, instance, kind, prior, goes_on) AS (
+    SELECT j.n, j.instance, j.kind, j.prior, 1
+    FROM perdure_instance AS i JOIN perdure_journal AS j ON j.instance = i.id
+    WHERE i.name = ? AND j.n = ? AND j.version = ?
+    UNION
+    SELECT j.n, j.instance, j.kind, j.prior, chain.kind <> 1 AND j.kind <> 1
+    FROM chain JOIN perdure_journal AS j ON j.n = chain.prior AND j.instance = chain.instance
+    WHERE chain.goes_on
+)
+SELECT i.name, w.name, j.version, d.fingerprint, e.name, b.name, a.name, j.revision, j.epoch, j.incarnation, j.key,
+       j.actor, j.note, j.time, j.token, j.kind, j.body, j.hash
+FROM chain
+JOIN perdure_journal AS j ON j.n = chain.n
+JOIN perdure_instance AS i ON i.id = j.instance
+LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
+LEFT JOIN perdure_definition AS d ON d.id = j.definition
+LEFT JOIN perdure_symbol AS e ON e.id = j.event
+LEFT JOIN perdure_symbol AS b ON b.id = j.before
+LEFT JOIN perdure_symbol AS a ON a.id = j.after
+ORDER BY j.n
+"""
+# Where the row of a version stands, by following `prior` back from the head.
+PLACE_OF = """
+WITH RECURSIVE chain (n, instance, version) AS (
+    SELECT j.n, j.instance, j.version FROM perdure_instance AS i
+    JOIN perdure_journal AS j ON j.n = i.head AND j.instance = i.id WHERE i.name = ?
+    UNION
+    SELECT p.n, p.instance, p.version FROM chain
+    JOIN perdure_journal AS j ON j.n = chain.n
+    JOIN perdure_journal AS p ON p.n = j.prior AND p.instance = chain.instance
+    WHERE chain.version > ?
+)
+SELECT n FROM chain WHERE version = ? LIMIT 1
+"""
+
 KEY = """
-SELECT k.version, k.digest, a.name, k.hash, k.error, k.time
+SELECT k.version, k.digest, a.name, k.error, k.time, k.n
 FROM perdure_instance AS i
-JOIN perdure_key AS k ON k.instance = i.id AND k.kind = ? AND k.key = ?
+JOIN perdure_key AS k ON k.instance = i.id AND k.name = ?
 LEFT JOIN perdure_symbol AS a ON a.id = k.after
 WHERE i.name = ?
 """
 KEYS = """
-SELECT k.kind, k.key, k.version, k.digest, a.name, k.hash, k.error, k.time
+SELECT k.name, j.key, k.version, k.digest, a.name, k.error, k.time, k.n
 FROM perdure_instance AS i
 JOIN perdure_key AS k ON k.instance = i.id
+LEFT JOIN perdure_journal AS j ON j.n = k.n AND j.instance = k.instance AND j.version = k.version
 LEFT JOIN perdure_symbol AS a ON a.id = k.after
-WHERE i.name = ? ORDER BY k.version, k.kind, k.key
+WHERE i.name = ? ORDER BY k.version, k.name
 """
 PUT_KEY = """
-INSERT INTO perdure_key (instance, kind, key, version, digest, after, hash, error, time)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO perdure_key (instance, name, version, n, digest, after, error, time)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# Scans the instances. A batch of them, so that the log stays short.
+EXPIRED = """
+SELECT i.id FROM perdure_instance AS i
+WHERE i.outcome IS NOT NULL AND i.time < ? AND EXISTS (SELECT 1 FROM perdure_key AS k WHERE k.instance = i.id)
+LIMIT ?
+"""
+DROP_KEYS = "DELETE FROM perdure_key WHERE instance = ?"  # the front of its primary key
+
+# Unique index on instance and label.
+CHECKPOINTS = """
+SELECT i.name, c.version, c.hash, c.label, c.tags, c.note, c.time, c.image
+FROM perdure_instance AS i JOIN perdure_checkpoint AS c ON c.instance = i.id
+WHERE i.name = ? ORDER BY c.version, c.label
+"""
+CHECKPOINT = """
+SELECT i.name, c.version, c.hash, c.label, c.tags, c.note, c.time, c.image
+FROM perdure_instance AS i JOIN perdure_checkpoint AS c ON c.instance = i.id AND c.label = ?
+WHERE i.name = ?
+"""
+PUT_CHECKPOINT = """
+INSERT INTO perdure_checkpoint (instance, version, hash, image, label, tags, note, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 # Rows that stand and stubs of rows that were cut, in the order of their commits. Primary keys; all.
@@ -208,7 +271,7 @@ SELECT 'perdure_instance', NULL, i.id, i.version, ?, CAST(json_array(
     quote(i.id), quote(CAST(i.name AS BLOB)), quote(i.workflow), quote(i.version), quote(i.configuration),
     quote(i.definition), quote(i.revision), quote(i.epoch), quote(i.incarnation), quote(i.secret), quote(i.time),
     quote(CAST(i.outcome AS BLOB)), quote(i.head), quote(i.prior), quote(i.hash), quote(i.previous_hash),
-    quote(i.rest_digest), quote(i.image)
+    quote(i.rest_digest), quote(i.image), quote(i.image_digest), quote(i.patches), quote(i.patched)
 ) AS BLOB), ?
 FROM perdure_instance AS i WHERE i.id = ?
 """
@@ -218,7 +281,8 @@ POINT_HEAD = "UPDATE perdure_instance SET head = ? WHERE id = ? AND version = ?"
 MEND_PRIOR = "UPDATE perdure_journal SET prior = ? WHERE n = ? AND prior <> ?"
 MEND_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
-    time = ?, outcome = ?, head = ?, prior = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?
+    time = ?, outcome = ?, head = ?, prior = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
+    image_digest = ?, patches = ?, patched = ?
 WHERE id = ?
 """
 

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import apsw
 
+from persistence.block import Block
 from persistence.errors import (
     Busy,
     CannotOpen,
@@ -32,6 +33,7 @@ from persistence.errors import (
     TailLost,
     WrongLevel,
 )
+from persistence.process import PROCESS
 from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.anchor import Anchor, Slot
@@ -51,11 +53,11 @@ from persistence.sqlite.connection import (
 )
 from persistence.sqlite.errors import explained
 from persistence.sqlite.meta import read_meta
-from persistence.sqlite.query import fetch_all, fetch_one, iterate, run
+from persistence.sqlite.query import fetch_one, iterate, run
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.settling import failed, settled, unsettled
-from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, Ending, Memory, SQLiteTransaction
+from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, UNREAD, Ending, Memory, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Capabilities
 
@@ -91,7 +93,7 @@ class SQLiteStore:
     ) -> None:
         self.path = os.fspath(path)
         self.read_only = read_only
-        self._owner = os.getpid()
+        self._owner = PROCESS.pid
         self._writing, self._reading = threading.Lock(), threading.RLock()
         self._generation, self._memory = 0, Memory()
         self._mark = uuid.uuid4().hex
@@ -100,6 +102,8 @@ class SQLiteStore:
         self._identities: Identities | None = None
         self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
+        self._turn = Block(self._begin, self._finish)
+        self._open_transaction: SQLiteTransaction | None = None
         check_path(self.path, read_only=read_only)
         self._anchor = Anchor(self.path, anchor, vfs=vfs)
         if level is not None and level not in LEVELS:
@@ -201,16 +205,19 @@ class SQLiteStore:
     # -- using -----------------------------------------------------------------------------------------------------
 
     def _check(self) -> None:
-        if os.getpid() != self._owner:
+        if PROCESS.pid != self._owner:
             raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
         if not self._is_open:
             raise Closed(f"{self.path}: the store is closed")
         if self._in_doubt is not None:
             raise InDoubt(self._in_doubt)
 
-    @contextmanager
-    def transaction(self) -> Generator[SQLiteTransaction]:
+    def transaction(self) -> Block[SQLiteTransaction]:
         """Begin writing. What is not committed when the block ends is undone."""
+        return self._turn
+
+    def _begin(self) -> SQLiteTransaction:
+        """Take the turn, and begin."""
         self._check()
         if self.read_only:
             raise ReadOnlyStore(f"{self.path}: the store was opened for reading only")
@@ -219,43 +226,49 @@ class SQLiteStore:
                 f"{self.path}: {self._facts.barred}. Nothing is written until the loss is accepted: keep a copy of the "
                 "file with its -wal and its anchor, look for a backup, then perdure recover FILE --accept-tail-loss"
             )
-        if not self._writing.acquire(timeout=BUSY_MS_MAX / 1000):
+        if not (self._writing.acquire(blocking=False) or self._writing.acquire(timeout=BUSY_MS_MAX / 1000)):
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
         try:
             self._check()
-            yield from self._transaction()
-        finally:
+            with explained(self.path):
+                run(self._writer, statements.BEGIN)
+        except BaseException:
             self._writing.release()
-
-    def _transaction(self) -> Generator[SQLiteTransaction]:
-        """The inside of `transaction`, under the lock."""
-        with explained(self.path):
-            run(self._writer, statements.BEGIN)
-        transaction = None
+            raise
+        self._open_transaction = None
         try:
             self._refresh()
-            transaction = SQLiteTransaction(
+            made = SQLiteTransaction(
                 self._writer, self._memory, user=self._user, generation=self._generation, ending=self._ending
             )
-            yield transaction
-        except InDoubt as error:
-            self._in_doubt = str(error)
+        except BaseException as error:
+            self._finish(error)
             raise
-        except Corrupt:
-            self._is_stale = True
-            raise
-        finally:
+        self._open_transaction = made
+        return made
+
+    def _finish(self, error: BaseException | None) -> None:
+        """End the transaction as the block ended, and give the turn back."""
+        try:
+            if isinstance(error, InDoubt):
+                self._in_doubt = str(error)
+            self._is_stale |= isinstance(error, Corrupt)
+            done = self._open_transaction
             # A callback may fork: the child's unwinding must not touch the parent's transaction.
-            if os.getpid() == self._owner and self._in_doubt is None:
-                self._end()
-            # What was only read stays true, whatever raised: a refusal costs nobody the cache.
-            if transaction is None or transaction.has_marked or (transaction.has_written and not transaction.is_ended):
-                self._forget()
-        if os.getpid() != self._owner:
-            return
-        warning = self._log.fold(self._anchor.sync)
-        if warning is not None:
-            logger.warning("%s: %s", self.path, warning)
+            is_ours = PROCESS.pid == self._owner
+            try:
+                if is_ours and self._in_doubt is None:
+                    self._end()
+            finally:
+                # What was only read stays true, whatever raised: a refusal costs nobody the cache.
+                if done is None or done.has_marked or (done.has_written and not done.is_ended):
+                    self._forget()
+            if is_ours and error is None:
+                warning = self._log.fold(self._anchor.sync)
+                if warning is not None:
+                    logger.warning("%s: %s", self.path, warning)
+        finally:
+            self._writing.release()
 
     def _end(self) -> None:
         """Undo what was not committed; after damage drop the pages that were read: a short read reads well again."""
@@ -271,6 +284,8 @@ class SQLiteStore:
         if self._vfs is None:  # else names need not be those of files
             self._identities = check_names(self._writer, self._identities)
         self._anchor.write(n, seal)
+        if self._memory.data_version != UNREAD:  # what was settled is read anew
+            self._memory.data_version = self._writer.data_version()
 
     def _settle(self, error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
         """Find out whether the COMMIT that raised `error` happened, on a connection of its own; return if it did."""
@@ -293,16 +308,19 @@ class SQLiteStore:
             raise failed(self.path, error) from error
 
     def _refresh(self) -> None:
-        """Drop what is remembered if another connection wrote, and read the end of the lane anew."""
+        """Drop what is remembered if another connection wrote, and read the end of the lane anew.
+
+        The number is the pager's, which follows our own commits too: `_committed` takes note of those.
+        """
+        seen = self._writer.data_version()
+        if seen == self._memory.data_version and self._memory.size() < CACHE_MAX:
+            return
+        self._forget()
         with explained(self.path):
-            (seen,) = fetch_all(self._writer, statements.DATA_VERSION)[0]
-            if seen == self._memory.data_version and self._memory.size() < CACHE_MAX:
-                return
-            self._forget()
             if fetch_one(self._writer, statements.EPOCH) != (str(self._facts.epoch),):
                 raise Closed(f"{self.path}: another process accepted a loss, and a new epoch began; open it again")
-            self._memory.data_version = seen
             row = fetch_one(self._writer, statements.LAST)
+        self._memory.data_version = seen
         if row is not None:
             if row[0] > ROWS_MAX:
                 raise Corrupt(
@@ -339,10 +357,20 @@ class SQLiteStore:
                 is_stale = True
                 raise
             finally:
-                if os.getpid() == self._owner and reader.in_transaction:
+                if PROCESS.pid == self._owner and reader.in_transaction:
                     run(reader, statements.ROLLBACK)
                     if is_stale:
                         reader.release_memory()
+
+    def expire_keys(self, *, before: int) -> int:
+        """Forget all keys of instances that ended before a time, in several transactions; return of how many."""
+        count, found = 0, 1
+        while found:
+            with self.transaction() as transaction:
+                found = transaction.expire_keys(before=before)
+                transaction.commit()
+            count += found
+        return count
 
     def settle(self) -> None:
         """Forget the open marks of owners that are gone."""
@@ -358,7 +386,7 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Remove the open mark, fold the log back and close both connections. Closing twice is allowed. Raises Busy."""
-        if os.getpid() != self._owner or not self._is_open:
+        if PROCESS.pid != self._owner or not self._is_open:
             return
         with self._whole():
             self._is_open = False

@@ -8,26 +8,30 @@ What is remembered (`Memory`) is one cache with one rule: filled only after COMM
 that is not a clean end. A rowid that was remembered across a rollback would be given out twice.
 """
 
-import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+import json
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import apsw
 from attrs import define, field, frozen
 
+from persistence.block import Block
 from persistence.errors import Closed, Conflict, SqlFailed, StoreError
-from persistence.records import Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
+from persistence.process import PROCESS
+from persistence.records import Checkpoint, Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained, translate
-from persistence.sqlite.query import fetch_one, run
-from persistence.sqlite.rows import read_definition, read_head, read_rows, read_stubs
+from persistence.sqlite.packing import packed
+from persistence.sqlite.query import fetch_all, fetch_one, run
+from persistence.sqlite.rows import key_name, read_definition, read_head, read_rows, read_rows_to, read_stubs
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
-__all__ = ["CACHE_MAX", "NO_SEAL", "Ending", "Memory", "SQLiteTransaction"]
+__all__ = ["CACHE_MAX", "NO_SEAL", "UNREAD", "Ending", "Memory", "SQLiteTransaction"]
 
 NO_SEAL = bytes(32)
+UNREAD = -1  # stands for a data version: nothing has been read yet
+EXPIRED_MAX = 1_000  # instances whose keys one transaction removes: a bounded log, and a short wait for everybody else
 CACHE_MAX = 100_000  # instances, symbols and definitions remembered; emptied as a whole when it is full
 TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -36,7 +40,7 @@ TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 class Memory:
     """What a writing connection knows of its file without asking: valid while nobody else writes."""
 
-    data_version: int = -1
+    data_version: int = UNREAD
     last: int = 0  # n of the last row of the lane
     seal: bytes = NO_SEAL
     symbols: dict[str, int] = field(factory=dict[str, int])
@@ -72,8 +76,9 @@ class SQLiteTransaction:
         self._memory = memory
         self._user = user
         self._has_savepoint = False
+        self._member = Block(self._begin_member, self._finish_member)
         self._is_void = False
-        self._owner = os.getpid()
+        self._owner = PROCESS.pid
         self.has_written = False
         self.has_marked = False  # heads that others remember carry no mark
         self.generation = generation
@@ -114,7 +119,7 @@ class SQLiteTransaction:
         found: dict[tuple[str, str, str], KeyRecord] = {}
         with explained(self.path):
             for instance, kind, key in wanted:
-                row = fetch_one(self._connection, statements.KEY, kind, key, instance)
+                row = fetch_one(self._connection, statements.KEY, key_name(kind, key), instance)
                 if row is not None:
                     found[instance, kind, key] = KeyRecord(instance, kind, key, *row)
         return found
@@ -124,6 +129,10 @@ class SQLiteTransaction:
         rows = read_rows(self._connection, instance, versions=(version, version))
         return rows[0] if rows else None
 
+    def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
+        """Read the rows that prove a version."""
+        return read_rows_to(self._connection, instance, version, near=near)
+
     def stubs(self, instance: str) -> list[Stub]:
         """Read what the rows of an instance that were set aside left, by version."""
         return read_stubs(self._connection, instance)
@@ -132,22 +141,31 @@ class SQLiteTransaction:
         """Read the canonical text of a chart."""
         return read_definition(self._connection, fingerprint)
 
-    @contextmanager
-    def member(self) -> Generator[None]:
+    def member(self) -> Block[None]:
         """Bound one decision: what its SQL wrote is undone if it raises, and its foreign keys must hold at its end."""
+        return self._member
+
+    def _begin_member(self) -> None:
         self._check_open()
         self._has_savepoint = False
+
+    def _finish_member(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._undo_member()
+            return
         try:
-            yield
             self._end_member()
         except BaseException:
-            # In a child that a callback forked nothing of the parent's is touched.
-            if os.getpid() == self._owner and self._has_savepoint and self._connection.in_transaction:
-                run(self._connection, statements.UNDO)
-                run(self._connection, statements.RELEASE)
+            self._undo_member()
             raise
-        finally:
-            self._has_savepoint = False
+        self._has_savepoint = False
+
+    def _undo_member(self) -> None:
+        # In a child that a callback forked nothing of the parent's is touched.
+        if PROCESS.pid == self._owner and self._has_savepoint and self._connection.in_transaction:
+            run(self._connection, statements.UNDO)
+            run(self._connection, statements.RELEASE)
+        self._has_savepoint = False
 
     def _end_member(self) -> None:
         if self._user.is_poisoned:
@@ -191,7 +209,8 @@ class SQLiteTransaction:
         definition = self._definition(record.fingerprint, draft.definition)
         before, after = self._symbol(record.before), self._symbol(record.after)
         moved = (record.version, after, definition, record.revision, record.epoch, record.incarnation)
-        proof = (draft.hash, draft.previous_hash, draft.rest_digest, draft.image)
+        image = (draft.image, None) if draft.is_inline else (None, draft.image_digest)
+        proof = (draft.hash, draft.previous_hash, draft.rest_digest, *image, draft.patches, draft.patched)
         if record.version == 1:
             named = (record.instance, self._symbol(record.workflow), *moved, draft.secret, record.time, draft.outcome)
             self._put(statements.PUT_INSTANCE, (*named, n, 0, *proof), what=f"{record.instance}: version 1")
@@ -204,13 +223,13 @@ class SQLiteTransaction:
             if self._connection.changes() != 1:
                 raise Conflict(f"{record.instance}: version {record.version} was taken by somebody else")
         identity = (n, surrogate, record.version, prior, definition, self._symbol(record.event), before, after)
-        told = (record.key, record.actor, record.note, record.time, record.token, record.kind, record.body)
+        told = (record.key, record.actor, record.note, record.time, record.token, record.kind, packed(record.body))
         numbers = (record.revision, record.epoch, record.incarnation)
         run(self._connection, statements.PUT_ROW, *identity, *numbers, *told, draft.hash, seal)
         for key in draft.keys:
-            answer = (key.version, key.digest, self._symbol(key.after), key.hash, key.error, key.time)
+            answer = (key.version, n, key.digest, self._symbol(key.after), key.error, key.time)
             taken = f"{record.instance}: key {key.key!r}"
-            self._put(statements.PUT_KEY, (surrogate, key.kind, key.key, *answer), what=taken)
+            self._put(statements.PUT_KEY, (surrogate, key_name(key.kind, key.key), *answer), what=taken)
         self._memory.instances[record.instance] = (surrogate, n)
         self._memory.last = n
 
@@ -253,6 +272,28 @@ class SQLiteTransaction:
         run(self._connection, statement, *values)
         return self._connection.last_insert_rowid()
 
+    def checkpoint(self, named: Checkpoint) -> None:
+        """Name a version of an instance, and keep its whole image. Raises Conflict."""
+        self._check_fits()
+        self.has_written = True
+        with explained(self.path):
+            row = fetch_one(self._connection, statements.INSTANCE_ID, named.instance)
+            if row is None:
+                raise Conflict(f"{named.instance}: there is no such instance, so no checkpoint {named.label!r} of it")
+            told = (named.label, json.dumps(named.tags, ensure_ascii=False), named.note, named.time)
+            values = (row[0], named.version, named.hash, packed(named.image), *told)
+            self._put(statements.PUT_CHECKPOINT, values, what=f"{named.instance}: checkpoint {named.label!r}")
+
+    def expire_keys(self, *, before: int) -> int:
+        """Forget the keys of some instances that ended before a time; return of how many, 0 where none is left."""
+        self._check_fits()
+        self.has_written = True
+        with explained(self.path):
+            ended = fetch_all(self._connection, statements.EXPIRED, before, EXPIRED_MAX)
+            for (surrogate,) in ended:
+                run(self._connection, statements.DROP_KEYS, surrogate)
+        return len(ended)
+
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
         self._check_open()
@@ -293,7 +334,8 @@ class SQLiteTransaction:
             run(self._connection, statements.KEEP_HEAD, reason, time, place[0])
             moved = (head.version, self._symbol(head.configuration), definition[0], head.revision, head.epoch)
             pointers = (rows[-1], rows[-2] if len(rows) > 1 else 0)
-            proof = (head.hash, head.previous_hash, head.rest_digest, head.image)
+            image = (head.image, head.image_digest if head.image is None else None, head.patches, head.patched)
+            proof = (head.hash, head.previous_hash, head.rest_digest, *image)
             values = (*moved, head.incarnation, head.time, head.outcome, *pointers, *proof, place[0])
             run(self._connection, statements.MEND_INSTANCE, *values)
             self._mend_priors(rows)
@@ -311,7 +353,7 @@ class SQLiteTransaction:
         before this returns or raises: only InDoubt leaves it open.
         """
         self._check_fits()
-        if os.getpid() != self._owner:
+        if PROCESS.pid != self._owner:
             raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
         try:
             run(self._connection, statements.COMMIT)

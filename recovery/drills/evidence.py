@@ -9,7 +9,7 @@ from persistence.sqlite.connection import connect
 from persistence.sqlite.query import fetch_all
 from recovery.drills.steps import Evidence, Line, Observed
 from statemachine.codec import dumps, loads
-from statemachine.loading import image_of
+from statemachine.folding import Folding, stored_image
 
 __all__ = ["evidence_of", "tables_of"]
 
@@ -26,7 +26,7 @@ def evidence_of(store: Store, *, observed: Observed) -> Evidence:
         instances = list(reader.instances())
         lines = tuple(line for instance in instances for line in _lines(reader, instance))
         heads = tuple(
-            (instance, head.version, head.configuration, head.image)
+            (instance, head.version, head.configuration, stored_image(head, reader))
             for instance in instances
             for head in [reader.head(instance)]
             if head is not None
@@ -35,8 +35,10 @@ def evidence_of(store: Store, *, observed: Observed) -> Evidence:
 
 
 def _lines(reader: Reader, instance: str) -> Iterator[Line]:
+    folding = Folding()
     for row in reader.journal(instance):
         record = row.record
+        folding.take(row)
         yield Line(
             instance=instance,
             version=record.version,
@@ -46,7 +48,7 @@ def _lines(reader: Reader, instance: str) -> Iterator[Line]:
             key=record.key,
             time=record.time,
             payload=dumps(loads(record.body)["event"]),
-            image=image_of(row),
+            image=folding.encoded(),
             hash=row.hash.hex(),
         )
 

@@ -18,14 +18,15 @@ R = TypeVar("R")
 class CountingDisk(Disk):
     """A pass-through disk that counts.
 
-    `syncs` and `writes` count calls by kind of file: "db", "wal", "journal", "other". Deleting a file with a sync of
-    its folder counts as a sync of "other".
+    `syncs` and `writes` count calls by kind of file: "db", "wal", "journal", "other"; `bytes` counts what was written.
+    Deleting a file with a sync of its folder counts as a sync of "other".
     """
 
     def __init__(self, *, base: str = "") -> None:
         super().__init__(base=base)
         self.syncs: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
 
     def called(self, call: Call, go: Callable[[], R]) -> R:
         """Count a call, and pass it on."""
@@ -33,9 +34,11 @@ class CountingDisk(Disk):
             self.syncs[call.file] += 1
         elif call.kind == "write":
             self.writes[call.file] += 1
+            self.bytes[call.file] += len(call.data)
         return go()
 
     def reset(self) -> None:
         """Begin to count from zero."""
         self.syncs.clear()
         self.writes.clear()
+        self.bytes.clear()
