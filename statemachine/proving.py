@@ -90,7 +90,15 @@ def _retold(head: Head, known: KeyRecord, stub: Stub, *, before: Row | None, bod
 
 
 def check_chain(head: Head, rows: Sequence[Row], stubs: Sequence[Stub]) -> None:
-    """Check that each row of an instance follows from the one before it. Raises Refused `instance_unsound`."""
-    for version, _, reason, _ in follow(head, rows, stubs):
+    """Check that each row of an instance follows from the one before it, up to its head.
+
+    Raises Refused `instance_unsound`.
+    """
+    last, last_hash = 0, b""
+    for version, found, reason, _ in follow(head, rows, stubs):
         if reason is not None:
             raise Refused("instance_unsound", f"{head.instance!r} version {version}: {reason}", version=head.version)
+        last, last_hash = version, found.hash if found is not None else b""
+    if (last, last_hash) != (head.version, head.hash):
+        reason = f"its journal ends at version {last}, and its head stands at version {head.version}"
+        raise Refused("instance_unsound", f"{head.instance!r}: {reason}", version=head.version)

@@ -1,5 +1,6 @@
 """A file of three orders that another program changed by hand, and what is to be found of it."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ def damaged(folder: Path, *statements: str) -> Path:
             assert connection.execute(statement).rowcount == 1, statement
     connection.close()
     return path
+
+
+def copied_over(path: Path, target: Path) -> Path:
+    """Copy a file over another one; the anchor beside that one tells of what stood there, and is taken away."""
+    target.with_name(f"{target.name}-anchor").unlink(missing_ok=True)
+    return Path(shutil.copy(path, target))
 
 
 def symbol(name: str) -> str:

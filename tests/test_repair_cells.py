@@ -1,6 +1,5 @@
 """Each cell of an instance's rows, changed by hand: found or harmless, and nobody else is stopped."""
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import recovery
 from examples.order import Charged, Order, OrderData, Submit
 from persistence import StoreError
 from statemachine import Refused
-from tests.damage import ROW_OF_B, damaged, dump, verdicts
+from tests.damage import ROW_OF_B, copied_over, damaged, dump, verdicts
 from tests.kit import shop
 
 VALUES = {
@@ -52,7 +51,7 @@ def changed(sound: Path, row: str) -> Iterator[tuple[str, Path]]:
     before = dump(sound)
     for column, kind in columns:
         for value in VALUES[kind]:
-            path = Path(shutil.copy(sound, sound.with_name("changed")))
+            path = copied_over(sound, sound.with_name("changed"))
             connection = sqlite3.connect(path)
             try:
                 connection.execute(f"update {table} set {column} = {value} where {where}")
@@ -107,7 +106,7 @@ def is_as_it_was(path: Path) -> bool:
     """Say whether b stands where it stood, knows its key and goes on."""
     folder = path.parent / "opened"
     folder.mkdir(exist_ok=True)
-    shutil.copy(path, folder / "shop.db")
+    copied_over(path, folder / "shop.db")
     with shop(folder) as engine:
         order = engine.get(Order, "b")
         stands = (order.state, order.data, order.send(Submit("lamp", 1), key="k").version)
@@ -121,7 +120,7 @@ def is_refused(path: Path) -> bool:
     """Say whether an engine loads b no more; of a name that was changed there is no b."""
     folder = path.parent / "opened"
     folder.mkdir(exist_ok=True)
-    shutil.copy(path, folder / "shop.db")
+    copied_over(path, folder / "shop.db")
     with shop(folder) as engine:
         try:
             engine.get(Order, "b")

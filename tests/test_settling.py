@@ -9,7 +9,8 @@ import pytest
 
 from persistence import InDoubt, NotCommitted, Quarantine, ReadOnlyStore, SQLiteStore, Store, StoreError, StoreFull
 from recovery.drills.disks.passing import Call, Disk
-from statemachine import Engine, Instance
+from statemachine import Engine, Instance, Refused
+from statemachine.proving import check_chain
 from tests.children import Add, Tally, TallyData
 
 R = TypeVar("R")
@@ -235,3 +236,16 @@ def test_an_engine_that_read_short_reads_well_again(tmp_path: Path) -> None:
             assert heard, "nothing was read short: the test says nothing"
             for tally in tallies[::40]:
                 engine.get(Tally, tally.id).send(Add(1))
+
+
+def test_a_history_that_ends_before_its_head_is_not_told(tmp_path: Path) -> None:
+    """A page that was read short is zeros to SQLite: rows are missing, and nothing says so."""
+    with Engine(tmp_path / "t.db", Tally) as engine:
+        started(engine)
+        with engine.store.reader() as reader:
+            head, rows = reader.head("t"), reader.journal("t")
+    assert head is not None
+    check_chain(head, rows, ())
+    for count in range(len(rows)):
+        with pytest.raises(Refused, match=f"its journal ends at version {count}, and its head stands at version 2"):
+            check_chain(head, rows[:count], ())
