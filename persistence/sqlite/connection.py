@@ -28,9 +28,8 @@ from persistence.sqlite.schema import LEVELS
 
 __all__ = [
     "CHECKPOINT_PAGES",
-    "Identities",
     "Log",
-    "check_names",
+    "Names",
     "check_path",
     "connect",
     "fold_once",
@@ -45,6 +44,7 @@ BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wai
 CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early at first
 LENGTHS_MAX = 4  # times as long it may become: a fold every 800 transitions or so, 16 MB
 RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
+FOLDER_STEP_NS = 2_000_000_000  # the coarsest steps in which a file system tells the time of a folder
 STATEMENTS_MAX = 256  # our statements are about thirty; the rest is the user's reading
 
 _connections: "weakref.WeakSet[apsw.Connection]" = weakref.WeakSet()
@@ -90,12 +90,11 @@ def has_log(path: str) -> bool:
 
 
 Identity = tuple[int, int] | None
-Identities = tuple[Identity, Identity]
-"""What tells a database and its log from other files of their names."""
+"""What tells a file from another one of its name; None where there is none."""
 
 
 def file_identity(path: str) -> Identity:
-    """Return what tells a file from another one of its name; None where there is none. Opens nothing."""
+    """Return what tells a file from another one of its name. Opens nothing."""
     try:
         found = os.stat(path)  # noqa: PTH116  # as above
     except OSError:
@@ -103,28 +102,46 @@ def file_identity(path: str) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def check_names(connection: apsw.Connection, known: Identities | None) -> Identities:
-    """Raise InDoubt if what was just written is not the file of its name any more, or its log is not.
+class Names:
+    """The names of a database and its log, and whether they still are the files that a connection has open.
 
     Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
-    connection deletes the log under us. What is written from then on would be gone with this process. `known` is what
-    was returned after the commit before.
+    connection deletes the log under us. What is written from then on would be gone with this process. Asked after each
+    commit: one look at the folder, whose time changes with every name in it, and at the files only where it has. A time
+    of a moment ago says nothing: the clock of a file system goes in steps.
     """
-    found = (file_identity(connection.filename), file_identity(connection.filename_wal))
-    if found == known and None not in found:
-        return found
-    known = known or found
-    if found[0] is None or found[0] != known[0]:
-        raise InDoubt(
-            f"{connection.filename}: the file was deleted or replaced while it was open; what was written since has no "
-            "name any more. Close the engine, put the file back and open it with recovery.open"
-        )
-    if found[1] is None or found[1] != known[1]:
-        raise InDoubt(
-            f"{connection.filename}: its log was deleted by another SQLite library in this process, such as sqlite3; "
-            "close the engine, open the file with recovery.open, and read your tables through engine.sql()"
-        )
-    return found
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._paths = (connection.filename, connection.filename_wal)
+        self._folder = os.path.dirname(connection.filename) or "."  # noqa: PTH120  # as above
+        self._changed = -1  # nanoseconds since 1970: when the folder had changed at the last look
+        self._known: tuple[Identity, Identity] | None = None
+
+    def check(self) -> None:
+        """Raise InDoubt if what was just written is not the file of its name any more, or its log is not."""
+        try:
+            changed = os.stat(self._folder).st_mtime_ns  # noqa: PTH116  # as above
+        except OSError:
+            changed = -1
+        if changed == self._changed and changed >= 0 and self._known is not None:
+            return
+        self._compare()
+        self._changed = changed if time.time_ns() - changed > FOLDER_STEP_NS else -1
+
+    def _compare(self) -> None:
+        path = self._paths[0]
+        found = (file_identity(path), file_identity(self._paths[1]))
+        known = self._known = self._known or found
+        if found[0] is None or found[0] != known[0]:
+            raise InDoubt(
+                f"{path}: the file was deleted or replaced while it was open; what was written since has no name any "
+                "more. Close the engine, put the file back and open it with recovery.open"
+            )
+        if found[1] is None or found[1] != known[1]:
+            raise InDoubt(
+                f"{path}: its log was deleted by another SQLite library in this process, such as sqlite3; close the "
+                "engine, open the file with recovery.open, and read your tables through engine.sql()"
+            )
 
 
 def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:

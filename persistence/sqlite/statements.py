@@ -72,7 +72,7 @@ LEFT JOIN perdure_quarantine AS q ON q.instance = i.id
 WHERE i.name = ?
 """
 
-PLACE = "SELECT id, head FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
+PLACE = "SELECT id, head, outcome IS NOT NULL FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
 INSTANCES = "SELECT CAST(name AS BLOB) FROM perdure_instance ORDER BY id"  # primary key; all
 INSTANCES_OF = """
 SELECT CAST(i.name AS BLOB) FROM perdure_instance AS i JOIN perdure_symbol AS w ON w.id = i.workflow
@@ -86,13 +86,16 @@ INSERT INTO perdure_instance (
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-# Compare and set on version and hash: 1 row, or the head is not the one that was decided against.
+# Compare and set on version and hash: 1 row, or the head is not the one that was decided against. The outcome is not
+# among what is set: SQLite would write the index of those that run anew, a page more for each transition.
 MOVE_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
-    time = ?, outcome = ?, prior = head, head = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
+    time = ?, prior = head, head = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
     image_digest = ?, patches = ?, patched = ?
 WHERE id = ? AND version = ? AND hash = ?
 """
+
+END_INSTANCE = "UPDATE perdure_instance SET outcome = ? WHERE id = ?"  # primary key; 1 row
 
 PUT_ROW = """
 INSERT INTO perdure_journal (

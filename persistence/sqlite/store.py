@@ -40,9 +40,8 @@ from persistence.sqlite.anchor import Anchor, Slot
 from persistence.sqlite.comparing import compared, end_of_lane, strangers
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
-    Identities,
     Log,
-    check_names,
+    Names,
     check_path,
     connect,
     fold_once,
@@ -99,7 +98,7 @@ class SQLiteStore:
         self._mark = uuid.uuid4().hex
         self._in_doubt: str | None = None
         self._vfs = vfs
-        self._identities: Identities | None = None
+        self._names: Names | None = None
         self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
         self._turn = Block(self._begin, self._finish)
@@ -282,7 +281,8 @@ class SQLiteStore:
     def _committed(self, n: int, seal: bytes) -> None:
         """Do what comes between COMMIT and the answer."""
         if self._vfs is None:  # else names need not be those of files
-            self._identities = check_names(self._writer, self._identities)
+            self._names = self._names or Names(self._writer)
+            self._names.check()
         self._anchor.write(n, seal)
         if self._memory.data_version != UNREAD:  # what was settled is read anew
             self._memory.data_version = self._writer.data_version()
@@ -303,7 +303,7 @@ class SQLiteStore:
         except (apsw.Error, StoreError) as why:
             raise unsettled(self.path, error, why) from error
         set_level(self._writer, self._facts.level)
-        self._user, self._log, self._identities = UserSql(self._writer, self.path), Log(self._writer), None
+        self._user, self._log, self._names = UserSql(self._writer, self.path), Log(self._writer), None
         if not is_applied:
             raise failed(self.path, error) from error
 

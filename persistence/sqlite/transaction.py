@@ -46,9 +46,9 @@ class Memory:
     seal: bytes = NO_SEAL
     symbols: dict[str, int] = field(factory=dict[str, int])
     definitions: dict[bytes, int] = field(factory=dict[bytes, int])
-    instances: dict[str, tuple[int, int]] = field(
-        factory=dict[str, tuple[int, int]]
-    )  # id -> (surrogate, n of its newest row)
+    instances: dict[str, tuple[int, int, bool]] = field(
+        factory=dict[str, tuple[int, int, bool]]
+    )  # id -> (surrogate, n of its newest row, whether it has ended)
 
     def size(self) -> int:
         """Return how many entries it holds."""
@@ -114,7 +114,7 @@ class SQLiteTransaction:
                 row = fetch_one(self._connection, statements.HEAD, instance)
                 if row is not None:
                     found[instance] = read_head(row)
-                    self._memory.instances[instance] = (row[0], row[1])
+                    self._memory.instances[instance] = (row[0], row[1], row[13] is not None)
         return found
 
     def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
@@ -221,11 +221,13 @@ class SQLiteTransaction:
             self._put(statements.PUT_INSTANCE, values, what=f"{record.instance}: version 1")
             surrogate, prior = self._connection.last_insert_rowid(), 0
         else:
-            surrogate, prior = memory.instances.get(record.instance) or self._place(record)
-            moved = (version, after, definition, revision, epoch, incarnation, time, draft.outcome, n)
+            surrogate, prior, had_ended = memory.instances.get(record.instance) or self._place(record)
+            moved = (version, after, definition, revision, epoch, incarnation, time, n)
             self._execute(statements.MOVE_INSTANCE, (*moved, *proof, surrogate, version - 1, draft.previous_hash))
             if self._connection.changes() != 1:
                 raise Conflict(f"{record.instance}: version {version} was taken by somebody else")
+            if draft.outcome is not None or had_ended:
+                self._execute(statements.END_INSTANCE, (draft.outcome, surrogate))
         place = (n, surrogate, version, prior, definition, self._symbol(record.event), before, after, revision, epoch)
         told = (incarnation, record.key, record.actor, record.note, time, record.token, record.kind)
         self._execute(statements.PUT_ROW, (*place, *told, packed(record.body), draft.hash, seal))
@@ -233,11 +235,11 @@ class SQLiteTransaction:
             answer = (version, n, key.digest, self._symbol(key.after), key.error, key.time)
             taken = f"{record.instance}: key {key.key!r}"
             self._put(statements.PUT_KEY, (surrogate, key_name(key.kind, key.key), *answer), what=taken)
-        memory.instances[record.instance] = (surrogate, n)
+        memory.instances[record.instance] = (surrogate, n, draft.outcome is not None)
         memory.last = n
 
-    def _place(self, record: Record) -> tuple[int, int]:
-        """Ask for the surrogate of an instance and the n of its newest row."""
+    def _place(self, record: Record) -> tuple[int, int, bool]:
+        """Ask for what is remembered of an instance."""
         known = fetch_one(self._connection, statements.PLACE, record.instance)
         if known is None:
             raise Conflict(f"{record.instance}: version {record.version} follows none, there is no such instance")
