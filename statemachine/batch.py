@@ -13,6 +13,7 @@ transaction itself is the whole batch's: `statemachine.writer` decides its membe
 INV-10: a head that is not sound is never loaded and never written over; the engine does not repair.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -35,14 +36,14 @@ from statemachine.loading import Loaded, configuration_of, examine
 from statemachine.proving import replay
 from statemachine.runner import FrameRunner
 from statemachine.transition import Transition
-from statemachine.writer import Member, Work
+from statemachine.writer import UNDECIDED, Member, Work
 
 __all__ = ["Batch", "Batches", "Desk", "admit", "attempt_at"]
 
 T = TypeVar("T")
 
 TRIES_MAX = 3  # of a member whose place somebody else took: more say that a store's compare and set is broken
-_UNDECIDED = object()
+logger = logging.getLogger("perdure.statemachine")
 
 
 @define(eq=False)
@@ -62,6 +63,12 @@ class Desk:
         self.count += 1
         return self.run + self.count.to_bytes(8, "big")
 
+    def remember(self, heads: dict[str, Loaded]) -> None:
+        """Remember heads that are committed; where that would be too many, nothing but these."""
+        if len(self.heads) + len(heads) > self.limits.heads_max:
+            self.heads.clear()
+        self.heads.update(heads)
+
 
 class Batch:
     """The members of one transaction. Made under the engine's turn, used by one thread, thrown away."""
@@ -73,7 +80,7 @@ class Batch:
         self._drafts: list[Draft] = []
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
         self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
-        self.is_committing = False
+        self.is_committing = self.is_committed = False
         seen = (transaction.generation, transaction.position)
         if desk.seen != seen:
             desk.heads.clear()
@@ -149,7 +156,7 @@ class Batch:
         if loaded is None or loaded.definition is not definition:
             head = self._transaction.heads([instance]).get(instance)
             loaded = admit(self._desk, head, definition, instance=instance, source=self._transaction)
-            self._desk.heads[instance] = loaded
+            self._desk.remember({instance: loaded})
         return loaded
 
     # -- what they decided ---------------------------------------------------------------------------------------------
@@ -194,10 +201,9 @@ class Batch:
             return
         self.is_committing = True
         transaction.commit()
+        self.is_committed = True
         desk.seen = (transaction.generation, transaction.position)
-        if len(desk.heads) + len(self._heads) > desk.limits.heads_max:
-            desk.heads.clear()
-        desk.heads.update(self._heads)
+        desk.remember(self._heads)
 
 
 class Batches:
@@ -260,18 +266,26 @@ class Batches:
             for member in members:
                 member.error = error
             return
-        except Exception:  # noqa: BLE001  # decided again, each fails with its own
+        except Exception:
             self._desk.heads.clear()
+            if batch is not None and batch.is_committed:
+                logger.exception("after a commit of %s transitions, which are durable", len(members))
+                return
         except KeyboardInterrupt:
-            _interrupt(members, is_unknown=batch is not None and batch.is_committing)
+            if batch is None or not batch.is_committed:
+                _interrupt(members, is_unknown=batch is not None and batch.is_committing)
             raise
+        self._one_by_one(members)
+
+    def _one_by_one(self, members: Sequence[Member]) -> None:
+        """Decide and commit each in a transaction of its own, whatever came of it before."""
         for member in members:
-            member.result, member.error = _UNDECIDED, None
+            member.result, member.error = UNDECIDED, None
         try:
             for member in members:
                 _decide_alone(member, self)
         except KeyboardInterrupt:
-            _interrupt([one for one in members if one.result is _UNDECIDED and one.error is None], is_unknown=True)
+            _interrupt([one for one in members if not one.is_decided], is_unknown=True)
             raise
 
 

@@ -24,10 +24,13 @@ from statemachine.limits import Limits
 if TYPE_CHECKING:
     from statemachine.batch import Batch
 
-__all__ = ["Member", "Turn", "Writer"]
+__all__ = ["UNDECIDED", "Member", "Turn", "Work", "Writer"]
 
 T = TypeVar("T")
 Work = Callable[["Batch"], T]
+
+UNDECIDED: Any = object()
+"""What the result of a member is until it has been decided."""
 
 TURN_SECONDS_MAX = 10.0  # how long a sender waits for others of its process; longer waits hide a stuck callback
 
@@ -41,7 +44,7 @@ class Member:
 
     def __init__(self, work: Work[Any]) -> None:
         self.work = work
-        self.result: Any = None
+        self.result: Any = UNDECIDED
         self.error: BaseException | None = None
 
     def begin(self) -> bool:
@@ -56,6 +59,11 @@ class Member:
         if self.error is not None:
             raise self.error
         return self.result
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether anything came of it."""
+        return self.result is not UNDECIDED or self.error is not None
 
 
 class Turn(Member):
@@ -267,6 +275,11 @@ class Writer:
         try:
             if members:
                 self._runs.together(members)
+        except BaseException as error:
+            for member in members:
+                if not member.is_decided:
+                    member.error = error
+            raise
         finally:
             with self._room:
                 self._running = 0

@@ -14,7 +14,6 @@ from attrs import define, field, frozen
 from persistence import Draft, Reader, Store, Transaction
 from persistence.sqlite.transaction import SQLiteTransaction
 from statemachine import Final, State, Workflow, enter, on
-from statemachine.definition import Definition
 from statemachine.usertables import ReadingSql
 from statemachine.workflow import definition_of
 
@@ -112,25 +111,20 @@ class Restless(Till, revision=1, name="Till"):
 # -- a codec that leaks ------------------------------------------------------------------------------------------------
 
 
-class LeakyDefinition(Definition):
-    """Thaws one image into one object, whoever asks: what a failed attempt did to it is there for the next."""
-
-    _thawed: dict[bytes, object]
-
-    def decode_data(self, image: bytes) -> object:
-        if image not in self._thawed:
-            self._thawed[image] = super().decode_data(image)
-        return self._thawed[image]
-
-
 class Leaky(Till, revision=1, name="Till"):
-    pass
+    """Its data is thawed into one object, whoever asks: what a failed attempt did to it is there for the next."""
 
 
 def _leak() -> None:
-    leaky = object.__new__(LeakyDefinition)
-    vars(leaky).update(vars(definition_of(Leaky)), _thawed={})
-    type.__setattr__(Leaky, "__definition__", leaky)
+    definition = definition_of(Leaky)
+    thaw, thawed = definition.thaw, dict[object, object]()
+
+    def leaky(frozen: object) -> object:
+        if frozen not in thawed:
+            thawed[frozen] = thaw(frozen)
+        return thawed[frozen]
+
+    vars(definition)["thaw"] = leaky
 
 
 _leak()

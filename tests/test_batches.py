@@ -321,6 +321,28 @@ def test_neighbours_of_a_member_whose_savepoint_is_not_undone_are_found(
         test_a_member_that_fails_leaves_nothing_and_fails_no_other("raise", engine)
 
 
+def test_what_goes_wrong_after_the_commit_of_a_batch_runs_nothing_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everybody is answered with what is durable, and the log of the program tells of the rest."""
+    one, other = engine.start(Till, id="one"), engine.start(Till, id="other")
+    remember = batch.Desk.remember
+
+    def failing(desk: batch.Desk, heads: Any) -> None:
+        remember(desk, heads)
+        if len(heads) > 1:
+            raise RuntimeError("after the commit")
+
+    monkeypatch.setattr(batch.Desk, "remember", failing)
+    with held(one):
+        waiting = [one.submit(Pay(1)), other.submit(Pay(2)), one.submit(Pay(3))]
+
+    assert [till.result(WAIT_SECONDS_MAX).version for till in waiting] == [3, 2, 4]
+    assert RUNS == ["one 1", "other 2", "one 3"]
+    assert (one.data.total, other.data.total) == (4, 2)
+    assert "after a commit of 3 transitions, which are durable" in caplog.text
+
+
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
