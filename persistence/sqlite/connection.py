@@ -81,12 +81,18 @@ def check_path(path: str, *, read_only: bool) -> None:
         raise NotFound(f"{path}: there is no such file; check the path, or open it once for writing")
 
 
+def _look(path: str) -> os.stat_result | None:
+    """Return what the system says of a file; None where there is none. Opens nothing."""
+    try:
+        return os.stat(path)  # noqa: PTH116  # as above
+    except OSError:
+        return None
+
+
 def has_log(path: str) -> bool:
     """Say whether somebody left a log that is not folded back yet."""
-    try:
-        return os.stat(f"{os.path.realpath(path)}-wal").st_size > 0  # noqa: PTH116  # as above
-    except OSError:
-        return False
+    found = _look(f"{os.path.realpath(path)}-wal")
+    return found is not None and found.st_size > 0
 
 
 Identity = tuple[int, int] | None
@@ -94,12 +100,9 @@ Identity = tuple[int, int] | None
 
 
 def file_identity(path: str) -> Identity:
-    """Return what tells a file from another one of its name. Opens nothing."""
-    try:
-        found = os.stat(path)  # noqa: PTH116  # as above
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    """Return what tells a file from another one of its name."""
+    found = _look(path)
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 class Names:
@@ -119,10 +122,8 @@ class Names:
 
     def check(self) -> None:
         """Raise InDoubt if what was just written is not the file of its name any more, or its log is not."""
-        try:
-            changed = os.stat(self._folder).st_mtime_ns  # noqa: PTH116  # as above
-        except OSError:
-            changed = -1
+        folder = _look(self._folder)
+        changed = -1 if folder is None else folder.st_mtime_ns
         if changed == self._changed and changed >= 0 and self._known is not None:
             return
         self._compare()

@@ -12,7 +12,7 @@ from persistence.errors import (
     StoreFull,
 )
 
-__all__ = ["explained", "translate"]
+__all__ = ["Explained", "explained", "translate"]
 
 TABLE: tuple[tuple[type[apsw.Error], type[StoreError], str], ...] = (
     (apsw.BusyError, Busy, "the write lock was held by another process; nothing happened, try again"),
@@ -35,8 +35,8 @@ def translate(error: apsw.Error, path: str) -> StoreError:
     return StoreError(f"{path}: SQLite reported {type(error).__name__}: {error}", extended=extended)
 
 
-class explained:  # noqa: N801  # used as a function is, in a `with`; a generator would cost four times as much
-    """Raise SQLite's errors as ours."""
+class Explained:
+    """A block that raises SQLite's errors as ours. A generator would cost four times as much."""
 
     __slots__ = ("_path",)
 
@@ -50,3 +50,6 @@ class explained:  # noqa: N801  # used as a function is, in a `with`; a generato
         """Translate what was raised."""
         if isinstance(error, apsw.Error):
             raise translate(error, self._path) from error
+
+
+explained = Explained
