@@ -5,8 +5,7 @@ Any here, and becomes a record in `rows`.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import apsw
@@ -19,13 +18,9 @@ __all__ = ["fetch_all", "fetch_one", "iterate", "pragma", "run", "user_rows", "w
 Row = tuple[Any, ...]
 
 
-@contextmanager
-def _readable(connection: apsw.Connection) -> Generator[None]:
-    """Raise text that is no UTF-8 as what it is: STRICT tables allow it, and we never write it."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise Corrupt(f"{connection.filename}: a text in the file is no UTF-8 ({error}); run perdure verify") from error
+def _unreadable(connection: apsw.Connection, error: UnicodeDecodeError) -> Corrupt:
+    """Return text that is no UTF-8 as what it is: STRICT tables allow it, and we never write it."""
+    return Corrupt(f"{connection.filename}: a text in the file is no UTF-8 ({error}); run perdure verify")
 
 
 def run(connection: apsw.Connection, statement: str, *values: Value) -> None:
@@ -35,20 +30,26 @@ def run(connection: apsw.Connection, statement: str, *values: Value) -> None:
 
 def fetch_one(connection: apsw.Connection, statement: str, *values: Value) -> Row | None:
     """Run a statement and return its first row, or None."""
-    with _readable(connection):
+    try:
         return connection.execute(statement, values).fetchone()
+    except UnicodeDecodeError as error:
+        raise _unreadable(connection, error) from error
 
 
 def fetch_all(connection: apsw.Connection, statement: str, *values: Value) -> list[Row]:
     """Run a statement and return all its rows."""
-    with _readable(connection):
+    try:
         return connection.execute(statement, values).fetchall()
+    except UnicodeDecodeError as error:
+        raise _unreadable(connection, error) from error
 
 
 def iterate(connection: apsw.Connection, statement: str, *values: Value) -> Iterator[Row]:
     """Run a statement and iterate over its rows, as many as there are."""
-    with _readable(connection):
+    try:
         yield from connection.execute(statement, values)
+    except UnicodeDecodeError as error:
+        raise _unreadable(connection, error) from error
 
 
 def pragma(connection: apsw.Connection, name: str, *value: str | int) -> Any:

@@ -4,6 +4,7 @@ A name that a damaged symbol table lost reads as an empty one: the record's dige
 """
 
 import json
+from functools import lru_cache
 from hashlib import sha256
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
@@ -31,6 +32,8 @@ __all__ = [
     "read_stubs",
 ]
 
+
+NAMES_MAX = 1_000  # of keys: each is asked for, then written; as many as a batch has, and some
 
 R = TypeVar("R", Head, Record, Row, KeyRecord, Stub, Checkpoint)
 
@@ -155,6 +158,7 @@ def read_keys(connection: apsw.Connection, instance: str) -> list[KeyRecord]:
     return [_typed(_key(instance, values), instance) for values in found]
 
 
+@lru_cache(maxsize=NAMES_MAX)
 def key_name(kind: str, key: str) -> bytes:
     """Return what a key is found by. Pure."""
     return sha256((kind + "\0" + key).encode()).digest()[:16]
