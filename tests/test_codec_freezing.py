@@ -109,6 +109,19 @@ class Rank(enum.IntEnum):
     LOW = 1
 
 
+class Odd(enum.Enum):
+    """Says of itself that it is equal to anything."""
+
+    ONE = 1
+    TWO = 2
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 1
+
+
 @define
 class Loose:
     at: datetime
@@ -116,6 +129,8 @@ class Loose:
     share: float
     flag: bool | int = False
     word: Literal[1, True] = 1
+    rank: Rank | int = 0
+    odd: Odd = Odd.ONE
     inner: list[dict[str, float | None]] = field(factory=list[dict[str, float | None]])
 
 
@@ -131,6 +146,8 @@ LATER = NOON.astimezone(timezone(timedelta(hours=1)))
         (Loose(NOON, Decimal(1), 0.0), Loose(NOON, Decimal(1), -0.0)),
         (Loose(NOON, Decimal(1), 0.0, flag=1), Loose(NOON, Decimal(1), 0.0, flag=True)),
         (Loose(NOON, Decimal(1), 0.0, word=1), Loose(NOON, Decimal(1), 0.0, word=True)),
+        (Loose(NOON, Decimal(1), 0.0, rank=1), Loose(NOON, Decimal(1), 0.0, rank=Rank.LOW)),
+        (Loose(NOON, Decimal(1), 0.0, odd=Odd.ONE), Loose(NOON, Decimal(1), 0.0, odd=Odd.TWO)),
         (Loose(NOON, Decimal(1), 0.0, inner=[{"a": 0.0}]), Loose(NOON, Decimal(1), 0.0, inner=[{"a": -0.0}])),
     ],
 )
@@ -145,7 +162,10 @@ def test_values_that_are_equal_and_stored_differently_are_told_apart(one: Loose,
 
 @pytest.mark.parametrize(
     ("kind", "answer"),
-    [(int, True), (list[str], True), (Rank, True), (float, False), (int | bool, False), (dict[str, datetime], False)],
+    [
+        *((int, True), (list[str], True), (Rank, True), (float, False), (int | bool, False)),
+        *((dict[str, datetime], False), (Rank | int, False), (list[Odd], False), (Rank | None, True)),
+    ],
 )
 def test_a_kind_says_whether_equal_values_are_stored_alike(kind: Any, *, answer: bool) -> None:
     found: Kind = resolve(kind, "x").kind

@@ -78,6 +78,8 @@ def runs_code(kind: Any) -> bool:
     """Say whether making an object of an attrs class or a dataclass runs more than what was generated for it. Pure."""
     if any(hasattr(kind, hook) for hook in HOOKS) or kind.__new__ is not object.__new__:
         return True
+    if kind.__getattribute__ is not object.__getattribute__:
+        return True
     if type(kind).__call__ is not type.__call__ or not (is_frozen(kind) or kind.__setattr__ is object.__setattr__):
         return True
     if attrs.has(kind) and any(one.validator for one in attrs.fields(kind)):

@@ -6,6 +6,7 @@ lead back to themselves, or are any JSON are not frozen: their canonical bytes a
 """
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from attrs import define
@@ -32,6 +33,10 @@ __all__ = ["freezer", "is_told_apart", "thawer"]
 _LOOSE = frozenset({"float", "decimal", "datetime", "time"})  # -0.0 == 0.0, 1.0 == 1.00, 12:00Z == 13:00+01:00
 
 
+_PLAIN = object.__eq__
+_EXACT = frozenset({_PLAIN, int.__eq__, str.__eq__})  # of a plain Enum, an IntEnum, a StrEnum
+
+
 def is_told_apart(kind: Kind) -> bool:
     """Say whether frozen values that are equal are stored as the same bytes. Pure."""
     return all(_is_exact(one) for one in _parts(kind))
@@ -40,7 +45,13 @@ def is_told_apart(kind: Kind) -> bool:
 def _is_exact(kind: Kind) -> bool:
     if isinstance(kind, Scalar | Stored):
         return kind.word not in _LOOSE
-    return not (isinstance(kind, Union | Choice) and {bool, int} <= python_types(kind))  # True == 1
+    if isinstance(kind, Choice) and kind.kind is not None:
+        return kind.kind.__eq__ in _EXACT  # else by a rule of its own
+    if not isinstance(kind, Union | Choice):
+        return True
+    types = python_types(kind) - {type(None)}  # True == 1, and a member of an IntEnum is equal to its number
+    is_mixed = len(types) > 1 and any(issubclass(one, Enum) and one.__eq__ is not _PLAIN for one in types)
+    return not (is_mixed or {bool, int} <= types)
 
 
 def _parts(kind: Kind) -> "list[Kind]":
