@@ -80,6 +80,7 @@ class Batch:
         self._drafts: list[Draft] = []
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
         self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
+        self._untaken = 0  # decisions that became no draft: what their SQL wrote is not undone with them alone
         self.is_committing = self.is_committed = False
         seen = (transaction.generation, transaction.position)
         if desk.seen != seen:
@@ -105,18 +106,20 @@ class Batch:
 
     def _is_started(self, definition: Definition, instance: str, request: Request) -> bool:
         pending = self._heads.get(instance)
-        if pending is None:
-            head = self._transaction.heads([instance]).get(instance)
-            known = None if head is None else self._transaction.keys([(instance, "start", "")])
-            digest = b"" if not known else known[instance, "start", ""].digest
-        else:
-            head, digest = pending.head, self._keys[instance, ""][0]
+        head = self._transaction.heads([instance]).get(instance) if pending is None else pending.head
         if head is None:
             return False
-        if head.workflow != definition.name or digest != request.digest:
+        if head.workflow != definition.name or self._start_digest(instance) != request.digest:
             reason = f"{instance!r} is an instance of {head.workflow}, started with other data; choose another id"
             raise Refused("id_taken", reason, version=head.version)
         return True
+
+    def _start_digest(self, instance: str) -> bytes:
+        """Return the digest of what an instance was started with, in this batch or long ago."""
+        if (instance, "") in self._keys:
+            return self._keys[instance, ""][0]
+        known = self._transaction.keys([(instance, "start", "")])
+        return known[instance, "start", ""].digest if known else b""
 
     def fire(self, definition: Definition, instance: str, request: Request) -> Transition:
         """Run one event of one instance. Raises Refused, InvariantBroken, and whatever a callback raises."""
@@ -129,7 +132,7 @@ class Batch:
             _check_ready(loaded, request)
         attempt = attempt_at(self._desk, loaded, sql=self._sql)
         attempt.actor, attempt.note, attempt.roles = request.actor, request.note, request.roles
-        event = (request.name, request.event)
+        event = (request.name, request.handed(definition))
         bound = None if self._sql is None else self._transaction.member
         try:
             attempt, decision = handle(definition, attempt, loaded.frozen, event=event, bound=bound)
@@ -172,6 +175,7 @@ class Batch:
         before: Loaded | None = None,
     ) -> Transition:
         """Make a draft of a decision."""
+        self._untaken += 1
         limits = self._desk.limits
         image = definition.encode_data(attempt.data)
         if len(image) > limits.data_bytes_max:
@@ -188,6 +192,7 @@ class Batch:
         transition = Transition(done.record, done.hash)
         for key in done.keys:
             self._keys[attempt.id, key.key] = key.digest, transition
+        self._untaken -= 1
         return transition
 
     def commit(self) -> None:
@@ -196,6 +201,8 @@ class Batch:
         Where nothing was decided it only makes sure that the transaction still stands.
         """
         desk, transaction = self._desk, self._transaction
+        if self._untaken:
+            raise Conflict("a member failed after its SQL had run; the others are decided without it")
         transaction.append(self._drafts)
         if not self._drafts:
             return
@@ -250,8 +257,8 @@ class Batches:
     def together(self, members: Sequence[Member]) -> None:
         """Decide and commit members in one transaction, and set what came of each.
 
-        Where anything but a member fails they are decided again, one by one. Raises only KeyboardInterrupt, which is
-        the calling thread's own: those who are undecided then are told that nothing happened, or that it is unknown.
+        Where anything but a member fails they are decided again, one by one. Raises only what interrupts the calling
+        thread and is its own: those who are undecided then are told that nothing happened, or that it is unknown.
         """
         batch = None
         try:
@@ -271,7 +278,7 @@ class Batches:
             if batch is not None and batch.is_committed:
                 logger.exception("after a commit of %s transitions, which are durable", len(members))
                 return
-        except KeyboardInterrupt:
+        except BaseException:
             if batch is None or not batch.is_committed:
                 _interrupt(members, is_unknown=batch is not None and batch.is_committing)
             raise
@@ -284,7 +291,7 @@ class Batches:
         try:
             for member in members:
                 _decide_alone(member, self)
-        except KeyboardInterrupt:
+        except BaseException:
             _interrupt([one for one in members if not one.is_decided], is_unknown=True)
             raise
 
@@ -292,19 +299,25 @@ class Batches:
 def _decide(member: Member, batch: Batch) -> None:
     try:
         member.result = member.work(batch)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  # whatever its callbacks raise is its sender's
+    except BaseException as error:  # whatever its callbacks raise is its sender's
+        if _is_interrupt(error):
+            raise
         member.error = error
 
 
 def _decide_alone(member: Member, batches: Batches) -> None:
     try:
         member.result = batches.alone(member.work)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  # as above
+    except BaseException as error:  # as above
+        if _is_interrupt(error):
+            raise
         member.error = error
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Say whether this was the thread's own: on the main one the handler of a signal may raise SystemExit anywhere."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) or (is_main and isinstance(error, SystemExit))
 
 
 def _interrupt(members: Sequence[Member], *, is_unknown: bool) -> None:

@@ -51,6 +51,15 @@ class Request:
     actor: str | None
     roles: tuple[str, ...]
     note: str | None
+    was_handed: bool = False
+
+    def handed(self, definition: Definition) -> object:
+        """Return the event for one more attempt: what callbacks did to it in an earlier one is not in it."""
+        codec = definition.events[self.name]
+        if self.was_handed and not codec.is_shareable:
+            self.event = codec.decode(self.payload)
+        self.was_handed = True
+        return self.event
 
 
 def event_of(definition: Definition, event: object) -> str:

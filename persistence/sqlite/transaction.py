@@ -166,8 +166,11 @@ class SQLiteTransaction:
     def _undo_member(self) -> None:
         # In a child that a callback forked nothing of the parent's is touched.
         if PROCESS.pid == self._owner and self._has_savepoint and self._connection.in_transaction:
-            run(self._connection, statements.UNDO)
-            run(self._connection, statements.RELEASE)
+            was_void, self._is_void = self._is_void, True  # until it is undone: else it would be committed with others
+            with explained(self.path):
+                run(self._connection, statements.UNDO)
+                run(self._connection, statements.RELEASE)
+            self._is_void = was_void
         self._has_savepoint = False
 
     def _end_member(self) -> None:
