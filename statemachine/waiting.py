@@ -22,13 +22,18 @@ class Submitted(Member):
 
     __slots__ = ("future",)
 
+    calls_back = True
+
     def __init__(self, work: Work[Any], writer: Writer) -> None:
         super().__init__(work)
         self.future: Future[Any] = _Cancellable(self, writer)
 
     def begin(self) -> bool:
         """Say whether it was not cancelled; it cannot be any longer."""
-        return self.future.set_running_or_notify_cancel()
+        try:
+            return self.future.set_running_or_notify_cancel()
+        except RuntimeError:  # somebody else began or finished it, which the log of `concurrent.futures` tells
+            return not self.future.done()
 
     def tell(self) -> None:
         """Finish the future; its callbacks run here."""
@@ -97,7 +102,16 @@ class Awaited(Member):
             if self.error is None:
                 self.answer.set_result(self.result)
             else:
-                self.answer.set_exception(self.error)
+                self.answer.set_exception(_awaitable(self.error))
+
+
+def _awaitable(error: BaseException) -> BaseException:
+    """Return an error as asyncio takes it: a StopIteration would end the coroutine that waits for it."""
+    if not isinstance(error, StopIteration):
+        return error
+    told = RuntimeError("a callback raised StopIteration")
+    told.__cause__ = error
+    return told
 
 
 def has_loop() -> bool:

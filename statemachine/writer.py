@@ -12,6 +12,7 @@ A batch of several in which anything but a member fails is decided again, one by
 """
 
 import atexit
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from persistence.errors import Busy, Closed
+from persistence.process import PROCESS
 from statemachine.limits import Limits
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["UNDECIDED", "Member", "Turn", "Work", "Writer"]
 
 T = TypeVar("T")
+logger = logging.getLogger("perdure.statemachine")
 Work = Callable[["Batch"], T]
 
 UNDECIDED: Any = object()
@@ -41,6 +44,7 @@ class Member:
     __slots__ = ("error", "result", "work")
 
     loop: Any = None  # the event loop in which it is to be told; None where that is no matter
+    calls_back = False  # whether telling it runs its sender's code
 
     def __init__(self, work: Work[Any]) -> None:
         self.work = work
@@ -139,6 +143,9 @@ class Writer:
         self._running = 0  # members of the batch that is being written
         self._woken = threading.Semaphore(0)  # of the thread: it holds the baton, or is to end
         self._thread: threading.Thread | None = None
+        self._untold: deque[Member] = deque()  # whose callbacks are to be run, by the thread alone
+        self._is_calling = False
+        self._pid = PROCESS.pid
         self._is_closed = False
         self.has_ended = False  # the thread
 
@@ -186,10 +193,11 @@ class Writer:
     def submit(self, member: Member, *, waits: bool = False) -> None:
         """Queue a member; what came of it is told on the writer's thread.
 
-        Where too many wait it raises Busy, or `waits` for room. Raises Closed.
+        Where too many wait it raises Busy, or `waits` for room; the callback of a future never does, because only its
+        thread makes room. Raises Closed.
         """
         with self._room:
-            if waits:
+            if waits and self._thread is not threading.current_thread():
                 self._room.wait_for(lambda: self._has_room() or self._is_closed)
             if self._is_closed:
                 raise Closed("this engine is closed; open another one")
@@ -197,10 +205,12 @@ class Writer:
                 most = self._limits.calls_max
                 raise Busy(f"{most} calls wait for this engine; nothing happened, wait for some of them")
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="perdure", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="perdure", daemon=True)
+                thread.start()
+                self._thread = thread  # only one that runs: else nobody would lead
                 atexit.register(self.close)  # what is queued is not lost where nobody closes the engine
-        self._put(member)
+            self._queue.append(member)  # under the lock: behind the last member nobody would lead it
+        self._wake()
 
     def _has_room(self) -> bool:
         return len(self._queue) + self._running < self._limits.calls_max
@@ -222,16 +232,21 @@ class Writer:
         """Take no more calls, and wait until those that are queued have run.
 
         From the callback of a future, which runs on the writer's own thread, it does not wait: what is queued is then
-        refused by the store, which is closed.
+        refused by the store, which is closed. In a forked child, whose locks are as the fork found them, it does nothing.
         """
+        if PROCESS.pid != self._pid:
+            return
         with self._room:
             was_closed, self._is_closed = self._is_closed, True
             self._room.notify_all()
-        thread = self._thread
-        if thread is None or was_closed:
+            thread = self._thread
+            if thread is not None and not was_closed:
+                self._queue.append(_End(self))
+        if thread is None:
             return
-        atexit.unregister(self.close)
-        self._put(_End(self))
+        if not was_closed:
+            atexit.unregister(self.close)
+            self._wake()
         if thread is not threading.current_thread():
             thread.join()
 
@@ -239,7 +254,11 @@ class Writer:
 
     def _put(self, member: Member) -> None:
         self._queue.append(member)
-        if self._baton.acquire(blocking=False):  # its holder left before this one was in the queue
+        self._wake()
+
+    def _wake(self) -> None:
+        """See to it that somebody leads what stands in the queue."""
+        if self._baton.acquire(blocking=False):  # its holder left before the newest was in the queue
             self._pass_on()
 
     def _pass_on(self) -> None:
@@ -271,8 +290,9 @@ class Writer:
 
     def _lead(self, own: Turn | None) -> None:
         """Run one batch, pass the baton on, and tell what came of it."""
-        members = self._take(own)
+        members: list[Member] = []
         try:
+            self._take(own, members)
             if members:
                 self._runs.together(members)
         except BaseException as error:
@@ -285,11 +305,29 @@ class Writer:
                 self._running = 0
                 self._room.notify_all()
             self._pass_on()
-            _tell([member for member in members if member is not own])
+            _tell([member for member in members if member is not own and not member.calls_back])
+            self._call_back([member for member in members if member.calls_back])
 
-    def _take(self, own: Turn | None) -> list[Member]:
+    def _call_back(self, members: list[Member]) -> None:
+        """Tell members whose senders' code runs then, one after the other: a callback that sends leads, and waits.
+
+        Were those that it leads told inside of it, callbacks would stand on each other without end.
+        """
+        self._untold.extend(members)
+        if not members or self._is_calling:
+            return
+        self._is_calling = True
+        try:
+            while self._untold:
+                try:
+                    self._untold.popleft().tell()
+                except BaseException:  # of a callback that exits: this thread is everybody's
+                    logger.exception("the callback of a future raised")
+        finally:
+            self._is_calling = False
+
+    def _take(self, own: Turn | None, members: list[Member]) -> None:
         """Take the first members of the queue, as many as one batch has; a sender takes only those who wait as he."""
-        members: list[Member] = []
         with self._mutex:
             while self._queue and len(members) < self._limits.batch_max:
                 if own is not None and not isinstance(self._queue[0], Turn):
@@ -298,7 +336,6 @@ class Writer:
                 if member.begin():
                     members.append(member)
             self._running = len(members)
-        return members
 
 
 def _tell(members: list[Member]) -> None:
