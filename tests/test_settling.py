@@ -95,6 +95,18 @@ def test_what_was_settled_as_applied_is_answered_like_any_other(engine: Engine, 
     assert versions(tmp_path / "t.db") == 4
 
 
+def test_a_store_is_settled_where_it_was_opened(tmp_path: Path, disk: LogDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is of the folder in which the process stood then."""
+    monkeypatch.chdir(tmp_path)
+    engine = Engine(SQLiteStore("t.db", vfs=disk.name), Tally)
+    tally = started(engine)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    disk.fail("sync", apsw.SQLITE_IOERR_FSYNC)
+    assert tally.send(Add(5), key="second").version == 3
+    engine.close()
+
+
 def test_a_sync_that_failed_while_somebody_reads_is_settled_as_absent(engine: Engine, disk: LogDisk) -> None:
     """Then SQLite recovers no log, and the settling write takes the place of what was there."""
     tally = started(engine)

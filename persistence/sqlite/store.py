@@ -290,6 +290,7 @@ class SQLiteStore:
     def _settle(self, error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
         """Find out whether the COMMIT that raised `error` happened, on a connection of its own; return if it did."""
         self._forget()
+        place = self._writer.filename  # a relative path may lead elsewhere by this time
         self._anchor.sync()  # before the log is folded back
         with suppress(apsw.Error):
             hold_log(self._writer, is_held=True)
@@ -298,7 +299,7 @@ class SQLiteStore:
             raise unsettled(self.path, error, "it has no rows that could be looked for") from error
         try:
             self._writer, is_applied = settled(
-                self.path, vfs=self._vfs, store_id=self._facts.store_id, mark=self._mark, wanted=wanted
+                place, vfs=self._vfs, store_id=self._facts.store_id, mark=self._mark, wanted=wanted
             )
         except (apsw.Error, StoreError) as why:
             raise unsettled(self.path, error, why) from error
