@@ -232,7 +232,8 @@ class Writer:
         """Take no more calls, and wait until those that are queued have run.
 
         From the callback of a future, which runs on the writer's own thread, it does not wait: what is queued is then
-        refused by the store, which is closed. In a forked child, whose locks are as the fork found them, it does nothing.
+        refused by the store, which is closed. In a forked child, whose locks are as the fork left them, it does
+        nothing.
         """
         if PROCESS.pid != self._pid:
             return

@@ -1,4 +1,4 @@
-"""Where the members of a batch meet: what one of them does to its SQL, its event, its thread or its future is its own."""
+"""Where the members of a batch meet: what one does to its SQL, its event, its thread or its future is its own."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from attrs import define, field, frozen
@@ -228,8 +228,8 @@ def test_the_callback_of_a_future_that_exits_keeps_nobody_waiting(engine: Engine
 def test_a_future_that_somebody_else_finished_keeps_nobody_waiting(engine: Engine) -> None:
     till = engine.start(Till, id="t")
     with Held(till):
-        first, second, third = (till.submit(Pay(amount)) for amount in (1, 2, 3))
-        first.set_result(None)  # type: ignore[arg-type]  # it is nobody's to set
+        first, second, third = (cast("Future[Any]", till.submit(Pay(amount))) for amount in (1, 2, 3))
+        first.set_result(None)
         second.set_running_or_notify_cancel()
     assert second.result(WAIT_SECONDS_MAX).version == 3
     assert third.result(WAIT_SECONDS_MAX).version == 4
@@ -237,7 +237,7 @@ def test_a_future_that_somebody_else_finished_keeps_nobody_waiting(engine: Engin
 
 
 def test_an_answer_that_no_future_takes_keeps_nobody_waiting(engine: Engine) -> None:
-    """asyncio takes no StopIteration: it is told as what it is, and the others are told as ever."""
+    """A future of asyncio takes no StopIteration: it is told as what it is, and the others are told as ever."""
     till, bad = engine.start(Till, id="t"), engine.start(Till, id="bad")
 
     async def send() -> list[Any]:
