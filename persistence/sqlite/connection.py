@@ -44,7 +44,8 @@ BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wai
 CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early at first
 LENGTHS_MAX = 4  # times as long it may become: a fold every 800 transitions or so, 16 MB
 RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
-FOLDER_STEP_NS = 2_000_000_000  # the coarsest steps in which a file system tells the time of a folder
+FOLDER_STEP_NS = 100_000_000  # a folder that changed so short ago may change again within one step of its clock
+LOOK_SECONDS_MAX = 1.0  # after which files are looked at in any case: some file systems tell times in steps of seconds
 STATEMENTS_MAX = 256  # our statements are about thirty; the rest is the user's reading
 
 _connections: "weakref.WeakSet[apsw.Connection]" = weakref.WeakSet()
@@ -110,23 +111,26 @@ class Names:
 
     Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
     connection deletes the log under us. What is written from then on would be gone with this process. Asked after each
-    commit: one look at the folder, whose time changes with every name in it, and at the files only where it has. A time
-    of a moment ago says nothing: the clock of a file system goes in steps.
+    commit: one look at the folder, whose time changes with every name in it, and at the files only where it has, or after
+    a second. A time of a moment ago says nothing: the clock of a file system goes in steps.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._paths = (connection.filename, connection.filename_wal)
         self._folder = os.path.dirname(connection.filename) or "."  # noqa: PTH120  # as above
         self._changed = -1  # nanoseconds since 1970: when the folder had changed at the last look
+        self._again = 0.0  # when the files are looked at in any case
         self._known: tuple[Identity, Identity] | None = None
 
     def check(self) -> None:
         """Raise InDoubt if what was just written is not the file of its name any more, or its log is not."""
         folder = _look(self._folder)
         changed = -1 if folder is None else folder.st_mtime_ns
-        if changed == self._changed and changed >= 0 and self._known is not None:
+        now = time.monotonic()
+        if changed == self._changed and changed >= 0 and now < self._again:
             return
         self._compare()
+        self._again = now + LOOK_SECONDS_MAX
         self._changed = changed if time.time_ns() - changed > FOLDER_STEP_NS else -1
 
     def _compare(self) -> None:
