@@ -111,8 +111,8 @@ class Names:
 
     Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
     connection deletes the log under us. What is written from then on would be gone with this process. Asked after each
-    commit: one look at the folder, whose time changes with every name in it, and at the files only where it has, or after
-    a second. A time of a moment ago says nothing: the clock of a file system goes in steps.
+    commit: one look at the folder, whose time changes with every name in it, and at the files only where it has, or
+    after a second. A time of a moment ago says nothing: the clock of a file system goes in steps.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
