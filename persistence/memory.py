@@ -7,12 +7,12 @@ next number. Undoing takes what carries that number off again.
 
 import threading
 import uuid
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from attrs import define, evolve, field
 
-from persistence.errors import Busy, Closed, Conflict, NoSql, StoreError
+from persistence.errors import BackupFailed, Busy, Closed, Conflict, NoSql, StoreError
 from persistence.records import (
     KIND_IMAGE,
     Checkpoint,
@@ -23,6 +23,7 @@ from persistence.records import (
     Quarantine,
     Row,
     Sealed,
+    Standing,
     StoreFacts,
     Stub,
     seal_of,
@@ -95,6 +96,15 @@ class MemoryReader:
             head = self.head(instance)
             if head is not None and workflow in {None, head.workflow}:
                 yield instance
+
+    def standings(self, workflow: str, *, after: str | None = None, running: bool = False) -> Iterator[Standing]:
+        """Iterate over where the instances of a workflow stand, in the order in which they were started."""
+        begun = after is None
+        for instance in list(self._contents.journals):
+            head = self.head(instance)
+            if begun and head is not None and head.workflow == workflow and not (running and head.outcome is not None):
+                yield Standing(instance, head.configuration, head.outcome)
+            begun = begun or instance == after
 
     def head(self, instance: str) -> Head | None:
         """Read one head, with its mark."""
@@ -385,6 +395,15 @@ class MemoryStore:
             found = transaction.expire_keys(before=before)
             transaction.commit()
             return found
+
+    def snapshot(self) -> AbstractContextManager[MemoryReader]:
+        """Begin reading: here every reader is a view of one moment that nobody waits for."""
+        return self.reader()
+
+    def backup(self, target: str, prove: Callable[[MemoryReader], None]) -> None:
+        """Raise BackupFailed: there is no file."""
+        del prove
+        raise BackupFailed(f"{target}: a store in memory is not copied into files; use SQLiteStore for what is to last")
 
     def settle(self) -> None:
         """Do nothing: no owner of a store in memory can be gone."""

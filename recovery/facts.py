@@ -12,8 +12,8 @@ from functools import cached_property
 from attrs import evolve, field, frozen
 
 from persistence import Corrupt, Head, KeyRecord, Reader, Row, Stub
+from persistence.lane import LaneFacts, lane_facts
 from recovery.evidence import Chain, Charts, Proof, charts_of, head_of, prove, walk
-from recovery.lane import LaneFacts, lane_facts
 from statemachine.admission import HeadFacts, Verdict, judge_head
 from statemachine.codec import loads
 from statemachine.definition import Definition

@@ -16,7 +16,7 @@ INV-10: a head that is not sound is never loaded and never written over; the eng
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import Decision, decide_start, handle
 from statemachine.definition import Definition
 from statemachine.drafting import Link, draft
+from statemachine.ending import End, check_sound, end_of
 from statemachine.errors import DataError, Refused
 from statemachine.events import Request
 from statemachine.frame import SqlPort
@@ -55,6 +56,7 @@ class Desk:
     clock: Callable[[], int]
     heads: dict[str, Loaded] = field(factory=dict[str, Loaded])
     seen: tuple[int, int] = (-1, -1)  # generation and position of the store when `heads` was true
+    hear: Callable[[Sequence[Draft]], None] | None = None  # told what was committed, where anybody listens
     run: bytes = field(factory=lambda: os.urandom(8))
     count: int = 0
 
@@ -79,6 +81,7 @@ class Batch:
         self._sql: SqlPort | None = transaction if desk.store.capabilities.sql else None
         self._drafts: list[Draft] = []
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
+        self._ended: list[str] = []  # terminated: they need not fit their class, and are not remembered
         self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
         self.is_committing = self.is_committed = False
         seen = (transaction.generation, transaction.position)
@@ -139,6 +142,28 @@ class Batch:
         head = loaded.head
         origin = (head.hash, head.secret, head.incarnation)
         return self._take(definition, attempt, decision, request=request, origin=origin, before=loaded)
+
+    def terminate(
+        self, definitions: Mapping[str, Definition], instance: str, told: tuple[str, str | None]
+    ) -> Transition | None:
+        """End an instance from outside, `told` why and by whom; None where it was terminated before. Raises Refused."""
+        desk, loaded = self._desk, self._heads.get(instance) or self._desk.heads.get(instance)
+        head = self._transaction.heads([instance]).get(instance) if loaded is None else loaded.head
+        if head is None:
+            raise Refused("unknown_instance", f"there is no instance {instance!r}")
+        if loaded is None:
+            check_sound(head, self._transaction)
+        definition = definitions.get(head.workflow)
+        end = End(*told, time=desk.clock(), epoch=desk.store.facts.epoch, token=desk.token())
+        done = end_of(self._transaction, definition, head=head, end=end)
+        if done is None:
+            return None
+        self._drafts.append(done)
+        if definition is not None:
+            after = configuration_of(head.configuration)
+            self._heads[instance] = Loaded(done.head(), definition, after, done.image, None)
+            self._ended.append(instance)
+        return Transition(done.record, done.hash)
 
     def _replay(self, loaded: Loaded, request: Request) -> Transition | None:
         assert request.key is not None
@@ -204,6 +229,10 @@ class Batch:
         self.is_committed = True
         desk.seen = (transaction.generation, transaction.position)
         desk.remember(self._heads)
+        for instance in self._ended:
+            desk.heads.pop(instance, None)
+        if desk.hear is not None:
+            desk.hear(self._drafts)
 
 
 class Batches:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import apsw
 
-from persistence.records import Checkpoint, Found, Head, KeyRecord, Row, Sealed, Stub
+from persistence.records import Checkpoint, Found, Head, KeyRecord, Row, Sealed, Standing, Stub
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, iterate
@@ -38,6 +38,17 @@ class SQLiteReader:
         with explained(self._connection.filename):
             for (name,) in iterate(self._connection, statement, *values):
                 yield bytes_of(name).decode(errors="replace")  # a damaged one is found nowhere, and counted by the lane
+
+    def standings(self, workflow: str, *, after: str | None = None, running: bool = False) -> Iterator[Standing]:
+        """Iterate over where the instances of a workflow stand, in the order in which they were started."""
+        statement = statements.STANDINGS_LIVE if running else statements.STANDINGS
+        with explained(self._connection.filename):
+            place = (0,) if after is None else fetch_one(self._connection, statements.INSTANCE_ID, after)
+            if place is None:
+                return
+            for row in iterate(self._connection, statement, workflow, place[0]):
+                name, configuration, outcome = (bytes_of(one or b"").decode(errors="replace") for one in row)
+                yield Standing(name, configuration, None if row[2] is None else outcome)
 
     def head(self, instance: str) -> Head | None:
         """Read one head."""

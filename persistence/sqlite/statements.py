@@ -79,6 +79,18 @@ SELECT CAST(i.name AS BLOB) FROM perdure_instance AS i JOIN perdure_symbol AS w 
 WHERE w.name = ? ORDER BY i.id
 """
 
+# Where instances of a workflow stand, behind one of them: primary key, or index of live ones. As many as are fetched.
+STANDINGS = """
+SELECT CAST(i.name AS BLOB), CAST(c.name AS BLOB), CAST(i.outcome AS BLOB)
+FROM perdure_instance AS i LEFT JOIN perdure_symbol AS c ON c.id = i.configuration
+WHERE i.workflow = (SELECT id FROM perdure_symbol WHERE name = ?) AND i.id > ? ORDER BY i.id
+"""
+STANDINGS_LIVE = """
+SELECT CAST(i.name AS BLOB), CAST(c.name AS BLOB), NULL
+FROM perdure_instance AS i LEFT JOIN perdure_symbol AS c ON c.id = i.configuration
+WHERE i.workflow = (SELECT id FROM perdure_symbol WHERE name = ?) AND i.id > ? AND i.outcome IS NULL ORDER BY i.id
+"""
+
 PUT_INSTANCE = """
 INSERT INTO perdure_instance (
     name, workflow, version, configuration, definition, revision, epoch, incarnation, secret, time, outcome,
@@ -292,4 +304,5 @@ WHERE id = ?
 OPEN_MARKS = "SELECT id, host, boot, pid, started, slot FROM perdure_open_mark"  # one per open engine
 PUT_OPEN_MARK = "INSERT INTO perdure_open_mark (id, host, boot, pid, started, slot, time) VALUES (?, ?, ?, ?, ?, ?, ?)"
 TOUCH_OPEN_MARK = "UPDATE perdure_open_mark SET time = ? WHERE id = ?"  # 1 row: the write that settles a commit
+DROP_OPEN_MARKS = "DELETE FROM perdure_open_mark"  # all; of a copy, which nobody has open
 DROP_OPEN_MARK = "DELETE FROM perdure_open_mark WHERE id = ?"

@@ -1,0 +1,190 @@
+"""Many instances as they were at one moment: `engine.snapshot()`, and one instance as it was then."""
+
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Generic, Protocol, TypeVar, Unpack, cast
+
+from persistence import Busy, Closed, Reader, Row, Store
+from statemachine.chart import Configuration
+from statemachine.definition import Definition
+from statemachine.events import checked_text
+from statemachine.limits import Limits
+from statemachine.listing import Chosen, Filters, Listing, chosen
+from statemachine.loading import Loaded
+from statemachine.proving import proven_rows
+from statemachine.transition import Transition
+from statemachine.workflow import Workflow
+
+__all__ = ["Moment", "Snapshot", "Snapshots"]
+
+D = TypeVar("D")
+W = TypeVar("W", bound=Workflow[Any])
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What a snapshot needs of its engine."""
+
+    limits: Limits
+    store: Store
+
+    def check_turn(self) -> None:
+        """Raise ReentrantCall in a callback, Closed in a forked child."""
+        ...
+
+    def definition(self, workflow: object) -> Definition:
+        """Return the compiled form of one of its workflows. Raises DefinitionError."""
+        ...
+
+    def judged(self, reader: Reader, definition: Definition, instance: str) -> Loaded:
+        """Return a head as a reader sees it, judged. Raises Refused."""
+        ...
+
+
+class Past(Protocol):
+    """Where a moment is read."""
+
+    def load(self, definition: Definition, instance: str) -> Loaded:
+        """Return its head, judged."""
+        ...
+
+    def rows(self, instance: str) -> Sequence[Row]:
+        """Return its journal up to then, oldest first, proven."""
+        ...
+
+
+class Moment(Generic[W, D]):
+    """One instance as it was at one moment: it reads like the handle, and never changes.
+
+    Properties raise Refused (`instance_unsound`, `needs_migration`), Closed once its snapshot has ended, StoreError.
+    """
+
+    __slots__ = ("_definition", "_past", "id")
+
+    def __init__(self, past: Past, definition: Definition, id: str, /) -> None:  # the field's word
+        self._past = past
+        self._definition = definition
+        self.id = id
+
+    def _loaded(self) -> Loaded:
+        return self._past.load(self._definition, self.id)
+
+    @property
+    def workflow(self) -> type[W]:
+        """Its class."""
+        return self._definition.workflow
+
+    @property
+    def configuration(self) -> Configuration:
+        """The active leaves, in document order."""
+        return self._loaded().configuration
+
+    @property
+    def state(self) -> str | Configuration:
+        """The active leaf, or the tuple of them in a parallel configuration."""
+        configuration = self.configuration
+        return configuration[0] if len(configuration) == 1 else configuration
+
+    @property
+    def data(self) -> D:
+        """A copy of the data."""
+        return cast("D", self._definition.decode_data(self._loaded().image))
+
+    @property
+    def version(self) -> int:
+        """The number of the newest transition there was."""
+        return self._loaded().head.version
+
+    @property
+    def outcome(self) -> str | None:
+        """How it had ended; None if it ran."""
+        return self._loaded().head.outcome
+
+    def history(self) -> list[Transition]:
+        """Return the transitions there were, oldest first."""
+        return [Transition(row.record, row.hash) for row in self._past.rows(self.id)]
+
+    def __repr__(self) -> str:
+        """Show workflow and id."""
+        return f"<Moment {self._definition.name} {self.id}>"
+
+
+class Snapshot:
+    """Every instance as it was at one moment, until the block of `engine.snapshot()` ends. Thread-safe."""
+
+    def __init__(self, engine: Host) -> None:
+        self._engine = engine
+        self._mutex = threading.RLock()  # a reader is used by one thread at a time
+        self._pid = os.getpid()
+        self._open = ExitStack()
+        self._reader: Reader | None = self._open.enter_context(engine.store.snapshot())
+
+    def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Moment[W, D]":  # the field's word
+        """Return an instance as it was. Raises Refused (`unknown_instance`, `instance_unsound`, …)."""
+        definition = self._engine.definition(workflow)
+        instance = checked_text("id", id, self._engine.limits.text_bytes_max)
+        self.load(definition, instance)
+        return Moment(self, definition, instance)
+
+    def list(self, workflow: "Callable[[D], W]", /, **filters: Unpack[Filters]) -> "Listing[Moment[W, D]]":
+        """Return instances as they were; filters, order and cursors are those of `Engine.list`."""
+        definition = self._engine.definition(workflow)
+
+        def choose(reader: Reader) -> Chosen:
+            return chosen(reader, definition, filters, limits=self._engine.limits)
+
+        return self._read(choose).of(lambda instance: Moment[W, D](self, definition, instance))
+
+    def load(self, definition: Definition, instance: str) -> Loaded:
+        """Return the head of an instance as it was, judged; what the properties of a `Moment` call."""
+        return self._read(lambda reader: self._engine.judged(reader, definition, instance))
+
+    def rows(self, instance: str) -> Sequence[Row]:
+        """Return the journal of an instance as it was, oldest first, proven."""
+        return self._read(lambda reader: proven_rows(reader, instance))
+
+    def _read(self, work: Callable[[Reader], T]) -> T:
+        self._engine.check_turn()
+        with self._mutex:
+            if self._reader is None:
+                raise Closed("this snapshot has ended; read inside its block")
+            return work(self._reader)
+
+    def end(self) -> None:
+        """Give its view back. Ending twice is allowed; in a forked child it does nothing."""
+        if os.getpid() != self._pid:
+            return
+        with self._mutex:
+            self._reader = None
+            self._open.close()
+
+
+class Snapshots:
+    """Those that one engine holds."""
+
+    def __init__(self, engine: Host) -> None:
+        self._engine = engine
+        self._held: set[Snapshot] = set()
+        self._mutex = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Generator[Snapshot]:
+        """Begin one, and end it with the block. Raises Busy, StoreError."""
+        most = self._engine.limits.snapshots_max
+        with self._mutex:
+            if len(self._held) >= most:
+                raise Busy(f"{most} snapshots of this engine are held; end some of them")
+            snapshot = Snapshot(self._engine)
+            self._held.add(snapshot)
+        try:
+            yield snapshot
+        finally:
+            self._held.discard(snapshot)
+            snapshot.end()
+
+    def close(self) -> None:
+        """End all of them, once what they are asked has been read."""
+        for snapshot in list(self._held):
+            snapshot.end()
