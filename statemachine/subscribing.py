@@ -91,11 +91,8 @@ class Subscription:
         while (draft := self._next()) is not None:
             try:
                 self._callback(Transition(draft.record, draft.hash))
-            except Exception:
+            except BaseException:  # SystemExit too: this thread is nobody else's
                 logger.exception("%r raised on version %d of %r", self, draft.record.version, draft.record.instance)
-            except BaseException:
-                self.end()
-                raise
         reason = self._reason or ""
         if reason.startswith("PS331"):
             logger.error("%r: %s", self, reason)

@@ -66,13 +66,18 @@ def _fill(source: apsw.Connection, part: str) -> None:
     try:
         with explained(part):
             with copy.backup("main", source, "main") as backup:
-                while not backup.done:
-                    backup.step(STEP_PAGES)
+                while not copy_pages(backup):
+                    pass
             set_level(copy, "full")
             run(copy, statements.DROP_OPEN_MARKS)
             copy.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)  # closing would not say that it failed
     finally:
         copy.close(force=True)
+
+
+def copy_pages(backup: apsw.Backup) -> bool:
+    """Copy some pages; return whether these were the last."""
+    return backup.step(STEP_PAGES)
 
 
 def _prove(part: str, prove: Callable[[Reader], None]) -> None:
