@@ -31,6 +31,7 @@ from statemachine.drafting import Link, draft
 from statemachine.ending import End, check_sound, end_of
 from statemachine.errors import DataError, Refused
 from statemachine.events import Request
+from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
 from statemachine.limits import Limits
 from statemachine.loading import Loaded, configuration_of, examine
@@ -153,15 +154,17 @@ class Batch:
             raise Refused("unknown_instance", f"there is no instance {instance!r}")
         if loaded is None:
             check_sound(head, self._transaction)
+        is_known = loaded is not None and loaded.definition.fingerprint == head.fingerprint
+        image = loaded.image if loaded is not None and is_known else stored_image(head, self._transaction)
         definition = definitions.get(head.workflow)
-        end = End(*told, time=desk.clock(), epoch=desk.store.facts.epoch, token=desk.token())
+        end = End(image, *told, time=desk.clock(), epoch=desk.store.facts.epoch, token=desk.token())
         done = end_of(self._transaction, definition, head=head, end=end)
         if done is None:
             return None
         self._drafts.append(done)
         if definition is not None:
             after = configuration_of(head.configuration)
-            self._heads[instance] = Loaded(done.head(), definition, after, done.image, None)
+            self._heads[instance] = Loaded(done.head(), definition, after, image, None)
             self._ended.append(instance)
         return Transition(done.record, done.hash)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from persistence import Draft, Head, Row, Transaction
-from persistence.records import KIND_IMAGE, Record, digests, head_hash
+from persistence.records import KIND_IMAGE, Record, digests, image_digest, stub_hash
 from statemachine.admission import Verdict, judge_head
 from statemachine.codec import dumps
 from statemachine.definition import Definition
@@ -28,8 +28,9 @@ TERMINATE = "perdure.terminate"
 
 @frozen(eq=False)
 class End:
-    """Why an instance is ended, and by whom."""
+    """Why an instance is ended, and by whom; and its data, which stays."""
 
+    image: bytes
     why: str
     actor: str | None
     time: int
@@ -89,15 +90,18 @@ def _draft(head: Head, end: End, definition: str) -> Draft:
         time=max(end.time, head.time),
         token=end.token,
         kind=KIND_IMAGE,
-        body=b'{"event":' + dumps({"why": end.why}) + b',"image":' + head.image + b"}",
+        body=b'{"event":' + dumps({"why": end.why}) + b',"image":' + end.image + b"}",
     )
     rest, digest = digests(record)
+    proof = image_digest(end.image)
     return Draft(
         record=record,
         previous_hash=head.hash,
         rest_digest=rest,
-        hash=head_hash(head.hash, digest, head.image),
-        image=head.image,
+        hash=stub_hash(head.hash, digest + proof),
+        image=end.image,
+        image_digest=proof,
+        is_inline=head.image is not None,
         outcome=TERMINATED,
         secret=head.secret,
         definition=definition,

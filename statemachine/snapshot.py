@@ -1,12 +1,12 @@
 """Many instances as they were at one moment: `engine.snapshot()`, and one instance as it was then."""
 
-import os
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, Protocol, TypeVar, Unpack, cast
 
 from persistence import Busy, Closed, Reader, Row, Store
+from persistence.process import PROCESS
 from statemachine.chart import Configuration
 from statemachine.definition import Definition
 from statemachine.events import checked_text
@@ -117,7 +117,7 @@ class Snapshot:
     def __init__(self, engine: Host) -> None:
         self._engine = engine
         self._mutex = threading.RLock()  # a reader is used by one thread at a time
-        self._pid = os.getpid()
+        self._pid = PROCESS.pid
         self._open = ExitStack()
         self._reader: Reader | None = self._open.enter_context(engine.store.snapshot())
 
@@ -154,7 +154,7 @@ class Snapshot:
 
     def end(self) -> None:
         """Give its view back. Ending twice is allowed; in a forked child it does nothing."""
-        if os.getpid() != self._pid:
+        if PROCESS.pid != self._pid:
             return
         with self._mutex:
             self._reader = None

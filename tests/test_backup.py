@@ -21,8 +21,8 @@ ROUNDS = 30
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder."""
-    return sorted(one.name for one in folder.iterdir())
+    """What lies in a folder, anchors left out."""
+    return sorted(one.name for one in folder.iterdir() if not one.name.endswith("db-anchor"))
 
 
 def test_a_backup_holds_what_was_committed_and_opens_as_a_store(tmp_path: Path) -> None:
@@ -31,6 +31,7 @@ def test_a_backup_holds_what_was_committed_and_opens_as_a_store(tmp_path: Path) 
         shipped(engine, "o-1")
         history = [one.hash for one in engine.get(Order, "o-1").history()]
         assert engine.backup(target) == ()
+        assert not (tmp_path / "copy.db-anchor").exists()
         engine.start(Order, id="o-2")
         assert "copy.db" in names(tmp_path)
     assert names(tmp_path) == ["copy.db", "shop.db"]
@@ -131,13 +132,13 @@ def test_a_thread_writes_while_the_copy_is_made(tmp_path: Path) -> None:
         assert recovery.verify(tmp_path / f"copy-{number}.db", Tally).is_clean
 
 
-@pytest.mark.parametrize("taken", ["copy.db", "copy.db-wal", "copy.db-journal"])
+@pytest.mark.parametrize("taken", ["copy.db", "copy.db-wal", "copy.db-journal", "copy.db-anchor"])
 def test_nothing_is_overwritten(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("mine")
     with Engine(tmp_path / "tally.db", Tally) as engine, pytest.raises(BackupFailed, match="exists, and a backup"):
         engine.backup(tmp_path / "copy.db")
     assert (tmp_path / taken).read_text() == "mine"
-    assert names(tmp_path) == [taken, "tally.db"]
+    assert set(names(tmp_path)) <= {taken, "tally.db"}
 
 
 def test_one_who_takes_the_name_meanwhile_keeps_it(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ Connections are closed by who opened them: in a forked child they are left alone
 fold the log when they close.
 """
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import apsw
 
 from persistence.errors import Busy
+from persistence.process import PROCESS
 from persistence.sqlite import statements
 from persistence.sqlite.connection import connect, hold_log
 from persistence.sqlite.errors import explained
@@ -30,7 +30,7 @@ class Snapshots:
     def __init__(self, path: str, *, vfs: str | None) -> None:
         self._path = path
         self._vfs = vfs
-        self._owner = os.getpid()
+        self._owner = PROCESS.pid
         self._held: set[apsw.Connection] = set()
 
     @contextmanager
@@ -46,7 +46,7 @@ class Snapshots:
             yield connection
         finally:
             self._held.discard(connection)
-            if os.getpid() == self._owner:
+            if PROCESS.pid == self._owner:
                 with explained(self._path):
                     connection.close(force=True)
 
