@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from persistence import Busy, Conflict, Draft, Head, InDoubt, Reader, Store, Transaction
+from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, Reader, Store, Transaction
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import Decision, decide_start, handle
@@ -38,6 +38,7 @@ from statemachine.loading import Loaded, configuration_of, examine
 from statemachine.proving import replay
 from statemachine.runner import FrameRunner
 from statemachine.transition import Transition
+from statemachine.versions import Naming
 from statemachine.writer import UNDECIDED, Member, Work
 
 __all__ = ["Batch", "Batches", "Desk", "admit", "attempt_at"]
@@ -84,6 +85,7 @@ class Batch:
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
         self._ended: list[str] = []  # terminated: they need not fit their class, and are not remembered
         self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
+        self._has_named = False
         self.is_committing = self.is_committed = False
         seen = (transaction.generation, transaction.position)
         if desk.seen != seen:
@@ -154,8 +156,7 @@ class Batch:
             raise Refused("unknown_instance", f"there is no instance {instance!r}")
         if loaded is None:
             check_sound(head, self._transaction)
-        is_known = loaded is not None and loaded.definition.fingerprint == head.fingerprint
-        image = loaded.image if loaded is not None and is_known else stored_image(head, self._transaction)
+        image = self._stored(head, loaded)
         definition = definitions.get(head.workflow)
         end = End(image, *told, time=desk.clock(), epoch=desk.store.facts.epoch, token=desk.token())
         done = end_of(self._transaction, definition, head=head, end=end)
@@ -167,6 +168,20 @@ class Batch:
             self._heads[instance] = Loaded(done.head(), definition, after, image, None)
             self._ended.append(instance)
         return Transition(done.record, done.hash)
+
+    def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
+        """Name the newest version of an instance. Raises Refused; Conflict where the label is taken."""
+        loaded = self._load(definition, instance)
+        named = naming.of(loaded.head, self._stored(loaded.head, loaded), time=self._desk.clock())
+        self._transaction.checkpoint(named)
+        self._has_named = True
+        return named
+
+    def _stored(self, head: Head, loaded: Loaded | None) -> bytes:
+        """Return the image of a head as it is stored, where its class may write it otherwise."""
+        if loaded is not None and loaded.definition.fingerprint == head.fingerprint:
+            return loaded.image
+        return stored_image(head, self._transaction)
 
     def _replay(self, loaded: Loaded, request: Request) -> Transition | None:
         assert request.key is not None
@@ -225,7 +240,7 @@ class Batch:
         """
         desk, transaction = self._desk, self._transaction
         transaction.append(self._drafts)
-        if not self._drafts:
+        if not self._drafts and not self._has_named:
             return
         self.is_committing = True
         transaction.commit()

@@ -17,7 +17,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast
 
-from persistence import BackupFailed, CannotOpen, Closed, NoSql, Reader, Row, Store
+from persistence import BackupFailed, CannotOpen, Checkpoint, Closed, Conflict, NoSql, Reader, Row, Store
 from persistence.process import PROCESS
 from statemachine.batch import Batches, Desk, admit, attempt_at
 from statemachine.definition import Definition
@@ -36,6 +36,7 @@ from statemachine.snapshot import Snapshot, Snapshots
 from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
 from statemachine.usertables import ReadingSql
+from statemachine.versions import Naming, Version, loaded_at, settled
 from statemachine.workflow import Workflow, definition_of
 from statemachine.writer import Writer
 
@@ -289,6 +290,31 @@ class Engine:
         attempt = attempt_at(self._desk, loaded, sql=reader if self.store.capabilities.sql else None)
         attempt.actor, attempt.roles = actor, roles
         return attempt
+
+    def at(self, definition: Definition, instance: str, place: int | str) -> Version:
+        """Return a version of an instance, by number or label; what `Instance.at` calls."""
+        self.check_turn()
+        with self.store.reader() as reader:
+            return Version(loaded_at(reader, definition, instance, place=place), self.rows)
+
+    def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
+        """Name the newest version of an instance; what `Instance.checkpoint` calls. Durable on return."""
+        version = self.read(definition, instance).head.version
+        known = self.checkpoints(instance, label=naming.label)
+        if not known:
+            try:
+                return self._writer.send(lambda batch: batch.checkpoint(definition, instance, naming))
+            except Conflict:  # somebody else took the label
+                known = self.checkpoints(instance, label=naming.label)
+                if not known:
+                    raise
+        return settled(known[0], naming, version=version)
+
+    def checkpoints(self, instance: str, *, label: str | None = None) -> Sequence[Checkpoint]:
+        """Return the named checkpoints of an instance, by version."""
+        self.check_turn()
+        with self.store.reader() as reader:
+            return reader.checkpoints(instance, label=label)
 
     def rows(self, instance: str) -> Sequence[Row]:
         """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""

@@ -1,23 +1,22 @@
-"""Many instances as they were at one moment: `engine.snapshot()`, and one instance as it was then."""
+"""Many instances as they were at one moment: `engine.snapshot()`."""
 
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Generic, Protocol, TypeVar, Unpack, cast
+from typing import Any, Protocol, TypeVar, Unpack
 
 from persistence import Busy, Closed, Reader, Row, Store
 from persistence.process import PROCESS
-from statemachine.chart import Configuration
 from statemachine.definition import Definition
 from statemachine.events import checked_text
 from statemachine.limits import Limits
 from statemachine.listing import Chosen, Filters, Listing, chosen
 from statemachine.loading import Loaded
+from statemachine.moment import Moment
 from statemachine.proving import proven_rows
-from statemachine.transition import Transition
 from statemachine.workflow import Workflow
 
-__all__ = ["Moment", "Snapshot", "Snapshots"]
+__all__ = ["Snapshot", "Snapshots"]
 
 D = TypeVar("D")
 W = TypeVar("W", bound=Workflow[Any])
@@ -41,74 +40,6 @@ class Host(Protocol):
     def judged(self, reader: Reader, definition: Definition, instance: str) -> Loaded:
         """Return a head as a reader sees it, judged. Raises Refused."""
         ...
-
-
-class Past(Protocol):
-    """Where a moment is read."""
-
-    def load(self, definition: Definition, instance: str) -> Loaded:
-        """Return its head, judged."""
-        ...
-
-    def rows(self, instance: str) -> Sequence[Row]:
-        """Return its journal up to then, oldest first, proven."""
-        ...
-
-
-class Moment(Generic[W, D]):
-    """One instance as it was at one moment: it reads like the handle, and never changes.
-
-    Properties raise Refused (`instance_unsound`, `needs_migration`), Closed once its snapshot has ended, StoreError.
-    """
-
-    __slots__ = ("_definition", "_past", "id")
-
-    def __init__(self, past: Past, definition: Definition, id: str, /) -> None:  # the field's word
-        self._past = past
-        self._definition = definition
-        self.id = id
-
-    def _loaded(self) -> Loaded:
-        return self._past.load(self._definition, self.id)
-
-    @property
-    def workflow(self) -> type[W]:
-        """Its class."""
-        return self._definition.workflow
-
-    @property
-    def configuration(self) -> Configuration:
-        """The active leaves, in document order."""
-        return self._loaded().configuration
-
-    @property
-    def state(self) -> str | Configuration:
-        """The active leaf, or the tuple of them in a parallel configuration."""
-        configuration = self.configuration
-        return configuration[0] if len(configuration) == 1 else configuration
-
-    @property
-    def data(self) -> D:
-        """A copy of the data."""
-        return cast("D", self._definition.decode_data(self._loaded().image))
-
-    @property
-    def version(self) -> int:
-        """The number of the newest transition there was."""
-        return self._loaded().head.version
-
-    @property
-    def outcome(self) -> str | None:
-        """How it had ended; None if it ran."""
-        return self._loaded().head.outcome
-
-    def history(self) -> list[Transition]:
-        """Return the transitions there were, oldest first."""
-        return [Transition(row.record, row.hash) for row in self._past.rows(self.id)]
-
-    def __repr__(self) -> str:
-        """Show workflow and id."""
-        return f"<Moment {self._definition.name} {self.id}>"
 
 
 class Snapshot:

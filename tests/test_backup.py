@@ -10,8 +10,9 @@ import pytest
 
 import recovery
 from examples.order import Order
-from persistence import BackupFailed, Closed, MemoryStore, NotFound, SQLiteStore, StoreFull
+from persistence import BackupFailed, Closed, MemoryStore, NotFound, Reader, SQLiteStore, StoreFull
 from persistence.sqlite import copying
+from persistence.sqlite.connection import connect
 from statemachine import Engine
 from tests.children import Add, Tally, child
 from tests.kit import shipped, shop
@@ -144,8 +145,12 @@ def test_nothing_is_overwritten(tmp_path: Path, taken: str) -> None:
 def test_one_who_takes_the_name_meanwhile_keeps_it(tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     store = SQLiteStore(tmp_path / "tally.db")
+
+    def late(_: Reader) -> None:
+        target.write_text("mine")
+
     with pytest.raises(BackupFailed, match="File exists"):
-        store.backup(str(target), lambda _: target.write_text("mine") and None)
+        store.backup(str(target), late)
     store.close()
     assert (target.read_text(), names(tmp_path)) == ("mine", ["copy.db", "tally.db"])
 
@@ -163,7 +168,6 @@ def test_a_store_without_a_file_has_no_backup(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite is told that the copy may have no more pages than this, which it answers as it answers a full disk."""
-    connect = copying.connect
 
     def small(path: str, *, read_only: bool = False) -> apsw.Connection:
         connection = connect(path, read_only=read_only)

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from persistence import Busy, MemoryStore, SqlFailed
 from persistence.sqlite import usersql
 from statemachine import DataError, Engine, InvariantBroken, Limits, Refused, State, Transition, Workflow, always, on
 from statemachine import step as step_module
+from statemachine.writer import Member
 from tests.kit import Clock
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "limits.md").read_text(encoding="utf-8")
@@ -221,16 +222,16 @@ def test_a_statement_returns_as_many_rows_as_its_limit(tmp_path: Path, monkeypat
             engine.sql().execute("select 1 from t union all select 2")
 
 
-def test_waiting_calls_and_batches_are_as_many_as_their_limits(folder: Open) -> None:
+def test_waiting_calls_and_batches_are_as_many_as_their_limits(folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that is held up lets calls queue: those beyond the limit are refused, and the rest is batched."""
     engine = folder(Limits(calls_max=4, batch_max=2))
     notes = engine.start(Notes)
     sizes = list[int]()
     together = engine._batches.together  # batches are seen nowhere else
 
-    def counted(members: list[object]) -> None:
+    def counted(members: Sequence[Member]) -> None:
         sizes.append(len(members))
-        together(members)  # type: ignore[arg-type]  # members, as they came
+        together(members)
 
     engine._batches.together = counted  # type: ignore[method-assign, assignment]  # as above
     with engine.store.transaction():  # nobody can write

@@ -35,8 +35,8 @@ ROUNDS = 20
 @pytest.fixture(params=["memory", "sqlite"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     store: Any = MemoryStore() if request.param == "memory" else tmp_path / "shop.db"
-    schema = {} if request.param == "memory" else {"schema": STOCKED}
-    with Engine(store, Order, Tally, clock=Clock(), **schema) as engine:
+    schema = None if request.param == "memory" else STOCKED
+    with Engine(store, Order, Tally, clock=Clock(), schema=schema) as engine:
         yield engine
 
 

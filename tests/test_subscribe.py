@@ -49,8 +49,8 @@ def ear() -> Ear:
 @pytest.fixture(params=["memory", "sqlite"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     store: Any = MemoryStore() if request.param == "memory" else tmp_path / "a.db"
-    schema = {} if request.param == "memory" else {"schema": STOCKED}
-    with Engine(store, Tally, Order, limits=Limits(unheard_max=60), **schema) as engine:
+    schema = None if request.param == "memory" else STOCKED
+    with Engine(store, Tally, Order, limits=Limits(unheard_max=60), schema=schema) as engine:
         yield engine
 
 

@@ -12,7 +12,9 @@ import recovery
 from examples.order import Order, Submit
 from persistence import MemoryStore, Quarantine
 from statemachine import Engine, Final, Limits, Refused, State, Workflow, invariant, on
+from statemachine.batch import Batch
 from statemachine.loading import TERMINATED_MARK
+from statemachine.workflow import definition_of
 from tests.children import Add, End, Tally
 from tests.kit import STOCKED, Clock, shipped
 
@@ -62,8 +64,8 @@ class Changed(Workflow[OtherData], revision=2, name="Stuck"):
 @pytest.fixture(params=["memory", "sqlite"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     store: Any = MemoryStore() if request.param == "memory" else tmp_path / "shop.db"
-    schema = {} if request.param == "memory" else {"schema": STOCKED}
-    with Engine(store, Order, Tally, Stuck, clock=Clock(), **schema) as engine:
+    schema = None if request.param == "memory" else STOCKED
+    with Engine(store, Order, Tally, Stuck, clock=Clock(), schema=schema) as engine:
         yield engine
 
 
@@ -169,11 +171,9 @@ def test_members_of_one_batch_see_the_end_of_those_before_them(tmp_path: Path) -
     with Engine(tmp_path / "t.db", Tally) as engine:
         tally = engine.start(Tally, id="t")
         with engine.store.transaction() as transaction:
-            from statemachine.batch import Batch
-
             batch = Batch(engine._desk, transaction)  # one transaction of two members, by hand
-            first = batch.terminate({"Tally": Tally.__definition__}, "t", ("stuck", None))  # type: ignore[attr-defined]
-            second = batch.terminate({"Tally": Tally.__definition__}, "t", ("stuck", None))  # type: ignore[attr-defined]
+            first = batch.terminate({"Tally": definition_of(Tally)}, "t", ("stuck", None))
+            second = batch.terminate({"Tally": definition_of(Tally)}, "t", ("stuck", None))
             batch.commit()
         assert first is not None
         assert (first.version, second) == (2, None)

@@ -57,7 +57,7 @@ def copy_store(source: apsw.Connection, target: str, prove: Callable[[Reader], N
 
 
 def _family(place: Path) -> list[Path]:
-    """Return a file and what is kept beside it: a log or an anchor that was left there would be taken for the copy's."""
+    """Return a file and what is kept beside it: a log or anchor that was left there would be taken for the copy's."""
     return [place, *(place.with_name(place.name + ending) for ending in ("-wal", "-shm", "-journal", "-anchor"))]
 
 
