@@ -171,7 +171,7 @@ class Engine:
         callback: Callable[[Transition], object],
         /,
         *,
-        workflow: "type[Workflow[Any]] | None" = None,
+        workflow: type[object] | None = None,
         ended: Callable[[str], object] | None = None,
     ) -> "Subscription":
         """Let a callback hear each transition that this engine commits from here on, after its commit.

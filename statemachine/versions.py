@@ -73,9 +73,10 @@ def loaded_at(reader: Reader, definition: Definition, instance: str, *, place: i
     if row is None:
         raise _unproven(head, version, "its row is missing, or was set aside")
     previous = _previous(reader, head, version)
-    if named is None or not _follows(row, named.image, previous):
-        return _proven(reader, definition, head, (row, previous))
-    return _loaded(reader, definition, head, row=row, previous=previous, image=named.image)
+    image = None if named is None or not _follows(row, named.image, previous) else named.image
+    if image is None:
+        image = _folded(reader, head, row, previous=previous)
+    return _loaded(reader, definition, head, row=row, previous=previous, image=image)
 
 
 def _named(reader: Reader, head: Head, label: str) -> tuple[int, Checkpoint | None]:
@@ -104,9 +105,8 @@ def _follows(row: Row, image: bytes, previous: bytes) -> bool:
     return stub_hash(previous, digests(row.record)[1] + image_digest(image)) == row.hash
 
 
-def _proven(reader: Reader, definition: Definition, head: Head, place: tuple[Row, bytes]) -> Loaded:
-    """Return a version whose image is folded from the journal."""
-    row, previous = place
+def _folded(reader: Reader, head: Head, row: Row, *, previous: bytes) -> bytes:
+    """Return the image of a version from the journal, proven."""
     version = row.record.version
     try:
         image = folded(reader.rows_to(head.instance, version)).encoded()
@@ -114,7 +114,7 @@ def _proven(reader: Reader, definition: Definition, head: Head, place: tuple[Row
         raise _unproven(head, version, str(error)) from error
     if not _follows(row, image, previous):
         raise _unproven(head, version, "its hash does not follow from the row before it, its record and its image")
-    return _loaded(reader, definition, head, row=row, previous=previous, image=image)
+    return image
 
 
 def _loaded(reader: Reader, definition: Definition, head: Head, *, row: Row, previous: bytes, image: bytes) -> Loaded:

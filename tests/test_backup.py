@@ -200,8 +200,11 @@ def damaged(folder: Path, statement: str) -> Path:
     [
         ("update perdure_journal set body = x'00' where version = 3", "'o-1': instance_unsound"),
         ("update perdure_journal set seal = x'00' where n = 2", "the seal at row 2 does not follow"),
-        ("update perdure_instance set time = 0 where name = 'o-2'", "'o-2': its head and its journal disagree"),
-        ("update perdure_instance set head = 2 where name = 'o-1'", "'o-1': its head and its journal disagree"),
+        (
+            "update perdure_instance set time = 0 where name = 'o-2'",
+            "'o-2': version 1: a column, the image",
+        ),
+        ("update perdure_instance set head = 2 where name = 'o-1'", "'o-1': instance_unsound"),
         ("delete from perdure_journal where n = 7", "'o-2'"),
         ("delete from perdure_instance where name = 'o-2'", "belong to an instance"),
     ],

@@ -233,7 +233,7 @@ def test_waiting_calls_and_batches_are_as_many_as_their_limits(folder: Open, mon
         sizes.append(len(members))
         together(members)
 
-    engine._batches.together = counted  # type: ignore[method-assign, assignment]  # as above
+    monkeypatch.setattr(engine._batches, "together", counted)
     with engine.store.transaction():  # nobody can write
         futures = [notes.submit(Put(str(number))) for number in range(4)]
         with pytest.raises(Busy, match="4 calls wait"):

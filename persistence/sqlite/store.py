@@ -99,13 +99,12 @@ class SQLiteStore:
         self._generation, self._memory = 0, Memory()
         self._mark = uuid.uuid4().hex
         self._in_doubt: str | None = None
-        self._vfs = vfs
+        self._vfs, self._snapshots = vfs, Snapshots(self.path, vfs=vfs)
         self._names: Names | None = None
         self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
         self._turn = Block(self._begin, self._finish)
         self._open_transaction: SQLiteTransaction | None = None
-        self._snapshots = Snapshots(self.path, vfs=vfs)
         check_path(self.path, read_only=read_only)
         self._anchor = Anchor(self.path, anchor, vfs=vfs)
         if level is not None and level not in LEVELS:
