@@ -39,7 +39,7 @@ class Subscription:
         self._workflow = workflow
         self._most = unheard_max
         self._ended = ended
-        self._queue: deque[Draft] = deque()
+        self._queue: deque[Transition] = deque()
         self._changed = threading.Condition()
         self._reason: str | None = None
         self._thread = threading.Thread(target=self._serve, name="perdure-subscriber", daemon=True)
@@ -60,7 +60,7 @@ class Subscription:
             if self._reason is not None or not mine:
                 return
             if len(self._queue) + len(mine) <= self._most:
-                self._queue.extend(mine)
+                self._queue.extend(Transition(one.record, one.hash) for one in mine)  # without images
             else:
                 first = mine[0].record
                 self._reason = (
@@ -88,11 +88,11 @@ class Subscription:
             self.end()
 
     def _serve(self) -> None:
-        while (draft := self._next()) is not None:
+        while (transition := self._next()) is not None:
             try:
-                self._callback(Transition(draft.record, draft.hash))
+                self._callback(transition)
             except BaseException:  # SystemExit too: this thread is nobody else's
-                logger.exception("%r raised on version %d of %r", self, draft.record.version, draft.record.instance)
+                logger.exception("%r raised on %r", self, transition)
         reason = self._reason or ""
         if reason.startswith("PS331"):
             logger.error("%r: %s", self, reason)
@@ -102,7 +102,7 @@ class Subscription:
             except Exception:
                 logger.exception("%r raised when it was told that it has ended", self)
 
-    def _next(self) -> Draft | None:
+    def _next(self) -> Transition | None:
         """Wait for the next transition; None where it is the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._reason is not None)

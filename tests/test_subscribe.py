@@ -204,7 +204,7 @@ def test_what_a_callback_raises_is_logged_and_does_not_end_it(
     with caplog.at_level(logging.ERROR, logger="perdure"):
         engine.close()
     assert ear.versions == [("t", 1), ("t", 2)]
-    assert caplog.text.count("raised on version") == 2
+    assert caplog.text.count("raised on <Transition t v") == 2
     assert "on purpose" in caplog.text
 
 
