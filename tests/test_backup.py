@@ -1,6 +1,10 @@
 """A backup is of one moment, sound before it has its name, and nothing is left of one that was not made."""
 
+import errno
+import os
+import signal
 import sqlite3
+import stat
 import subprocess
 import threading
 from pathlib import Path
@@ -153,6 +157,72 @@ def test_one_who_takes_the_name_meanwhile_keeps_it(tmp_path: Path) -> None:
         store.backup(str(target), late)
     store.close()
     assert (target.read_text(), names(tmp_path)) == ("mine", ["copy.db", "tally.db"])
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_file_system_without_links_makes_a_backup_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, taken: bool
+) -> None:
+    target = tmp_path / "copy.db"
+
+    def refuse(_: Path, __: Path) -> None:
+        if taken:
+            target.write_text("mine")
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with Engine(tmp_path / "tally.db", Tally) as engine:
+        engine.start(Tally, id="t")
+        if taken:
+            with pytest.raises(BackupFailed):
+                engine.backup(target)
+            assert target.read_text() == "mine"
+        else:
+            assert engine.backup(target) == ()
+    assert names(tmp_path) == ["copy.db", "tally.db"]
+
+
+def test_a_folder_that_cannot_be_synced_leaves_no_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def fails(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "on purpose")
+        sync(descriptor)
+
+    with Engine(tmp_path / "tally.db", Tally) as engine:
+        monkeypatch.setattr(os, "fsync", fails)
+        with pytest.raises(BackupFailed, match="on purpose"):
+            engine.backup(tmp_path / "copy.db")
+        monkeypatch.undo()
+    assert names(tmp_path) == ["tally.db"]
+
+
+KILLED = """
+import os, signal, sys
+from persistence.sqlite import copying
+from statemachine import Engine
+from tests.children import Tally
+step, copying.STEP_PAGES = copying.copy_pages, 4
+def killed(backup):
+    step(backup)
+    os.kill(os.getpid(), signal.SIGKILL)
+copying.copy_pages = killed
+with Engine(sys.argv[1], Tally) as engine:
+    engine.backup(sys.argv[2])
+"""
+
+
+def test_who_is_killed_leaves_no_target_and_a_sound_store(tmp_path: Path) -> None:
+    path, target = tmp_path / "tally.db", tmp_path / "copy.db"
+    with Engine(path, Tally) as engine:
+        engine.start(Tally, id="t")
+    with child(KILLED, path, target) as process:
+        assert process.wait(timeout=30) == -signal.SIGKILL
+    assert not target.exists()
+    assert [name.startswith("copy.db.part-") for name in names(tmp_path) if name.startswith("copy")] != []
+    with recovery.open(path, Tally) as engine:
+        assert engine.backup(target) == ()
 
 
 def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:

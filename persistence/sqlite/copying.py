@@ -47,8 +47,7 @@ def copy_store(source: apsw.Connection, target: str, prove: Callable[[Reader], N
         with suppress(OSError):  # a disk of its own need not have such a name
             part.chmod(Path(source.filename).stat().st_mode & 0o777)
         _sync(part)
-        place.hardlink_to(part)  # unlike renaming it never overwrites
-        _sync(place.parent)
+        _name(part, place)
     except OSError as error:
         raise BackupFailed(f"{target}: the copy could not be written: {error}; nothing is left of it") from error
     finally:
@@ -88,6 +87,23 @@ def _prove(part: str, prove: Callable[[Reader], None]) -> None:
         prove(SQLiteReader(copy, UserSql(copy, part)))
     finally:
         copy.close(force=True)
+
+
+def _name(part: Path, place: Path) -> None:
+    """Give a file its name, where nobody has taken it. Durable on return; where it raises, the name is free."""
+    try:
+        place.hardlink_to(part)  # unlike renaming it never overwrites
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        place.touch(exist_ok=False)
+        part.replace(place)
+    try:
+        if os.name == "posix":  # elsewhere a folder cannot be opened
+            _sync(place.parent)
+    except OSError:
+        place.unlink()
+        raise
 
 
 def _sync(name: Path) -> None:
