@@ -53,7 +53,12 @@ class Chosen:
 
 
 def chosen(reader: Reader, definition: Definition, filters: Filters, *, limits: Limits) -> Chosen:
-    """Return which instances of a workflow pass. Raises Refused `invalid_argument`, DefinitionError."""
+    """Return which instances of a workflow pass. Raises Refused `invalid_argument`, DefinitionError, TypeError."""
+    unknown = filters.keys() - Filters.__annotations__.keys()
+    if unknown:  # a misspelt filter would leave nothing out
+        raise TypeError(
+            f"list() has no filter {', '.join(sorted(unknown))}; it has {', '.join(Filters.__annotations__)}"
+        )
     limit, running, outcome = filters.get("limit"), filters.get("running"), filters.get("outcome")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise Refused("invalid_argument", f"limit={shown(limit)} is no number from 1 on")

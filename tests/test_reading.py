@@ -262,6 +262,12 @@ def test_a_filter_that_names_nothing_is_refused(orders: Engine, filters: Any, to
     assert (refused.code, told in refused.reason) == ("invalid_argument", True), refused.reason
 
 
+def test_a_filter_that_is_misspelt_is_an_error(orders: Engine) -> None:
+    filters: Any = {"states": Order.cart}
+    with pytest.raises(TypeError, match=r"list\(\) has no filter states; it has state, tag, outcome"):
+        orders.list(Order, **filters)
+
+
 def test_a_cursor_of_another_workflow_is_refused(orders: Engine) -> None:
     cursor = orders.list(Tally, limit=1).cursor
     assert "another list" in refusal(lambda: orders.list(Order, after=cursor)).reason
