@@ -1,6 +1,6 @@
 """A store beside `MemoryStore`, both driven alike: whatever the one answers or refuses, the other does too.
 
-For who writes a store. It draws what happens, so it needs Hypothesis (the extra `drill`); `StoreContract` needs nothing.
+For who writes a store. It draws what happens, so it needs Hypothesis (the extra `drill`).
 
     class MyStoreComparison(StoreComparison):
         def open_store(self) -> Store:
