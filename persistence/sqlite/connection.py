@@ -12,6 +12,7 @@ down, would fold and delete by its name a log that by then may be another proces
 
 import ctypes
 import os
+import random
 import time
 import weakref
 from collections.abc import Callable
@@ -41,6 +42,7 @@ __all__ = [
 
 BUSY_MS_MAX = 5_000  # how long BEGIN IMMEDIATE waits for another process; longer waits hide a stuck owner
 BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wait; making a store takes about as long
+TRY_SECONDS_MAX = 0.002  # between two tries for a lock: a commit takes about as long
 CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early at first
 LENGTHS_MAX = 4  # times as long it may become: a fold every 800 transitions or so, 16 MB
 RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
@@ -154,6 +156,27 @@ def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(is_held))
 
 
+def be_patient(connection: apsw.Connection) -> None:
+    """Let a connection wait for a lock, up to the bound, and as long as the others that wait.
+
+    SQLite's own handler waits longer with each try, up to 100 ms. Who has just written tries again at once, so that who
+    has waited long hardly ever finds the lock free: one process of four waited two seconds while another had 1,000
+    turns. Short waits of random lengths give everybody the same chance at each moment.
+    """
+    until = 0.0
+
+    def wait(tried: int) -> bool:
+        nonlocal until
+        if not tried:
+            until = time.monotonic() + BUSY_MS_MAX / 1000
+        elif time.monotonic() >= until:
+            return False
+        time.sleep(random.uniform(0, TRY_SECONDS_MAX))  # noqa: S311  # no secret
+        return True
+
+    connection.set_busy_handler(wait)
+
+
 def connect(path: str, *, vfs: str | None = None, read_only: bool = False, may_make: bool = True) -> apsw.Connection:
     """Open a connection; `may_make` a file that is not there. It changes nothing. Raises what `explained` raises."""
     authority = (
@@ -170,7 +193,7 @@ def connect(path: str, *, vfs: str | None = None, read_only: bool = False, may_m
         )
     _notice_forks()
     _connections.add(connection)
-    connection.set_busy_timeout(BUSY_MS_MAX)
+    be_patient(connection)
     for name, value in (
         ("mmap_size", 0),
         ("foreign_keys", "ON"),
@@ -255,7 +278,7 @@ class Log:
         if not before():
             return None
         is_long = pages > RESTART_PAGES
-        self._connection.set_busy_timeout(0)
+        self._connection.set_busy_handler(None)
         try:
             mode = apsw.SQLITE_CHECKPOINT_RESTART if is_long else apsw.SQLITE_CHECKPOINT_PASSIVE
             length, folded = self._connection.wal_checkpoint(mode=mode)
@@ -266,7 +289,7 @@ class Log:
         except apsw.Error as error:
             return f"the log of {pages} pages could not be folded back: {error}"
         finally:
-            self._connection.set_busy_timeout(BUSY_MS_MAX)
+            be_patient(self._connection)
         if is_long:
             return f"the log reached {pages} pages: a reader kept it from being reused"
         return None
