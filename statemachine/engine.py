@@ -353,10 +353,10 @@ class Engine:
 
     def check_turn(self) -> None:
         """Raise ReentrantCall in a callback of this engine, Closed in a forked child."""
+        if PROCESS.pid != self._pid:
+            raise Closed("this engine was opened by the parent process before it forked; fork first, then open one")
         if self._batches.is_inside:
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
-        if PROCESS.pid != self._pid:
-            raise Closed("this engine was opened by the parent process; open another one after a fork")
 
     def _new_id(self) -> str:
         """Return an id that nobody else makes."""

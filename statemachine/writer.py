@@ -9,6 +9,8 @@ is first: nobody is overtaken. Calls that do not wait (`submit`, `asend`) are le
 the first of them starts; a sender's batch ends before one of those, because their callbacks are not his affair.
 
 A batch of several in which anything but a member fails is decided again, one by one: no member fails its neighbours.
+
+A forked child leads nobody: who waits is in the parent, and a lock that another thread held at the fork stays locked.
 """
 
 import atexit
@@ -19,6 +21,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from persistence.errors import Busy, Closed
+from persistence.process import PROCESS
 from statemachine.limits import Limits
 
 if TYPE_CHECKING:
@@ -140,6 +143,7 @@ class Writer:
         self._woken = threading.Semaphore(0)  # of the thread: it holds the baton, or is to end
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._owner = PROCESS.pid
         self.has_ended = False  # the thread
 
     # -- senders who wait on their own threads -------------------------------------------------------------------------
@@ -207,13 +211,15 @@ class Writer:
 
     def forget(self, member: Member) -> None:
         """Take a member out of the queue, where it still stands there."""
+        if PROCESS.pid != self._owner:
+            return
         with suppress(ValueError), self._room:
             self._queue.remove(member)
             self._room.notify()
 
     def _serve(self) -> None:
         """Lead whenever a call that does not wait is first; what the writer's thread runs."""
-        while not self.has_ended:
+        while not self.has_ended and PROCESS.pid == self._owner:  # else a callback forked, and the child ends
             self._woken.acquire()
             with suppress(BaseException):  # it was told to its member; this thread is everybody's
                 self._lead(None)
@@ -222,8 +228,10 @@ class Writer:
         """Take no more calls, and wait until those that are queued have run.
 
         From the callback of a future, which runs on the writer's own thread, it does not wait: what is queued is then
-        refused by the store, which is closed.
+        refused by the store, which is closed. In a forked child it does nothing.
         """
+        if PROCESS.pid != self._owner:
+            return
         with self._room:
             was_closed, self._is_closed = self._is_closed, True
             self._room.notify_all()
@@ -246,6 +254,8 @@ class Writer:
         """Hand the baton to who is first in the queue; lay it down where nobody is."""
         while True:
             if self._queue:
+                if PROCESS.pid != self._owner:
+                    return
                 with self._mutex:
                     first = self._queue[0] if self._queue else None
                     if isinstance(first, Turn):
@@ -261,6 +271,8 @@ class Writer:
 
     def _leave(self, turn: Turn) -> bool:
         """Take a turn out of the queue, and pass the baton on if it has it. Returns False where a batch has it."""
+        if PROCESS.pid != self._owner:
+            return True
         with self._mutex:
             if turn not in self._queue:
                 return False
@@ -281,11 +293,12 @@ class Writer:
                     member.error = error
             raise
         finally:
-            with self._room:
-                self._running = 0
-                self._room.notify_all()
-            self._pass_on()
-            _tell([member for member in members if member is not own])
+            if PROCESS.pid == self._owner:
+                with self._room:
+                    self._running = 0
+                    self._room.notify_all()
+                self._pass_on()
+                _tell([member for member in members if member is not own])
 
     def _take(self, own: Turn | None) -> list[Member]:
         """Take the first members of the queue, as many as one batch has; a sender takes only those who wait as he."""

@@ -207,7 +207,7 @@ class SQLiteStore:
 
     def _check(self) -> None:
         if PROCESS.pid != self._owner:
-            raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
+            raise Closed(f"{self.path}: opened by the parent process before it forked; fork first, then open it")
         if not self._is_open:
             raise Closed(f"{self.path}: the store is closed")
         if self._in_doubt is not None:
