@@ -309,7 +309,7 @@ class Batches:
                         _decide(member, batch)
                     batch.commit()
                 return
-        except InDoubt as error:
+        except (Busy, InDoubt) as error:  # as true for each of them: one by one they would wait as long again, each
             for member in members:
                 member.error = error
             return

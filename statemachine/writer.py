@@ -204,7 +204,8 @@ class Writer:
                 self._thread = threading.Thread(target=self._serve, name="perdure", daemon=True)
                 self._thread.start()
                 atexit.register(self.close)  # what is queued is not lost where nobody closes the engine
-        self._put(member)
+            self._queue.append(member)  # while the engine cannot be closed: behind its end nobody would lead it
+        self._begin()
 
     def _has_room(self) -> bool:
         return len(self._queue) + self._running < self._limits.calls_max
@@ -236,10 +237,11 @@ class Writer:
             was_closed, self._is_closed = self._is_closed, True
             self._room.notify_all()
         thread = self._thread
-        if thread is None or was_closed:
+        if thread is None:
             return
-        atexit.unregister(self.close)
-        self._put(_End(self))
+        if not was_closed:
+            atexit.unregister(self.close)
+            self._put(_End(self))
         if thread is not threading.current_thread():
             thread.join()
 
@@ -247,6 +249,10 @@ class Writer:
 
     def _put(self, member: Member) -> None:
         self._queue.append(member)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Let the first of the queue lead, where nobody has the baton."""
         if self._baton.acquire(blocking=False):  # its holder left before this one was in the queue
             self._pass_on()
 

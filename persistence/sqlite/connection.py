@@ -16,12 +16,12 @@ inherits it, and takes none of the locks that it believes to have. The parent, c
 
 import ctypes
 import os
-import random
 import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from random import SystemRandom
 from urllib.parse import quote
 
 import apsw
@@ -191,7 +191,7 @@ def be_patient(connection: apsw.Connection) -> None:
     has waited long hardly ever finds the lock free: one of four busy processes waited two seconds. Short and random
     waits give everybody the same chance at each moment.
     """
-    until = 0.0
+    until, draw = 0.0, SystemRandom().uniform  # another draw in each process
 
     def wait(tried: int) -> bool:
         nonlocal until
@@ -199,7 +199,7 @@ def be_patient(connection: apsw.Connection) -> None:
             until = time.monotonic() + BUSY_MS_MAX / 1000
         elif time.monotonic() >= until:
             return False
-        time.sleep(random.uniform(0, TRY_SECONDS_MAX))  # noqa: S311  # no secret
+        time.sleep(draw(0, TRY_SECONDS_MAX))
         return True
 
     connection.set_busy_handler(wait)

@@ -402,6 +402,8 @@ class SQLiteStore:
         if PROCESS.pid != self._owner or not self._is_open:
             return
         with self._whole():
+            if not self._is_open:  # another thread closed it meanwhile
+                return
             self._is_open = False
             try:
                 if not self.read_only and self._facts.barred is None and self._in_doubt is None:
@@ -419,7 +421,7 @@ class SQLiteStore:
                     raise Busy(f"{self.path}: the store is in use; end its transactions and readers, then close it")
                 held.callback(lock.release)
             self._snapshots.check_ended()
-            if self._reader is not None and self._reader.in_transaction:
+            if self._is_open and self._reader is not None and self._reader.in_transaction:
                 raise Busy(f"{self.path}: the store is in use by a reader of this thread; end it, then close the store")
             yield
 
