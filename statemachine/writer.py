@@ -9,6 +9,7 @@ is first: nobody is overtaken. Calls that do not wait (`submit`, `asend`) are le
 the first of them starts; a sender's batch ends before one of those, because their callbacks are not his affair.
 
 A batch of several in which anything but a member fails is decided again, one by one: no member fails its neighbours.
+Busy and InDoubt are as true for each of them, and told to all.
 
 A forked child leads nobody: who waits is in the parent, and a lock that another thread held at the fork stays locked.
 """
