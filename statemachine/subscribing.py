@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Self
 
 from persistence import Draft
+from persistence.process import PROCESS
 from statemachine.transition import Transition
 
 __all__ = ["Subscription", "Subscriptions"]
@@ -42,6 +43,7 @@ class Subscription:
         self._queue: deque[Transition] = deque()
         self._changed = threading.Condition()
         self._reason: str | None = None
+        self._owner = PROCESS.pid
         self._thread = threading.Thread(target=self._serve, name="perdure-subscriber", daemon=True)
 
     def begin(self) -> None:
@@ -70,7 +72,12 @@ class Subscription:
             self._changed.notify()
 
     def end(self) -> None:
-        """End it: what is still queued is not heard. A callback that runs is not waited for."""
+        """End it: what is still queued is not heard. A callback that runs is not waited for.
+
+        In a forked child it does nothing.
+        """
+        if PROCESS.pid != self._owner:
+            return
         with self._changed:
             self._queue.clear()
             self._reason = self._reason or "it was ended"
@@ -93,6 +100,8 @@ class Subscription:
                 self._callback(transition)
             except BaseException:  # SystemExit too: this thread is nobody else's
                 logger.exception("%r raised on %r", self, transition)
+            if PROCESS.pid != self._owner:  # the callback forked, and what is queued is the parent's: the child ends
+                return
         reason = self._reason or ""
         if reason.startswith("PS331"):
             logger.error("%r: %s", self, reason)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from attrs import define, frozen
 
 from persistence import Closed, SQLiteStore, StoreError
-from statemachine import Engine, Instance, ReentrantCall, State, Workflow, on
+from statemachine import Engine, Instance, ReentrantCall, State, Transition, Workflow, on
 
 WAIT_SECONDS_MAX = 20
 
@@ -67,6 +67,13 @@ def uses(path: str, engine: Engine, walker: Instance[Walker, Went]) -> dict[str,
         "start": lambda: engine.start(Walker),
         "get": lambda: engine.get(Walker, "w"),
         "list": lambda: engine.list(Walker),
+        "snapshot": lambda: engine.snapshot().__enter__(),
+        "subscribe": lambda: engine.subscribe(print),
+        "terminate": lambda: engine.terminate("w", why="it was told to"),
+        "backup": lambda: engine.backup(f"{path}-copy"),
+        "at": lambda: walker.at(1),
+        "checkpoint": lambda: walker.checkpoint("here"),
+        "checkpoints": walker.checkpoints,
         "sql": lambda: engine.sql().execute("select 1"),
         "store.transaction": lambda: engine.store.transaction().__enter__(),
         "store.reader": lambda: engine.store.reader().__enter__(),
@@ -129,6 +136,19 @@ class Forker:
         send()
         Walker.inside = lambda _: None
 
+    def in_subscriber(self) -> None:
+        """Fork in the callback of a subscription, which more is queued for."""
+        has_forked = threading.Event()
+
+        def hear(_: Transition) -> None:
+            if not has_forked.is_set():
+                self.fork()
+                has_forked.set()
+
+        with self.engine.subscribe(hear):
+            self.walker.send(Go())
+            assert has_forked.wait(WAIT_SECONDS_MAX)
+
     def in_commit(self) -> None:
         """Fork while the writer's thread is inside COMMIT."""
         assert isinstance(self.engine.store, SQLiteStore)
@@ -159,6 +179,7 @@ def main(path: str, where: str, how: str) -> None:
         "callback of the writer's thread": lambda: forker.in_callback(
             lambda: forker.walker.submit(Go()).result(WAIT_SECONDS_MAX)
         ),
+        "callback of a subscriber": forker.in_subscriber,
         "commit": forker.in_commit,
     }
     try:

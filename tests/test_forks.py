@@ -14,7 +14,13 @@ from tests.forking import Walker
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
-PLACES = {"idle": 2, "callback": 3, "callback of the writer's thread": 3, "commit": 3}
+PLACES = {
+    "idle": 2,
+    "callback": 3,
+    "callback of the writer's thread": 3,
+    "callback of a subscriber": 3,
+    "commit": 3,
+}
 """Where a fork happens, and how many steps the parent has taken in the end."""
 DO_NOTHING = {"close", "store.close"}
 HOST = "import sys; from tests.forking import host; host(*sys.argv[1:])"
