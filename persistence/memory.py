@@ -171,6 +171,10 @@ class MemoryReader:
         mine = [named for named in found if named.instance == instance and label in {None, named.label}]
         return sorted(mine, key=lambda named: (named.version, named.label))
 
+    def labels(self, instance: str) -> list[tuple[str, bytes]]:
+        """Read label and hash of the named checkpoints of one instance, by label."""
+        return sorted((named.label, named.hash) for named in self.checkpoints(instance))
+
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""
         for commit, sealed in list(self._contents.lane):
@@ -296,6 +300,19 @@ class MemoryTransaction:
             raise Conflict(f"{named.instance}: it does not exist, or has a checkpoint {named.label!r}")
         self.has_written = True
         self._contents.checkpoints[name] = (self._commit, named)
+
+    def mend_checkpoint(
+        self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
+    ) -> None:
+        """Give a checkpoint what is proven, at once: here it is what stands there already. Raises Conflict."""
+        del reason, time
+        self._check_fits()
+        commit, named = self._contents.checkpoints.get((instance, label), (0, None))
+        if named is None:
+            raise Conflict(f"{instance}: there is no checkpoint {label!r}")
+        version, row_hash, image = proven
+        mended = evolve(named, version=version, hash=row_hash, image=image)
+        self._contents.checkpoints[instance, label] = (commit, mended)
 
     def expire_keys(self, *, before: int) -> int:
         """Forget the keys of instances that ended before a time; say of how many."""

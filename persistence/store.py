@@ -110,6 +110,15 @@ class Transaction(Protocol):
         """
         ...
 
+    def mend_checkpoint(
+        self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
+    ) -> None:
+        """Give a named checkpoint the version, hash and image that are proven; what stood there is kept as found.
+
+        Tags that cannot be read are dropped, the rest of it stays. Raises Conflict where there is no such checkpoint.
+        """
+        ...
+
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside. An instance that has a mark keeps it; one that does not exist gets none."""
         ...
@@ -186,6 +195,10 @@ class Reader(Protocol):
 
     def checkpoints(self, instance: str, *, label: str | None = None) -> list[Checkpoint]:
         """Read the named checkpoints of one instance, or the one of that label, by version and label."""
+        ...
+
+    def labels(self, instance: str) -> list[tuple[str, bytes]]:
+        """Read label and hash of the named checkpoints of one instance, by label, also of those that are damaged."""
         ...
 
     def lane(self) -> Iterator[Sealed]:

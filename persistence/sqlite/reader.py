@@ -106,6 +106,12 @@ class SQLiteReader:
         """Read the named checkpoints of one instance, or the one of that label."""
         return read_checkpoints(self._connection, instance, label)
 
+    def labels(self, instance: str) -> list[tuple[str, bytes]]:
+        """Read label and hash of the named checkpoints of one instance, by label."""
+        with explained(self._connection.filename):
+            found = fetch_all(self._connection, statements.LABELS, instance)
+        return [(bytes_of(label).decode(errors="replace"), bytes_of(row_hash)) for label, row_hash in found]
+
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""
         with explained(self._connection.filename):

@@ -23,9 +23,9 @@ loss is accepted; a record's epoch is that of the store when it was written.
 
 Written by transactions: instance, journal, key, definition, symbol, checkpoint. Rows of the journal are never updated,
 but for `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery:
-quarantine, set_aside, stub, and a head that is rebuilt. Written at open and close: open_mark. Deleted from: key, some
-time after the end of an instance, and then all of that instance. Reserved, and empty in files that this version writes:
-work. Integer keys are private to the file: names are what is hashed.
+quarantine, set_aside, stub, a head that is rebuilt, and a checkpoint that is derived again. Written at open and close:
+open_mark. Deleted from: key, some time after the end of an instance, and then all of that instance. Reserved, and empty
+in files that this version writes: work. Integer keys are private to the file: names are what is hashed.
 """
 
 __all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
@@ -163,7 +163,7 @@ TABLES = (
     """
     CREATE TABLE perdure_set_aside (
         id       INTEGER PRIMARY KEY,
-        source   TEXT NOT NULL,              -- perdure_journal or perdure_instance: the table that the row stood in
+        source   TEXT NOT NULL,              -- the table it stood in: perdure_journal, perdure_instance or _checkpoint
         n        INTEGER,                    -- of a journal row
         instance INTEGER NOT NULL,
         version  INTEGER,                    -- as the row had it

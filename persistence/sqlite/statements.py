@@ -217,6 +217,11 @@ WHERE i.name = ?
 PUT_CHECKPOINT = """
 INSERT INTO perdure_checkpoint (instance, version, hash, image, label, tags, note, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+# Of one instance: unique index on instance and label.
+LABELS = """
+SELECT CAST(c.label AS BLOB), c.hash FROM perdure_instance AS i JOIN perdure_checkpoint AS c ON c.instance = i.id
+WHERE i.name = ? ORDER BY c.label
+"""
 
 # Rows that stand and stubs of rows that were cut, in the order of their commits. Primary keys; all.
 LANE = """
@@ -290,10 +295,27 @@ SELECT 'perdure_instance', NULL, i.id, i.version, ?, CAST(json_array(
 ) AS BLOB), ?
 FROM perdure_instance AS i WHERE i.id = ?
 """
+KEEP_CHECKPOINT = """
+INSERT INTO perdure_set_aside (source, n, instance, version, reason, row, time)
+SELECT 'perdure_checkpoint', NULL, c.instance, iif(typeof(c.version) = 'integer', c.version, NULL), ?, CAST(json_array(
+    quote(c.id), quote(c.instance), quote(c.version), quote(c.hash), quote(c.image), quote(CAST(c.label AS BLOB)),
+    quote(CAST(c.tags AS BLOB)), quote(CAST(c.note AS BLOB)), quote(c.time)
+) AS BLOB), ?
+FROM perdure_checkpoint AS c WHERE c.id = ?
+"""
 DROP_ROW = "DELETE FROM perdure_journal WHERE n = ?"
 # The head of an instance whose own row was set aside: primary key. 1 row.
 POINT_HEAD = "UPDATE perdure_instance SET head = ? WHERE id = ? AND version = ?"
 MEND_PRIOR = "UPDATE perdure_journal SET prior = ? WHERE n = ? AND prior <> ?"
+CHECKPOINT_ID = """
+SELECT c.id FROM perdure_instance AS i JOIN perdure_checkpoint AS c ON c.instance = i.id
+WHERE i.name = ? AND c.label = ?
+"""
+MEND_CHECKPOINT = """
+UPDATE perdure_checkpoint SET version = ?, hash = ?, image = ?,
+    tags = CASE WHEN json_valid(tags) THEN iif(json_type(tags) = 'array', tags, '[]') ELSE '[]' END
+WHERE id = ?
+"""
 MEND_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
     time = ?, outcome = ?, head = ?, prior = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
