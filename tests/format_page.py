@@ -33,6 +33,7 @@ for query in json.loads(sys.argv[2]):
     cursor = connection.execute(query)
     rows = [[name for name, *_ in cursor.description], *cursor.fetchall()]
     answers.append(["|".join("" if cell is None else str(cell) for cell in row) for row in rows])
+connection.close()
 print(json.dumps([sqlite3.sqlite_version, answers]))
 """
 

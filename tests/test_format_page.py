@@ -12,10 +12,13 @@ import pytest
 
 import recovery
 from examples.order import Order
+from persistence.sqlite.packing import PACKED_BYTES_MIN
 from persistence.sqlite.schema import FORMAT, TABLES, VIEWS
 from statemachine import Engine
 from statemachine.folding import stored_image
+from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX, Limits
 from statemachine.patches import fold
+from tests.children import run_child
 from tests.damage import change
 from tests.format_page import ASKED, PATH, Book, Write, asked, made, rewritten
 from tests.kit import STOCKED
@@ -124,6 +127,37 @@ def test_copy_made_beside_a_writer_is_whole_and_a_plain_one_is_not(tmp_path: Pat
         [["version", "2"]],
         [["version"]],
     ]
+
+
+KILLED = """
+import os, signal, sys
+from statemachine import Engine
+from tests.format_page import Book
+Engine(sys.argv[1], Book).start(Book, id="b")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_reading_after_a_kill_leaves_the_log_as_it_is(tmp_path: Path) -> None:
+    """Opened read-only, as the page says, the newest commits are seen and the -wal keeps every byte."""
+    path = tmp_path / "shop.db"
+    assert run_child(KILLED, path) == (-9, "")
+    log = (tmp_path / "shop.db-wal").read_bytes()
+    assert asked(path, ["SELECT instance FROM perdure_instances"])[1] == [["instance", "b"]]
+    assert (tmp_path / "shop.db-wal").read_bytes() == log != b""
+
+
+def test_vacuum_keeps_the_file_valid(file: Path, copied: Path) -> None:
+    """What is not sound before it is all that is not sound after it."""
+    assert run("import sqlite3; c = sqlite3.connect('shop.db'); c.execute('VACUUM'); c.close()", copied).stderr == ""
+    before, after = (recovery.verify(path, Order, Book) for path in (file, copied))
+    assert (after.instances, after.store, after.seal) == (before.instances, before.store, before.seal)
+
+
+def test_sizes_of_the_page_are_the_limits() -> None:
+    assert (WHOLE_BYTES_MAX, PATCHES_MAX, PACKED_BYTES_MIN, Limits().inline_bytes_max) == (256, 250, 1 << 10, 2 << 10)
+    for text in ("more than 256 bytes", "or are 250", "of 1 KiB and more", "above 2 KiB"):
+        assert text in PAGE
 
 
 def test_views_answer_the_engine_too_and_split_what_is_remembered(copied: Path) -> None:
