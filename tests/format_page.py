@@ -78,6 +78,8 @@ def made(folder: Path) -> Path:
         for name in ("o-3", "o-4", "o-5"):
             engine.start(Order, id=name).send(Submit("desk", 2_000), key=f"{name}-submit")
         engine.get(Order, "o-5").send(Approve("bob"), actor="bob", roles=("manager",))
+        engine.start(Order, id="o-6").send(Submit("desk", 3_000))
+        engine.terminate("o-6", why="a mistake")
         book = engine.start(Book, Pages(lines=["first words " * 300]), id="book")
         for line in ("second", "words of é and \u2028 " * 90, "third"):
             book.send(Write(line))
