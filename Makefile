@@ -38,6 +38,7 @@ make test-long run the long ones: many drawn charts, drills, disasters, thousand
 make test-all  run those of make test under every supported Python of this machine (each in its own .venv-3.x)
 make conformance  run the test suites that others wrote, fetched and unchanged (SUITE=transitions)
 make disasters power losses, I/O errors, kills and bit rot over the engine, and faults it must find (SIZE=small, thorough)
+make crowd     8 threads of each of 4 processes on one file for a minute, and how they shared it (ARGS="--seconds 8")
 make bench     measure the durable engine beside apsw alone (ARGS="--size smoke"); see docs/benchmarks.md
 make peers     run the same durable job on other libraries, each in an environment of its own in .peers
 make lint      ruff, mypy, pyright, both over tests/typing, import-linter
@@ -47,7 +48,7 @@ make clean     remove .venv and everything that was made
 PYTHON=…       the interpreter to make .venv with (3.11 or later)
 endef
 
-.PHONY: help demo test test-long test-all conformance conformance-here disasters bench peers lint format ratchet clean
+.PHONY: help demo test test-long test-all conformance conformance-here disasters crowd bench peers lint format ratchet clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installs into one environment would trample each other
 
@@ -83,6 +84,9 @@ conformance-here: $(VENV)/.conformance
 # Some ten minutes.
 disasters: $(VENV)/.test
 	@$(BIN)/python -m tests.disasters $(SIZE)
+
+crowd: $(VENV)/.test
+	@$(BIN)/python -m tests.crowd $(ARGS)
 
 bench: $(VENV)/.test
 	@$(BIN)/python -m benchmarks.durable $(ARGS)

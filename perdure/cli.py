@@ -29,6 +29,7 @@ def cli() -> None:
     New here?            perdure demo
     Is this file sound?  perdure verify shop.db
     Repair what can be   perdure recover shop.db shop:Order
+    Keep a copy          perdure backup shop.db backups/shop-1.db
     What does PD104 say? perdure explain PD104
     Is my class sound?   perdure check shop:Order
     What does it do?     perdure diagram shop:Order
@@ -120,6 +121,30 @@ def recover(
     report = recovery.recover(file, *classes, level=level, anchor=anchor, progress=_bar("recover"))
     click.echo(report.to_json() if output == "json" else str(report))
     return 0 if report.is_clean else EXIT_FINDINGS
+
+
+@cli.command()
+@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
+@click.option("--accept-damage", is_flag=True, help="Keep the copy of a damaged store, and say what is damaged.")
+def backup(*, file: str, target: str, accept_damage: bool) -> int:
+    """Copy the store in FILE into TARGET, which must not exist, while others write to it.
+
+    The copy is of one moment. It is read before it gets its name: its pages, every seal and every chain. Copying the
+    file by other means loses what stands in its -wal.
+
+    For example: perdure backup shop.db backups/shop-1.db
+
+    Exit code 1 if the copy is damaged and was kept all the same, 3 if it was not made.
+    """
+    from statemachine import Engine
+
+    with Engine(file, read_only=True) as engine:
+        found = engine.backup(target, accept_damage=accept_damage)
+    for line in found:
+        click.echo(line)
+    click.echo(f"{target}: {'damaged, as the store is' if found else 'a sound copy'}")
+    return EXIT_FINDINGS if found else 0
 
 
 @cli.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from persistence import shared_name
 from persistence.errors import (
+    BackupFailed,
     Busy,
     CannotOpen,
     Closed,
@@ -35,6 +36,7 @@ from persistence.records import (
     Record,
     Row,
     Sealed,
+    Standing,
     StoreFacts,
     Stub,
 )
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from persistence.sqlite import SQLiteStore
 
 __all__ = [
+    "BackupFailed",
     "Busy",
     "CannotOpen",
     "Capabilities",
@@ -71,6 +74,7 @@ __all__ = [
     "SQLiteStore",
     "Sealed",
     "SqlFailed",
+    "Standing",
     "Store",
     "StoreError",
     "StoreFacts",

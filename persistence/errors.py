@@ -5,6 +5,7 @@ declared wrongly (`statemachine.DefinitionError`). It says what the disk, the fi
 """
 
 __all__ = [
+    "BackupFailed",
     "Busy",
     "CannotOpen",
     "Closed",
@@ -133,3 +134,9 @@ class NotCommitted(StoreError):
     """A COMMIT failed, and it was settled that nothing of it happened, nor will; send it again."""
 
     code = "PS323"
+
+
+class BackupFailed(StoreError):
+    """The backup was not made: its target exists or cannot be written, or it is damaged. Nothing is left of it."""
+
+    code = "PS330"

@@ -7,12 +7,12 @@ next number. Undoing takes what carries that number off again.
 
 import threading
 import uuid
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from attrs import define, evolve, field
 
-from persistence.errors import Busy, Closed, Conflict, NoSql, StoreError
+from persistence.errors import BackupFailed, Busy, Closed, Conflict, NoSql, StoreError
 from persistence.records import (
     KIND_IMAGE,
     Checkpoint,
@@ -23,6 +23,7 @@ from persistence.records import (
     Quarantine,
     Row,
     Sealed,
+    Standing,
     StoreFacts,
     Stub,
     seal_of,
@@ -96,6 +97,15 @@ class MemoryReader:
             if head is not None and workflow in {None, head.workflow}:
                 yield instance
 
+    def standings(self, workflow: str, *, after: str | None = None, running: bool = False) -> Iterator[Standing]:
+        """Iterate over where the instances of a workflow stand, in the order in which they were started."""
+        begun = after is None
+        for instance in list(self._contents.journals):
+            head = self.head(instance)
+            if begun and head is not None and head.workflow == workflow and not (running and head.outcome is not None):
+                yield Standing(instance, head.configuration, head.outcome)
+            begun = begun or instance == after
+
     def head(self, instance: str) -> Head | None:
         """Read one head, with its mark."""
         written = self._contents.journals.get(instance, ())
@@ -160,6 +170,10 @@ class MemoryReader:
         found = [named for commit, named in list(self._contents.checkpoints.values()) if commit <= self._commit]
         mine = [named for named in found if named.instance == instance and label in {None, named.label}]
         return sorted(mine, key=lambda named: (named.version, named.label))
+
+    def labels(self, instance: str) -> list[tuple[str, bytes]]:
+        """Read label and hash of the named checkpoints of one instance, by label."""
+        return sorted((named.label, named.hash) for named in self.checkpoints(instance))
 
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""
@@ -287,6 +301,19 @@ class MemoryTransaction:
         self.has_written = True
         self._contents.checkpoints[name] = (self._commit, named)
 
+    def mend_checkpoint(
+        self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
+    ) -> None:
+        """Give a checkpoint what is proven, at once: here it is what stands there already. Raises Conflict."""
+        del reason, time
+        self._check_fits()
+        commit, named = self._contents.checkpoints.get((instance, label), (0, None))
+        if named is None:
+            raise Conflict(f"{instance}: there is no checkpoint {label!r}")
+        version, row_hash, image = proven
+        mended = evolve(named, version=version, hash=row_hash, image=image)
+        self._contents.checkpoints[instance, label] = (commit, mended)
+
     def expire_keys(self, *, before: int) -> int:
         """Forget the keys of instances that ended before a time; say of how many."""
         self._check_open()
@@ -385,6 +412,15 @@ class MemoryStore:
             found = transaction.expire_keys(before=before)
             transaction.commit()
             return found
+
+    def snapshot(self) -> AbstractContextManager[MemoryReader]:
+        """Begin reading: here every reader is a view of one moment that nobody waits for."""
+        return self.reader()
+
+    def backup(self, target: str, prove: Callable[[MemoryReader], None]) -> None:
+        """Raise BackupFailed: there is no file."""
+        del prove
+        raise BackupFailed(f"{target}: a store in memory is not copied into files; use SQLiteStore for what is to last")
 
     def settle(self) -> None:
         """Do nothing: no owner of a store in memory can be gone."""

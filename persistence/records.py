@@ -41,6 +41,7 @@ it as text, so that a damaged symbol table is noticed. A configuration is stored
 joined by commas (a state's name cannot hold one). After it follows, for each region that remembers where it was, in
 document order, `|region=` and the leaves that it remembers, joined by commas: `review|fulfil=fulfil.stock.picked`. What
 is remembered is part of where an instance stands, so record, head, key and hash cover it without a column of its own.
+Where an instance was terminated ends with `|perdure.terminated`, and what follows of the outcome is covered too.
 """
 
 import struct
@@ -61,6 +62,7 @@ __all__ = [
     "Record",
     "Row",
     "Sealed",
+    "Standing",
     "StoreFacts",
     "Stub",
     "digests",
@@ -345,6 +347,15 @@ class Checkpoint:
     note: str | None
     time: int
     image: bytes
+
+
+@define(eq=True)
+class Standing:
+    """Where one instance stands, as its head says: enough to choose instances by, and proven only with the head."""
+
+    instance: str
+    configuration: str
+    outcome: str | None
 
 
 @define(eq=True)

@@ -9,13 +9,25 @@ aside, or a transaction that had written did not end in a commit. Whoever caches
 is the one rule of the cache.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from attrs import frozen
 
-from persistence.records import Checkpoint, Draft, Found, Head, KeyRecord, Quarantine, Row, Sealed, StoreFacts, Stub
+from persistence.records import (
+    Checkpoint,
+    Draft,
+    Found,
+    Head,
+    KeyRecord,
+    Quarantine,
+    Row,
+    Sealed,
+    Standing,
+    StoreFacts,
+    Stub,
+)
 
 __all__ = ["Capabilities", "Reader", "Store", "Transaction", "Value"]
 
@@ -98,6 +110,15 @@ class Transaction(Protocol):
         """
         ...
 
+    def mend_checkpoint(
+        self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
+    ) -> None:
+        """Give a named checkpoint the version, hash and image that are proven; what stood there is kept as found.
+
+        Tags that cannot be read are dropped, the rest of it stays. Raises Conflict where there is no such checkpoint.
+        """
+        ...
+
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside. An instance that has a mark keeps it; one that does not exist gets none."""
         ...
@@ -133,6 +154,14 @@ class Reader(Protocol):
         """Iterate over instance ids, in the order in which they were started."""
         ...
 
+    def standings(self, workflow: str, *, after: str | None = None, running: bool = False) -> Iterator[Standing]:
+        """Iterate over where the instances of a workflow stand, in the order in which they were started.
+
+        `after` begins behind an instance; behind one that does not exist there is nothing. `running` leaves out those
+        that have ended. It costs what is iterated over.
+        """
+        ...
+
     def head(self, instance: str) -> Head | None:
         """Read one head, or None."""
         ...
@@ -166,6 +195,10 @@ class Reader(Protocol):
 
     def checkpoints(self, instance: str, *, label: str | None = None) -> list[Checkpoint]:
         """Read the named checkpoints of one instance, or the one of that label, by version and label."""
+        ...
+
+    def labels(self, instance: str) -> list[tuple[str, bytes]]:
+        """Read label and hash of the named checkpoints of one instance, by label, also of those that are damaged."""
         ...
 
     def lane(self) -> Iterator[Sealed]:
@@ -218,6 +251,21 @@ class Store(Protocol):
         """Forget all keys of instances that ended before a time, and return of how many instances. Durable on return.
 
         `before` is in microseconds since 1970 UTC. An instance loses all its keys or none.
+        """
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Begin reading for as long as it takes: all of the moment of this call, and nobody else waits for it.
+
+        It is ended by who began it, at the latest before the store is closed. One thread at a time.
+        """
+        ...
+
+    def backup(self, target: str, prove: Callable[[Reader], None]) -> None:
+        """Copy everything of this moment to a place of that name, where there is nothing, while others write.
+
+        `prove` is given a reader of the copy, and raises if it is not to be kept. Durable on return, and nothing is
+        left of it where it raises. Raises BackupFailed, also where a store has no such copies, StoreFull.
         """
         ...
 

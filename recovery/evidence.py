@@ -11,13 +11,13 @@ from itertools import pairwise
 from attrs import evolve, field, frozen
 
 from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub
+from persistence.lane import LaneFacts
 from persistence.records import digests, genesis, image_digest, proof_of
-from recovery.lane import LaneFacts
 from statemachine.chart import Chart
 from statemachine.errors import DataError
 from statemachine.folding import Folding, follow
 from statemachine.limits import Limits
-from statemachine.loading import broken_head, configuration_of, illegal
+from statemachine.loading import broken_head, illegal, outcome_of
 
 __all__ = ["Chain", "Charts", "Proof", "charts_of", "prove", "walk"]
 
@@ -223,7 +223,7 @@ def head_of(row: Row, head: Head, *, folding: Folding, previous: bytes, charts: 
         epoch=record.epoch,
         incarnation=record.incarnation,
         time=record.time,
-        outcome=None if chart is None else chart.outcome(configuration_of(record.after)),
+        outcome=None if chart is None else outcome_of(record.after, chart),
         hash=row.hash,
         previous_hash=previous,
         rest_digest=digests(record)[0],

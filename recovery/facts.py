@@ -12,8 +12,9 @@ from functools import cached_property
 from attrs import evolve, field, frozen
 
 from persistence import Corrupt, Head, KeyRecord, Reader, Row, Stub
+from persistence.lane import LaneFacts, lane_facts
+from recovery.checkpoints import DamagedCheckpoint, damaged_checkpoints
 from recovery.evidence import Chain, Charts, Proof, charts_of, head_of, prove, walk
-from recovery.lane import LaneFacts, lane_facts
 from statemachine.admission import HeadFacts, Verdict, judge_head
 from statemachine.codec import loads
 from statemachine.definition import Definition
@@ -46,6 +47,7 @@ class InstanceFacts:
     loses: tuple[str, ...] = field(factory=tuple)  # what going back to it would lose
     rows: int = 0  # rows and stubs that are kept for it; 0 at level `heads`
     proof: Proof | None = None  # what a repair is made of
+    checkpoints: tuple[DamagedCheckpoint, ...] = ()  # those that do not prove; looked for at level `full`
 
 
 class View:
@@ -114,9 +116,10 @@ def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) ->
     found = evolve(found, rows=count + len(stubs))
     if is_damaged or not is_all:
         found = _deep(view, found, head, is_led=is_led)
+    standing = chain.standing if found.proof is None else found.proof.chain.standing
+    found = evolve(found, checkpoints=damaged_checkpoints(view.reader, head, standing))
     if found.broken_chain is not None:
         return found
-    standing = chain.standing if found.proof is None else found.proof.chain.standing
     return evolve(found, broken_key=_broken_key(view, head, standing))
 
 

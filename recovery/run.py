@@ -13,6 +13,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from persistence import Conflict, Corrupt, NotFound, SQLiteStore, Store
+from recovery.checkpoints import mend
 from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.report import Finding, RecoveryReport
 from recovery.resume import resume
@@ -109,9 +110,14 @@ def _recover(
     if repaired:
         # Seal, versions and hashes are those after the repairs; and a rebuilt head may fit its class no longer.
         found = _survey(store, definitions, full=full, progress=None, told=repaired)
+    mended, not_mended = _mend_checkpoints(store, found)
+    if mended:
+        found = _survey(store, definitions, full=full, progress=None, told=repaired)
     report = found.report(store, name)
     instances = tuple(_repaired(one, repaired) for one in report.instances)
-    return evolve(report, instances=instances, store=(*report.store, *failed))
+    return evolve(
+        report, instances=instances, store=(*report.store, *failed, *not_mended), notes=(*report.notes, *mended)
+    )
 
 
 def _repair(store: Store, found: "_Survey") -> tuple[dict[str, str], list[str]]:
@@ -127,6 +133,27 @@ def _repair(store: Store, found: "_Survey") -> tuple[dict[str, str], list[str]]:
             done[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
         except (Conflict, Corrupt) as error:  # pages that lead a search astray cost only this instance
             failed.append(f"the repair of {facts.instance!r} could not be done, nothing of it was written: {error}")
+    return done, failed
+
+
+def _mend_checkpoints(store: Store, found: "_Survey") -> tuple[list[str], list[str]]:
+    """Derive damaged checkpoints again where their journal says what they were; return what was done, and what not."""
+    done, failed = list[str](), list[str]()
+    if store.facts.barred is not None:
+        return done, failed
+    for facts, _ in found.judged:
+        if not any(one.proven for one in facts.checkpoints):
+            continue
+        try:
+            with store.transaction() as transaction, store.reader() as reader:
+                again = instance_facts(found.view.again(reader), facts.instance)
+                if again is None or again.checkpoints != facts.checkpoints:
+                    continue  # somebody else was here
+                mended = [one for one in again.checkpoints if mend(transaction, one, time=time.time_ns() // 1000)]
+                transaction.commit()
+                done += [one.repaired for one in mended]
+        except (Conflict, Corrupt) as error:
+            failed.append(f"no checkpoint of {facts.instance!r} could be derived again, nothing was written: {error}")
     return done, failed
 
 
@@ -220,7 +247,9 @@ def _survey(
                     judged.append((facts, judgement))
             if progress is not None:
                 progress(done + 1, len(instances))
+        checkpoints = [str(one) for facts, _ in judged for one in facts.checkpoints]
         damage = [*reader.damage(), *_lane_damage(view, owned), *_damaged_definitions(view)] if full else []
+        damage += checkpoints
         return _Survey(view, tuple(judged), tuple(damage))
 
 

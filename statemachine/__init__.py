@@ -19,9 +19,13 @@ from statemachine.errors import (
 from statemachine.failing import Failed
 from statemachine.instance import Instance
 from statemachine.limits import Limits
+from statemachine.listing import Listing
+from statemachine.moment import Moment
 from statemachine.offers import Offer, PlainState, Reason, ShortOffer
 from statemachine.rules import always, done, enter, invariant, leave, on, on_error
+from statemachine.snapshot import Snapshot
 from statemachine.states import ANY, Compound, Final, History, Parallel, State
+from statemachine.subscribing import Subscription
 from statemachine.tasks import Retry, after, task
 from statemachine.transition import Transition
 from statemachine.workflow import Workflow, check, events_of
@@ -46,6 +50,8 @@ __all__ = [
     "InvariantBroken",
     "Judgement",
     "Limits",
+    "Listing",
+    "Moment",
     "Offer",
     "Outcome",
     "Parallel",
@@ -55,7 +61,9 @@ __all__ = [
     "Refused",
     "Retry",
     "ShortOffer",
+    "Snapshot",
     "State",
+    "Subscription",
     "Transition",
     "Verdict",
     "Workflow",

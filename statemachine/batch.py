@@ -16,26 +16,29 @@ INV-10: a head that is not sound is never loaded and never written over; the eng
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from attrs import define, field
 
-from persistence import Busy, Conflict, Draft, Head, InDoubt, Reader, Store, Transaction
+from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, Reader, Store, Transaction
 from persistence.records import genesis
 from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import Decision, decide_start, handle
 from statemachine.definition import Definition
 from statemachine.drafting import Link, draft
+from statemachine.ending import End, check_sound, end_of
 from statemachine.errors import DataError, Refused
 from statemachine.events import Request
+from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
 from statemachine.limits import Limits
 from statemachine.loading import Loaded, configuration_of, examine
 from statemachine.proving import replay
 from statemachine.runner import FrameRunner
 from statemachine.transition import Transition
+from statemachine.versions import Naming
 from statemachine.writer import UNDECIDED, Member, Work
 
 __all__ = ["Batch", "Batches", "Desk", "admit", "attempt_at"]
@@ -55,6 +58,7 @@ class Desk:
     clock: Callable[[], int]
     heads: dict[str, Loaded] = field(factory=dict[str, Loaded])
     seen: tuple[int, int] = (-1, -1)  # generation and position of the store when `heads` was true
+    hear: Callable[[Sequence[Draft]], None] | None = None  # told what was committed, where anybody listens
     run: bytes = field(factory=lambda: os.urandom(8))
     count: int = 0
 
@@ -79,8 +83,10 @@ class Batch:
         self._sql: SqlPort | None = transaction if desk.store.capabilities.sql else None
         self._drafts: list[Draft] = []
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
+        self._ended: list[str] = []  # terminated: they need not fit their class, and are not remembered
         self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
         self._untaken = 0  # decisions that became no draft: what their SQL wrote is not undone with them alone
+        self._has_named = False
         self.is_committing = self.is_committed = False
         seen = (transaction.generation, transaction.position)
         if desk.seen != seen:
@@ -143,6 +149,43 @@ class Batch:
         origin = (head.hash, head.secret, head.incarnation)
         return self._take(definition, attempt, decision, request=request, origin=origin, before=loaded)
 
+    def terminate(
+        self, definitions: Mapping[str, Definition], instance: str, told: tuple[str, str | None]
+    ) -> Transition | None:
+        """End an instance from outside, `told` why and by whom; None where it was terminated before. Raises Refused."""
+        desk, loaded = self._desk, self._heads.get(instance) or self._desk.heads.get(instance)
+        head = self._transaction.heads([instance]).get(instance) if loaded is None else loaded.head
+        if head is None:
+            raise Refused("unknown_instance", f"there is no instance {instance!r}")
+        if loaded is None:
+            check_sound(head, self._transaction)
+        image = self._stored(head, loaded)
+        definition = definitions.get(head.workflow)
+        end = End(image, *told, time=desk.clock(), epoch=desk.store.facts.epoch, token=desk.token())
+        done = end_of(self._transaction, definition, head=head, end=end)
+        if done is None:
+            return None
+        self._drafts.append(done)
+        if definition is not None:
+            after = configuration_of(head.configuration)
+            self._heads[instance] = Loaded(done.head(), definition, after, image, None)
+            self._ended.append(instance)
+        return Transition(done.record, done.hash)
+
+    def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
+        """Name the newest version of an instance. Raises Refused; Conflict where the label is taken."""
+        loaded = self._load(definition, instance)
+        named = naming.of(loaded.head, self._stored(loaded.head, loaded), time=self._desk.clock())
+        self._transaction.checkpoint(named)
+        self._has_named = True
+        return named
+
+    def _stored(self, head: Head, loaded: Loaded | None) -> bytes:
+        """Return the image of a head as it is stored, where its class may write it otherwise."""
+        if loaded is not None and loaded.definition.fingerprint == head.fingerprint:
+            return loaded.image
+        return stored_image(head, self._transaction)
+
     def _replay(self, loaded: Loaded, request: Request) -> Transition | None:
         assert request.key is not None
         pending = self._keys.get((loaded.head.instance, request.key))
@@ -204,13 +247,17 @@ class Batch:
         if self._untaken:
             raise Conflict("a member failed after its SQL had run; the others are decided without it")
         transaction.append(self._drafts)
-        if not self._drafts:
+        if not self._drafts and not self._has_named:
             return
         self.is_committing = True
         transaction.commit()
         self.is_committed = True
         desk.seen = (transaction.generation, transaction.position)
         desk.remember(self._heads)
+        for instance in self._ended:
+            desk.heads.pop(instance, None)
+        if desk.hear is not None:
+            desk.hear(self._drafts)
 
 
 class Batches:
@@ -269,7 +316,7 @@ class Batches:
                         _decide(member, batch)
                     batch.commit()
                 return
-        except InDoubt as error:
+        except (Busy, InDoubt) as error:  # as true for each of them: one by one they would wait as long again, each
             for member in members:
                 member.error = error
             return

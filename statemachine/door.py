@@ -40,6 +40,7 @@ NEXT = {
     "key_reused": "Take a fresh key for another event; repeat a call only with the same arguments.",
     "role_missing": "Fire one of the offers, or ask somebody who has the role.",
     "id_taken": "Choose another id.",
+    "label_taken": "Choose another label.",
     "instance_final": "Nothing can be done with it any more.",
     "instance_unsound": "Stop and tell a person: the instance must be repaired first.",
     "needs_migration": "Stop and tell a person: the instance needs another version of the program.",

@@ -15,30 +15,35 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast
 
-from persistence import CannotOpen, Closed, NoSql, Reader, Row, Store
+from persistence import BackupFailed, CannotOpen, Checkpoint, Closed, Conflict, NoSql, Reader, Row, Store
 from persistence.process import PROCESS
 from statemachine.batch import Batches, Desk, admit, attempt_at
 from statemachine.definition import Definition
-from statemachine.errors import DefinitionError, ReentrantCall, Refused
-from statemachine.events import Request, checked_text, start_request
+from statemachine.ending import ended_by
+from statemachine.errors import DefinitionError, ReentrantCall
+from statemachine.events import Request, check_sender, checked_text, start_request
 from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
+from statemachine.listing import Filters, Listing, chosen
 from statemachine.loading import Loaded
 from statemachine.offers import View
-from statemachine.proving import check_chain
+from statemachine.proving import proven_rows
 from statemachine.runner import FrameRunner
+from statemachine.snapshot import Snapshot, Snapshots
 from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
 from statemachine.usertables import ReadingSql
+from statemachine.versions import Naming, Version, loaded_at, settled
 from statemachine.workflow import Workflow, definition_of
 from statemachine.writer import Writer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from statemachine.subscribing import Subscription, Subscriptions
     from statemachine.waiting import Answer
 
 __all__ = ["Engine"]
@@ -92,6 +97,8 @@ class Engine:
         self._desk = Desk(self.store, self.limits, self._clock)
         self._batches = Batches(self._desk)
         self._writer = Writer(self._batches, self.limits)
+        self._snapshots = Snapshots(self)
+        self._heard: Subscriptions | None = None
 
     def _add(self, definition: Definition) -> None:
         other = self._definitions.setdefault(definition.name, definition)
@@ -118,7 +125,7 @@ class Engine:
         exists is returned unchanged if workflow and initial data agree. Raises Refused (`id_taken`, `invalid_payload`,
         `invalid_argument`), InvariantBroken, StoreError, and whatever an entry action raises.
         """
-        definition = self._definition(workflow)
+        definition = self.definition(workflow)
         instance = self._new_id() if id is None else checked_text("id", id, self.limits.text_bytes_max)
         request = start_request(definition, data, limits=self.limits, actor=actor, note=note)
         self.check_turn()
@@ -127,17 +134,69 @@ class Engine:
 
     def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Instance[W, D]":  # the field's word
         """Return the handle of an instance. Raises Refused (`unknown_instance`, `instance_unsound`, …)."""
-        definition = self._definition(workflow)
+        definition = self.definition(workflow)
         instance = checked_text("id", id, self.limits.text_bytes_max)
         self.read(definition, instance)
         return Instance(self, definition, instance)
 
-    def list(self, workflow: "Callable[[D], W]", /) -> "list[Instance[W, D]]":
-        """Return the handles of all instances of a workflow, in the order in which they were started."""
-        definition = self._definition(workflow)
+    def list(self, workflow: "Callable[[D], W]", /, **filters: Unpack[Filters]) -> "Listing[Instance[W, D]]":
+        """Return the handles of the instances of a workflow, in the order in which they were started.
+
+        `state` (a state, a region, or its name) and `tag` leave those in which such a state is active, `outcome` those
+        that ended so, `running` those that have not ended, or that have. Of at most `limit`, the list's `cursor` goes
+        on behind them: `after=page.cursor`, until it is None. What is started meanwhile comes behind, whatever moves on
+        keeps its place. Filters read what heads say; a head is proven when its handle is used. Raises Refused
+        (`invalid_argument`), DefinitionError for a state of another workflow.
+        """
+        definition = self.definition(workflow)
         self.check_turn()
         with self.store.reader() as reader:
-            return [Instance(self, definition, instance) for instance in reader.instances(workflow=definition.name)]
+            found = chosen(reader, definition, filters, limits=self.limits)
+        return found.of(lambda instance: Instance[W, D](self, definition, instance))
+
+    @contextmanager
+    def snapshot(self) -> Generator[Snapshot]:
+        """Read many instances as they are at this moment, until the block ends, while everybody writes on.
+
+        Neither waits for the other. A snapshot that is held keeps the log from being reused, which grows with all that
+        is written meanwhile (past 64 MB the store warns): end it soon. Closing the engine ends it. Raises Busy where
+        `limits.snapshots_max` are held, StoreError.
+        """
+        self.check_turn()
+        with self._snapshots.one() as snapshot:
+            yield snapshot
+
+    def subscribe(
+        self,
+        callback: Callable[[Transition], object],
+        /,
+        *,
+        workflow: type[object] | None = None,
+        ended: Callable[[str], object] | None = None,
+    ) -> "Subscription":
+        """Let a callback hear each transition that this engine commits from here on, after its commit.
+
+        In the order of the commits, on a thread of its own: it holds up no writer, and what it raises is logged
+        (`perdure`). A replayed key, a refusal and what other processes write are not heard. Where more than
+        `limits.unheard_max` wait it is too slow: it hears those that wait, then `ended` is called with the reason, and
+        that is the end; nothing in between is left out. Closing the engine ends it too, once what waits was heard,
+        within 5 seconds. It is no outbox: what was not heard when the process dies is in `history()` only.
+        """
+        from statemachine.subscribing import Subscription  # for those who use it
+
+        self.check_turn()
+        name = None if workflow is None else self.definition(workflow).name
+        made = Subscription(callback, workflow=name, unheard_max=self.limits.unheard_max, ended=ended)
+        self._subscriptions().add(made)
+        return made
+
+    def _subscriptions(self) -> "Subscriptions":
+        from statemachine.subscribing import Subscriptions
+
+        if self._heard is None:
+            self._heard = Subscriptions()
+            self._desk.hear = self._heard.hear
+        return self._heard
 
     def sql(self) -> "ReadingSql":
         """Return a read-only door to the user's tables. Raises NoSql on a store without SQL."""
@@ -145,7 +204,8 @@ class Engine:
             raise NoSql("this engine's store has no SQL")
         return ReadingSql(self.store, self.check_turn)
 
-    def _definition(self, workflow: object) -> Definition:
+    def definition(self, workflow: object) -> Definition:
+        """Return the compiled form of one of its workflows. Raises DefinitionError."""
         definition = definition_of(cast("type[Any]", workflow))
         if self._definitions.get(definition.name) is not definition:
             raise DefinitionError(
@@ -160,6 +220,21 @@ class Engine:
         """Run one event of one instance; what `Instance.send` calls. Durable on return."""
         self.check_turn()
         return self._writer.send(lambda batch: batch.fire(definition, instance, request))
+
+    def terminate(self, id: str, /, *, why: str, actor: str | None = None) -> Transition:  # the field's word
+        """End an instance from outside, whatever state it is in, with the outcome `terminated`. Durable on return.
+
+        One transition, `perdure.terminate`, whose payload says why. States and data stay as they are; no callback runs
+        and no invariant is asked, so that what is stuck or no longer fits its class can be ended too. Later events are
+        refused (`instance_final`). Doing it again returns the transition on record. Raises Refused
+        (`unknown_instance`, `instance_final`, `instance_unsound`, `invalid_argument`), StoreError.
+        """
+        instance = checked_text("id", id, self.limits.text_bytes_max)
+        reason = checked_text("why", why, self.limits.note_bytes_max)
+        check_sender(actor, (), limits=self.limits)
+        self.check_turn()
+        done = self._writer.send(lambda batch: batch.terminate(self._definitions, instance, (reason, actor)))
+        return done or ended_by(self.rows(instance))
 
     def submit(self, definition: Definition, instance: str, request: Request) -> "Future[Transition]":
         """Queue one event and return its future. Raises Busy when too many wait, Closed, ReentrantCall."""
@@ -195,11 +270,20 @@ class Engine:
         """Read the last committed head, judged, and let guards be asked on it while the block is open."""
         self.check_turn()
         with self._batches.calling(), self.store.reader() as reader:
-            head = reader.head(instance)
-            known = self._desk.heads.get(instance)
-            if known is None or head is None or known.head != head or known.definition is not definition:
-                known = admit(self._desk, head, definition, instance=instance, source=reader)
+            known = self._judged(reader, definition, instance)
             yield View(known, roles, partial(self._asking, known, reader, actor, roles=roles))
+
+    def _judged(self, reader: Reader, definition: Definition, instance: str) -> Loaded:
+        head = reader.head(instance)
+        known = self._desk.heads.get(instance)
+        if known is None or head is None or known.head != head or known.definition is not definition:
+            known = admit(self._desk, head, definition, instance=instance, source=reader)
+        return known
+
+    def judged(self, reader: Reader, definition: Definition, instance: str) -> Loaded:
+        """Return a head as a reader sees it, judged; what a snapshot calls."""
+        with self._batches.calling():
+            return self._judged(reader, definition, instance)
 
     def _asking(self, loaded: Loaded, reader: Reader, actor: str | None, *, roles: tuple[str, ...]) -> FrameRunner:
         """Return an attempt of which only guards are asked."""
@@ -207,24 +291,72 @@ class Engine:
         attempt.actor, attempt.roles = actor, roles
         return attempt
 
+    def at(self, definition: Definition, instance: str, place: int | str) -> Version:
+        """Return a version of an instance, by number or label; what `Instance.at` calls."""
+        self.check_turn()
+        with self.store.reader() as reader:
+            return Version(loaded_at(reader, definition, instance, place=place), self.rows)
+
+    def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
+        """Name the newest version of an instance; what `Instance.checkpoint` calls. Durable on return."""
+        version = self.read(definition, instance).head.version
+        known = self.checkpoints(instance, label=naming.label)
+        if not known:
+            try:
+                return self._writer.send(lambda batch: batch.checkpoint(definition, instance, naming))
+            except Conflict:  # somebody else took the label
+                known = self.checkpoints(instance, label=naming.label)
+                if not known:
+                    raise
+        return settled(known[0], naming, version=version)
+
+    def checkpoints(self, instance: str, *, label: str | None = None) -> Sequence[Checkpoint]:
+        """Return the named checkpoints of an instance, by version."""
+        self.check_turn()
+        with self.store.reader() as reader:
+            return reader.checkpoints(instance, label=label)
+
     def rows(self, instance: str) -> Sequence[Row]:
         """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""
         self.check_turn()
         with self.store.reader() as reader:
-            head, rows, stubs = reader.head(instance), reader.journal(instance), reader.stubs(instance)
-        if head is None:
-            raise Refused("unknown_instance", f"there is no instance {instance!r}")
-        check_chain(head, rows, stubs)
-        return rows
+            return proven_rows(reader, instance)
+
+    def backup(self, path: "str | os.PathLike[str]", /, *, accept_damage: bool = False) -> tuple[str, ...]:
+        """Copy the store as it is at this moment into a file that must not exist, while everybody writes on.
+
+        The copy is opened and read before it gets its name: its pages, every seal, and every chain from its first
+        transition to its head. It keeps the level, is no more open than the store was closed cleanly, and has no
+        anchor: who opens it makes one. Returns what is damaged in it: nothing, unless `accept_damage`. Durable on
+        return. Copying the file by other means loses what stands in its -wal. Raises BackupFailed, StoreFull,
+        CannotOpen; then nothing is left of it.
+        """
+        from statemachine.backing import damage_of  # for those who use it
+
+        self.check_turn()
+        found: tuple[str, ...] = ()
+
+        def prove(copy: Reader) -> None:
+            nonlocal found
+            found = tuple(damage_of(copy))
+            if found and not accept_damage:
+                more = "" if len(found) == 1 else f" (and {len(found) - 1} more)"
+                raise BackupFailed(
+                    f"{os.fspath(path)}: the copy is damaged, as the store is: {found[0]}{more}. Run perdure verify; "
+                    "recover the store, or keep the copy all the same with accept_damage=True"
+                )
+
+        self.store.backup(os.fspath(path), prove)
+        return found
 
     # -- taking turns --------------------------------------------------------------------------------------------------
 
     def check_turn(self) -> None:
         """Raise ReentrantCall in a callback of this engine, Closed in a forked child."""
+        if PROCESS.pid != self._pid:
+            raise Closed("this engine was opened by the parent process before it forked; fork first, then open one")
         if self._batches.is_inside:
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
-        if PROCESS.pid != self._pid:
-            raise Closed("this engine was opened by the parent process; open another one after a fork")
 
     def _new_id(self) -> str:
         """Return an id that nobody else makes."""
@@ -241,6 +373,9 @@ class Engine:
             return
         self.check_turn()
         self._writer.close()
+        if self._heard is not None:
+            self._heard.close()
+        self._snapshots.close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -55,6 +55,7 @@ REFUSALS = {
     "key_reused": "this key was used for another event or payload",
     "role_missing": "a rule takes this event, but only from another role",
     "id_taken": "an instance with this id exists, of another workflow or with other initial data",
+    "label_taken": "the instance has a checkpoint of this label, of another version or with another note",
     "instance_final": "the instance has ended",
     "instance_unsound": "the stored instance does not prove itself; nothing was loaded",
     "needs_migration": "the stored instance no longer fits this class",

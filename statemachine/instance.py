@@ -4,16 +4,29 @@ from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast, overload
 
-from persistence import Row
+from persistence import Checkpoint, Row
+from statemachine._codec.scalars import shown
 from statemachine.chart import Configuration
 from statemachine.definition import Definition
 from statemachine.door import Door, Outcome, named_request
 from statemachine.errors import Refused
-from statemachine.events import AttrsEvent, DataclassEvent, Extras, Request, check_sender, event_of, request
+from statemachine.events import (
+    AttrsEvent,
+    DataclassEvent,
+    Extras,
+    Request,
+    check_sender,
+    checked_text,
+    event_of,
+    request,
+)
 from statemachine.limits import Limits
 from statemachine.loading import Loaded
+from statemachine.moment import Moment, Past
 from statemachine.offers import Answers, Offer, View, misfit_offer, offer_of
+from statemachine.states import is_texts
 from statemachine.transition import Transition
+from statemachine.versions import Naming
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -55,6 +68,18 @@ class Host(Protocol):
 
     def rows(self, instance: str) -> Sequence[Row]:
         """Return the journal, oldest first."""
+        ...
+
+    def at(self, definition: Definition, instance: str, place: int | str) -> Past:
+        """Return a version, by number or label."""
+        ...
+
+    def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
+        """Name the newest version. Durable on return."""
+        ...
+
+    def checkpoints(self, instance: str) -> Sequence[Checkpoint]:
+        """Return the named checkpoints, by version."""
         ...
 
 
@@ -240,6 +265,36 @@ class Instance(Generic[W, D]):
     def history(self) -> list[Transition]:
         """Return its transitions, oldest first."""
         return [Transition(row.record, row.hash) for row in self._engine.rows(self.id)]
+
+    # -- what it was ---------------------------------------------------------------------------------------------------
+
+    def at(self, version: int | str, /) -> "Moment[W, D]":
+        """Return it as it was at a version, or at the label of a checkpoint; proven like `history()`.
+
+        Raises Refused: `invalid_argument` where there is no such version or label, `instance_unsound` where it does not
+        prove itself, and of its data `needs_migration` where it does not fit the class of today.
+        """
+        return Moment(self._engine.at(self._definition, self.id, version), self._definition, self.id)
+
+    def checkpoint(self, label: str, /, *, tags: tuple[str, ...] = (), note: str | None = None) -> Checkpoint:
+        """Name the newest version, and keep its data whole: `at(label)` reads it at once. Durable on return.
+
+        It is no transition and stays. Naming the same version the same once more changes nothing. Raises Refused
+        (`label_taken`, `invalid_argument`, and as the properties do), StoreError.
+        """
+        limits = self._engine.limits
+        checked_text("label", label, limits.text_bytes_max)
+        if not is_texts(tags):
+            raise Refused("invalid_argument", f"tags={shown(tags)} is no tuple of texts; write tags=('release',)")
+        for tag in tags:
+            checked_text("tag", tag, limits.text_bytes_max)
+        if note is not None:
+            checked_text("note", note, limits.note_bytes_max)
+        return self._engine.checkpoint(self._definition, self.id, Naming(label, tags, note))
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Return its checkpoints, by version."""
+        return list(self._engine.checkpoints(self.id))
 
     def __repr__(self) -> str:
         """Show workflow and id."""

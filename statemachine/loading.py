@@ -29,6 +29,8 @@ from statemachine.runner import FrameRunner
 TEXTS_MAX = 10_000  # pairs of a configuration and a memory, remembered as they are stored
 
 __all__ = [
+    "TERMINATED",
+    "TERMINATED_MARK",
     "Loaded",
     "broken_head",
     "configuration_of",
@@ -37,7 +39,12 @@ __all__ = [
     "fit",
     "illegal",
     "memory_of",
+    "outcome_of",
 ]
+
+TERMINATED = "terminated"  # the outcome
+TERMINATED_MARK = "|perdure.terminated"
+"""Ends the stored text of where an instance stands that was terminated: so hash, head and repairs cover the outcome."""
 
 
 @define(eq=False)
@@ -70,10 +77,16 @@ def configuration_of(text: str) -> Configuration:
 
 def memory_of(text: str) -> Memory:
     """Return what regions remember by a stored text. Total: what `configuration_text` never wrote is illegal. Pure."""
+    text = text.removesuffix(TERMINATED_MARK)
     if "|" not in text:
         return ()
     parts = (part.partition("=") for part in text.split("|")[1:])
     return tuple((region, configuration_of(leaves)) for region, _, leaves in parts)
+
+
+def outcome_of(text: str, chart: Chart) -> str | None:
+    """Return how an instance ended that stands where a stored text says; None while it runs. Pure."""
+    return TERMINATED if text.endswith(TERMINATED_MARK) else chart.outcome(configuration_of(text))
 
 
 def illegal(text: str, chart: Chart) -> str | None:
@@ -158,7 +171,7 @@ def _broken_link(head: Head, tail: Row | None) -> str | None:
 
 def _broken_outcome(head: Head, chart: Chart) -> str | None:
     """Compare a head's outcome with the one that its configuration has."""
-    if head.outcome == chart.outcome(configuration_of(head.configuration)):
+    if head.outcome == outcome_of(head.configuration, chart):
         return None
     return f"version {head.version}: the head's outcome was changed"
 

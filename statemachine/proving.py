@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from persistence import Head, KeyRecord, Record, Row, Stub, Transaction
+from persistence import Head, KeyRecord, Reader, Record, Row, Stub, Transaction
 from persistence.records import KIND_IMAGE, KIND_PATCH, genesis
 from statemachine.errors import DataError, Refused
 from statemachine.events import Request
@@ -10,7 +10,7 @@ from statemachine.folding import Folding, folded, follow, next_standing
 from statemachine.loading import Loaded
 from statemachine.transition import Transition
 
-__all__ = ["check_chain", "replay"]
+__all__ = ["check_chain", "proven_rows", "replay"]
 
 
 def replay(transaction: Transaction, loaded: Loaded, request: Request) -> Transition | None:
@@ -102,3 +102,13 @@ def check_chain(head: Head, rows: Sequence[Row], stubs: Sequence[Stub]) -> None:
     if (last, last_hash) != (head.version, head.hash):
         reason = f"its journal ends at version {last}, and its head stands at version {head.version}"
         raise Refused("instance_unsound", f"{head.instance!r}: {reason}", version=head.version)
+
+
+def proven_rows(reader: Reader, instance: str) -> list[Row]:
+    """Return the journal of an instance, oldest first, each row proven. Raises Refused."""
+    head = reader.head(instance)
+    if head is None:
+        raise Refused("unknown_instance", f"there is no instance {instance!r}")
+    rows = reader.journal(instance)
+    check_chain(head, rows, reader.stubs(instance))
+    return rows

@@ -9,6 +9,9 @@ is first: nobody is overtaken. Calls that do not wait (`submit`, `asend`) are le
 the first of them starts; a sender's batch ends before one of those, because their callbacks are not his affair.
 
 A batch of several in which anything but a member fails is decided again, one by one: no member fails its neighbours.
+Busy and InDoubt are as true for each of them, and told to all.
+
+A forked child leads nobody: who waits is in the parent, and a lock that another thread held at the fork stays locked.
 """
 
 import atexit
@@ -145,8 +148,8 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._untold: deque[Member] = deque()  # whose callbacks are to be run, by the thread alone
         self._is_calling = False
-        self._pid = PROCESS.pid
         self._is_closed = False
+        self._owner = PROCESS.pid
         self.has_ended = False  # the thread
 
     # -- senders who wait on their own threads -------------------------------------------------------------------------
@@ -209,21 +212,23 @@ class Writer:
                 thread.start()
                 self._thread = thread  # only one that runs: else nobody would lead
                 atexit.register(self.close)  # what is queued is not lost where nobody closes the engine
-            self._queue.append(member)  # under the lock: behind the last member nobody would lead it
-        self._wake()
+            self._queue.append(member)  # while the engine cannot be closed: behind its end nobody would lead it
+        self._begin()
 
     def _has_room(self) -> bool:
         return len(self._queue) + self._running < self._limits.calls_max
 
     def forget(self, member: Member) -> None:
         """Take a member out of the queue, where it still stands there."""
+        if PROCESS.pid != self._owner:
+            return
         with suppress(ValueError), self._room:
             self._queue.remove(member)
             self._room.notify()
 
     def _serve(self) -> None:
         """Lead whenever a call that does not wait is first; what the writer's thread runs."""
-        while not self.has_ended:
+        while not self.has_ended and PROCESS.pid == self._owner:  # else a callback forked, and the child ends
             self._woken.acquire()
             with suppress(BaseException):  # it was told to its member; this thread is everybody's
                 self._lead(None)
@@ -232,22 +237,19 @@ class Writer:
         """Take no more calls, and wait until those that are queued have run.
 
         From the callback of a future, which runs on the writer's own thread, it does not wait: what is queued is then
-        refused by the store, which is closed. In a forked child, whose locks are as the fork left them, it does
-        nothing.
+        refused by the store, which is closed. In a forked child it does nothing.
         """
-        if PROCESS.pid != self._pid:
+        if PROCESS.pid != self._owner:
             return
         with self._room:
             was_closed, self._is_closed = self._is_closed, True
             self._room.notify_all()
-            thread = self._thread
-            if thread is not None and not was_closed:
-                self._queue.append(_End(self))
+        thread = self._thread
         if thread is None:
             return
         if not was_closed:
             atexit.unregister(self.close)
-            self._wake()
+            self._put(_End(self))
         if thread is not threading.current_thread():
             thread.join()
 
@@ -255,17 +257,19 @@ class Writer:
 
     def _put(self, member: Member) -> None:
         self._queue.append(member)
-        self._wake()
+        self._begin()
 
-    def _wake(self) -> None:
-        """See to it that somebody leads what stands in the queue."""
-        if self._baton.acquire(blocking=False):  # its holder left before the newest was in the queue
+    def _begin(self) -> None:
+        """Let the first of the queue lead, where nobody has the baton."""
+        if self._baton.acquire(blocking=False):  # its holder left before this one was in the queue
             self._pass_on()
 
     def _pass_on(self) -> None:
         """Hand the baton to who is first in the queue; lay it down where nobody is."""
         while True:
             if self._queue:
+                if PROCESS.pid != self._owner:
+                    return
                 with self._mutex:
                     first = self._queue[0] if self._queue else None
                     if isinstance(first, Turn):
@@ -281,6 +285,8 @@ class Writer:
 
     def _leave(self, turn: Turn) -> bool:
         """Take a turn out of the queue, and pass the baton on if it has it. Returns False where a batch has it."""
+        if PROCESS.pid != self._owner:
+            return True
         with self._mutex:
             if turn not in self._queue:
                 return False
@@ -302,12 +308,13 @@ class Writer:
                     member.error = error
             raise
         finally:
-            with self._room:
-                self._running = 0
-                self._room.notify_all()
-            self._pass_on()
-            _tell([member for member in members if member is not own and not member.calls_back])
-            self._call_back([member for member in members if member.calls_back])
+            if PROCESS.pid == self._owner:
+                with self._room:
+                    self._running = 0
+                    self._room.notify_all()
+                self._pass_on()
+                _tell([member for member in members if member is not own and not member.calls_back])
+                self._call_back([member for member in members if member.calls_back])
 
     def _call_back(self, members: list[Member]) -> None:
         """Tell members whose senders' code runs then, one after the other: a callback that sends leads, and waits.

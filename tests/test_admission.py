@@ -75,6 +75,7 @@ TOLD = {
     "outcome",
     "sound_version",
     "loses",
+    "checkpoints",
     "rows",
     "proof",
 }

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence import Sealed
+from persistence.lane import LaneFacts, lane_facts
 from persistence.records import seal_of
-from recovery.lane import LaneFacts, lane_facts
 
 SIZES = st.lists(st.integers(1, 3), min_size=2, max_size=6)
 WRONG = bytes(32)

@@ -179,7 +179,7 @@ def test_check_catches_a_connection_that_does_not_sync(tmp_path: Path, disk: Cou
 
 
 def test_check_catches_a_store_that_answers_before_it_commits(tmp_path: Path, disk: CountingDisk) -> None:
-    with Engine(Deferring(stocked(tmp_path, disk, SENDS)), Order) as engine:
+    with Engine(cast("Store", Deferring(stocked(tmp_path, disk, SENDS))), Order) as engine:
         started = orders(engine)
         with pytest.raises(AssertionError):
             check_syncs(disk, [submit(order) for order in started])

@@ -30,7 +30,7 @@ CALLED_BY_OTHERS = frozenset({"UserSql._authorize"})  # apsw's authorizer: five 
 OWNERS = {
     "transitions": ("statemachine.machine",),
     "apsw": ("persistence.sqlite", "recovery.drills"),
-    "hypothesis": ("recovery.drills",),
+    "hypothesis": ("recovery.drills", "persistence.conformance.comparing"),  # both are imported by who has the extra
     "click": ("perdure",),
 }
 # 50 ms at import, and they change every connection of the process.

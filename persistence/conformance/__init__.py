@@ -9,6 +9,7 @@ anything that calls the methods named `test_…`) run it:
 
 It imports no test tool and compares with plain asserts. What a store may do differently is asked of it: whether there
 can be a second connection (`open_again`), whether a commit can be made to fail (`fail_commit`).
+`persistence.conformance.comparing` draws what happens and compares with `MemoryStore`.
 """
 
 import threading

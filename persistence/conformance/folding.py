@@ -154,6 +154,25 @@ class FoldingContract(WritingContract):
                 assert reader.head("i-1") == first.head()
             assert_lane(store, [[first]])
 
+    def test_mended_checkpoint_keeps_what_its_author_said(self) -> None:
+        """It gets version, hash and image; others keep theirs; one that is not there is a Conflict."""
+        chain = Chain("i-1")
+        first, second = chain.next(), chain.next(image=b"{}" * 5_000)
+        proven = (2, second.hash, second.image)
+        with closing(self.open_store()) as store:
+            write(store, first, second)
+            put(store, named(first, "a", tags=("t",), note="n"), named(first, "b"))
+            with store.transaction() as transaction:
+                transaction.mend_checkpoint("i-1", "a", proven, reason="damaged", time=9)
+                transaction.commit()
+            with store.transaction() as transaction:
+                raised(Conflict, lambda: transaction.mend_checkpoint("i-1", "z", proven, reason="", time=9))
+            mended = named(second, "a", tags=("t",), note="n")
+            mended.time = first.record.time + 7
+            with store.reader() as reader:
+                assert reader.checkpoints("i-1") == [named(first, "b"), mended]
+                assert reader.labels("i-1") == [("a", second.hash), ("b", first.hash)]
+
     # -- the life of keys ----------------------------------------------------------------------------------------------
 
     def test_keys_expire_some_time_after_the_end(self) -> None:

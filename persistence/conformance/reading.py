@@ -8,13 +8,16 @@ from persistence.conformance.kit import (
     ODD_TEXTS,
     TURNS,
     Chain,
+    aside,
     assert_lane,
     assert_outcome,
+    assert_seen,
+    assert_seen_in,
     for_absent,
     rows_of,
     write,
 )
-from persistence.records import Draft, Row
+from persistence.records import Draft, Row, Standing
 from persistence.store import Store, Transaction
 
 __all__ = ["ReadingContract"]
@@ -164,6 +167,47 @@ class ReadingContract(ABC):
                 assert list(reader.instances()) == ["z", "a", "m"]
                 assert list(reader.instances(workflow="Order")) == ["z", "m"]
                 assert list(reader.instances(workflow="Other")) == ["a"]
+
+    def test_standings_come_in_the_order_of_their_start_behind_one_of_them(self) -> None:
+        """They are those of one workflow, as their heads say; moving on does not change a place."""
+        one, other, two, three = Chain("z"), Chain("a", workflow="Other"), Chain("m"), Chain("b")
+        with closing(self.open_store()) as store:
+            for chain in (one, other, two, three):
+                write(store, chain.next())
+            write(store, one.next(after="shipped", outcome="sold"), three.next(after="review"))
+            with store.reader() as reader:
+                z, m, b = Standing("z", "shipped", "sold"), Standing("m", "cart", None), Standing("b", "review", None)
+                assert list(reader.standings("Order")) == [z, m, b]
+                assert list(reader.standings("Order", running=True)) == [m, b]
+                assert list(reader.standings("Order", after="z")) == [m, b]
+                assert list(reader.standings("Order", after="m", running=True)) == [b]
+                assert list(reader.standings("Order", after="b")) == []
+                assert list(reader.standings("Order", after="absent")) == []
+                assert list(reader.standings("Absent")) == []
+
+    def test_standings_may_be_left_before_their_end(self) -> None:
+        """What was begun and not read to its end holds nothing up."""
+        with closing(self.open_store()) as store:
+            write(store, *(Chain(f"i-{number}").next() for number in range(TURNS)))
+            with store.reader() as reader:
+                assert next(reader.standings("Order")).instance == "i-0"
+                assert len(list(reader.standings("Order"))) == TURNS
+            write(store, Chain("later").next())
+
+    def test_snapshot_is_of_its_first_moment_beside_a_writer_and_readers(self) -> None:
+        """It sees nothing of what is committed after its beginning, and nobody waits for it, on its own thread too."""
+        chain = Chain("i-1")
+        first, second = chain.next(), chain.next(after="shipped")
+        with closing(self.open_store()) as store:
+            write(store, first)
+            with store.snapshot() as snapshot:
+                write(store, second)
+                aside(lambda: assert_seen_in(store, [first, second]))
+                assert_seen(snapshot, [first])
+                assert list(snapshot.standings("Order")) == [Standing("i-1", "cart", None)]
+                with store.snapshot() as later:
+                    assert_seen(later, [first, second])
+            assert_seen_in(store, [first, second])
 
     def test_journal_is_of_one_instance_oldest_first(self) -> None:
         """Rows of instances that take turns do not mix."""

@@ -42,6 +42,7 @@ from persistence.errors import CannotOpen, NotFound
 from persistence.process import PROCESS
 from persistence.records import seal_of
 from persistence.sqlite import statements
+from persistence.sqlite.connection import leak_when_forked
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, write_at
 from persistence.sqlite.rows import bytes_of
@@ -121,6 +122,7 @@ class Anchor:
         self._encode: Callable[[int, bytes], bytes] = lambda _n, _seal: b""
         self._n = -1
         self._unsynced = 0
+        leak_when_forked(self)
 
     def read(self) -> list[Slot | None]:
         """Read all slots; None for one that is not valid, no slots where there is no file. Raises StoreError."""

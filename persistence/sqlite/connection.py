@@ -6,8 +6,12 @@ SQLite's own checkpoints are switched off *before* the hook is set, because that
 notes the length of the log: the writer folds it back after a commit has returned, so that no failure of it is taken for
 a failure of the commit. It waits for no reader.
 
-A forked child leaks the connections that it inherited. Closing one there, at the latest when the interpreter is torn
-down, would fold and delete by its name a log that by then may be another process's, with acknowledged commits in it.
+A forked child leaks the connections that it inherited, and cannot use them. Closing one there, at the latest when the
+interpreter is torn down, would fold and delete by its name a log that by then may be another process's, with
+acknowledged commits in it. A statement of a transaction that the parent has begun would write into the parent's log.
+
+Nor can a forked child open a file that its parent had open: SQLite keeps a table of the locks of its process, the child
+inherits it, and takes none of the locks that it believes to have. The parent, closing, would delete the child's log.
 """
 
 import ctypes
@@ -17,11 +21,12 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from random import SystemRandom
 from urllib.parse import quote
 
 import apsw
 
-from persistence.errors import CannotOpen, InDoubt, NotFound
+from persistence.errors import CannotOpen, Closed, InDoubt, NotFound
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import pragma
 from persistence.sqlite.schema import LEVELS
@@ -36,31 +41,75 @@ __all__ = [
     "has_log",
     "hold_log",
     "keep_log",
+    "leak_when_forked",
     "set_level",
 ]
 
 BUSY_MS_MAX = 5_000  # how long BEGIN IMMEDIATE waits for another process; longer waits hide a stuck owner
 BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wait; making a store takes about as long
+TRY_SECONDS_MAX = 0.002  # between two tries for a lock: a commit takes about as long
 CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early at first
 LENGTHS_MAX = 4  # times as long it may become: a fold every 800 transitions or so, 16 MB
 RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
-FOLDER_STEP_NS = 2_000_000_000  # the coarsest steps in which a file system tells the time of a folder
+FOLDER_STEP_NS = 100_000_000  # a folder that changed so short ago may change again within one step of its clock
+LOOK_SECONDS_MAX = 1.0  # after which files are looked at in any case: some file systems tell times in steps of seconds
 STATEMENTS_MAX = 256  # our statements are about thirty; the rest is the user's reading
 
-_connections: "weakref.WeakSet[apsw.Connection]" = weakref.WeakSet()
-"""What a forked child must leak; forks are noticed from the first connection on."""
+Identity = tuple[int, int] | None
+"""What tells a file from another one of its name; None where there is none."""
 
 
-def _leak_inherited() -> None:
-    """Keep a reference that is never given back. Run in a forked child; SQLite itself may not be called there."""
-    for connection in list(_connections):
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+def _look(path: str) -> os.stat_result | None:
+    """Return what the system says of a file; None where there is none. Opens nothing."""
+    try:
+        return os.stat(path)  # noqa: PTH116  # os.path is what takes any PathLike
+    except OSError:
+        return None
+
+
+def file_identity(path: str) -> Identity:
+    """Return what tells a file from another one of its name."""
+    found = _look(path)
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+_leaked: "weakref.WeakSet[object]" = weakref.WeakSet()
+"""What a forked child leaks."""
+_opened: "weakref.WeakKeyDictionary[apsw.Connection, Identity]" = weakref.WeakKeyDictionary()
+"""The files of our connections, as they were when they were opened."""
+_inherited: set[Identity] = set()
+"""The files that an ancestor of this process had open when it forked."""
+
+
+def leak_when_forked(thing: object) -> None:
+    """Let a forked child keep a reference that is never given back; SQLite itself may not be called there."""
+    _notice_forks()
+    _leaked.add(thing)
+
+
+def _disown() -> None:
+    """Leak what a forked child inherited, and refuse its statements."""
+    for thing in list(_leaked):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    for connection, identity in list(_opened.items()):
+        try:
+            connection.exec_trace = _refuse
+        except apsw.ConnectionClosedError:
+            continue
+        except apsw.ThreadingViolationError:
+            pass  # it is in use by a thread that the child does not have, and refuses whatever is asked
+        _inherited.add(identity)
+    _inherited.discard(None)
+
+
+def _refuse(cursor: apsw.Cursor, _statement: str, _bindings: object) -> bool:
+    raise Closed(f"{cursor.connection.filename}: opened by the parent process before it forked")
 
 
 @cache
 def _notice_forks() -> None:
     if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-        os.register_at_fork(after_in_child=_leak_inherited)
+        os.register_at_fork(after_in_child=_disown)
 
 
 def check_path(path: str, *, read_only: bool) -> None:
@@ -81,28 +130,10 @@ def check_path(path: str, *, read_only: bool) -> None:
         raise NotFound(f"{path}: there is no such file; check the path, or open it once for writing")
 
 
-def _look(path: str) -> os.stat_result | None:
-    """Return what the system says of a file; None where there is none. Opens nothing."""
-    try:
-        return os.stat(path)  # noqa: PTH116  # as above
-    except OSError:
-        return None
-
-
 def has_log(path: str) -> bool:
     """Say whether somebody left a log that is not folded back yet."""
     found = _look(f"{os.path.realpath(path)}-wal")
     return found is not None and found.st_size > 0
-
-
-Identity = tuple[int, int] | None
-"""What tells a file from another one of its name; None where there is none."""
-
-
-def file_identity(path: str) -> Identity:
-    """Return what tells a file from another one of its name."""
-    found = _look(path)
-    return None if found is None else (found.st_dev, found.st_ino)
 
 
 class Names:
@@ -110,23 +141,26 @@ class Names:
 
     Another SQLite library in this process (the standard library's sqlite3) does not see our locks: closing its
     connection deletes the log under us. What is written from then on would be gone with this process. Asked after each
-    commit: one look at the folder, whose time changes with every name in it, and at the files only where it has. A time
-    of a moment ago says nothing: the clock of a file system goes in steps.
+    commit: one look at the folder, whose time changes with every name in it, and at the files only where it has, or
+    after a second. A time of a moment ago says nothing: the clock of a file system goes in steps.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._paths = (connection.filename, connection.filename_wal)
         self._folder = os.path.dirname(connection.filename) or "."  # noqa: PTH120  # as above
         self._changed = -1  # nanoseconds since 1970: when the folder had changed at the last look
+        self._again = 0.0  # when the files are looked at in any case
         self._known: tuple[Identity, Identity] | None = None
 
     def check(self) -> None:
         """Raise InDoubt if what was just written is not the file of its name any more, or its log is not."""
         folder = _look(self._folder)
         changed = -1 if folder is None else folder.st_mtime_ns
-        if changed == self._changed and changed >= 0 and self._known is not None:
+        now = time.monotonic()
+        if changed == self._changed and changed >= 0 and now < self._again:
             return
         self._compare()
+        self._again = now + LOOK_SECONDS_MAX
         self._changed = changed if time.time_ns() - changed > FOLDER_STEP_NS else -1
 
     def _compare(self) -> None:
@@ -150,8 +184,34 @@ def hold_log(connection: apsw.Connection, *, is_held: bool) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(is_held))
 
 
+def be_patient(connection: apsw.Connection) -> None:
+    """Let a connection wait for a lock, up to the bound, and as long as the others that wait.
+
+    SQLite's own handler waits longer with each try, up to 100 ms. Who has just written tries again at once, so that who
+    has waited long hardly ever finds the lock free: one of four busy processes waited two seconds. Short and random
+    waits give everybody the same chance at each moment.
+    """
+    until, draw = 0.0, SystemRandom().uniform  # another draw in each process
+
+    def wait(tried: int) -> bool:
+        nonlocal until
+        if not tried:
+            until = time.monotonic() + BUSY_MS_MAX / 1000
+        elif time.monotonic() >= until:
+            return False
+        time.sleep(draw(0, TRY_SECONDS_MAX))
+        return True
+
+    connection.set_busy_handler(wait)
+
+
 def connect(path: str, *, vfs: str | None = None, read_only: bool = False, may_make: bool = True) -> apsw.Connection:
     """Open a connection; `may_make` a file that is not there. It changes nothing. Raises what `explained` raises."""
+    if file_identity(path) in _inherited:
+        raise CannotOpen(
+            f"{path}: this process was forked while its parent had the file open, so SQLite's locks do not hold here; "
+            "fork before you open it, or start the process anew (multiprocessing: spawn or forkserver)"
+        )
     authority = (
         "//" if path.startswith("/") else ""
     )  # empty; without it the first name of "//a/b" would be taken for it
@@ -164,9 +224,9 @@ def connect(path: str, *, vfs: str | None = None, read_only: bool = False, may_m
             vfs=vfs,
             statementcachesize=STATEMENTS_MAX,
         )
-    _notice_forks()
-    _connections.add(connection)
-    connection.set_busy_timeout(BUSY_MS_MAX)
+    leak_when_forked(connection)
+    _opened[connection] = file_identity(path)
+    be_patient(connection)
     for name, value in (
         ("mmap_size", 0),
         ("foreign_keys", "ON"),
@@ -251,7 +311,7 @@ class Log:
         if not before():
             return None
         is_long = pages > RESTART_PAGES
-        self._connection.set_busy_timeout(0)
+        self._connection.set_busy_handler(None)
         try:
             mode = apsw.SQLITE_CHECKPOINT_RESTART if is_long else apsw.SQLITE_CHECKPOINT_PASSIVE
             length, folded = self._connection.wal_checkpoint(mode=mode)
@@ -262,7 +322,7 @@ class Log:
         except apsw.Error as error:
             return f"the log of {pages} pages could not be folded back: {error}"
         finally:
-            self._connection.set_busy_timeout(BUSY_MS_MAX)
+            be_patient(self._connection)
         if is_long:
             return f"the log reached {pages} pages: a reader kept it from being reused"
         return None

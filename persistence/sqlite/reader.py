@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import apsw
 
-from persistence.records import Checkpoint, Found, Head, KeyRecord, Row, Sealed, Stub
+from persistence.records import Checkpoint, Found, Head, KeyRecord, Row, Sealed, Standing, Stub
 from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, iterate
@@ -38,6 +38,17 @@ class SQLiteReader:
         with explained(self._connection.filename):
             for (name,) in iterate(self._connection, statement, *values):
                 yield bytes_of(name).decode(errors="replace")  # a damaged one is found nowhere, and counted by the lane
+
+    def standings(self, workflow: str, *, after: str | None = None, running: bool = False) -> Iterator[Standing]:
+        """Iterate over where the instances of a workflow stand, in the order in which they were started."""
+        statement = statements.STANDINGS_LIVE if running else statements.STANDINGS
+        with explained(self._connection.filename):
+            place = (0,) if after is None else fetch_one(self._connection, statements.INSTANCE_ID, after)
+            if place is None:
+                return
+            for row in iterate(self._connection, statement, workflow, place[0]):
+                name, configuration, outcome = (bytes_of(one or b"").decode(errors="replace") for one in row)
+                yield Standing(name, configuration, None if row[2] is None else outcome)
 
     def head(self, instance: str) -> Head | None:
         """Read one head."""
@@ -94,6 +105,12 @@ class SQLiteReader:
     def checkpoints(self, instance: str, *, label: str | None = None) -> list[Checkpoint]:
         """Read the named checkpoints of one instance, or the one of that label."""
         return read_checkpoints(self._connection, instance, label)
+
+    def labels(self, instance: str) -> list[tuple[str, bytes]]:
+        """Read label and hash of the named checkpoints of one instance, by label."""
+        with explained(self._connection.filename):
+            found = fetch_all(self._connection, statements.LABELS, instance)
+        return [(bytes_of(label).decode(errors="replace"), bytes_of(row_hash)) for label, row_hash in found]
 
     def lane(self) -> Iterator[Sealed]:
         """Iterate over all rows in the order of their commits."""

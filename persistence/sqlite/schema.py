@@ -23,9 +23,9 @@ loss is accepted; a record's epoch is that of the store when it was written.
 
 Written by transactions: instance, journal, key, definition, symbol, checkpoint. Rows of the journal are never updated,
 but for `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery:
-quarantine, set_aside, stub, and a head that is rebuilt. Written at open and close: open_mark. Deleted from: key, some
-time after the end of an instance, and then all of that instance. Reserved, and empty in files that this version writes:
-work. Integer keys are private to the file: names are what is hashed.
+quarantine, set_aside, stub, a head that is rebuilt, and a checkpoint that is derived again. Written at open and close:
+open_mark. Deleted from: key, some time after the end of an instance, and then all of that instance. Reserved, and empty
+in files that this version writes: work. Integer keys are private to the file: names are what is hashed.
 """
 
 __all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
@@ -163,7 +163,7 @@ TABLES = (
     """
     CREATE TABLE perdure_set_aside (
         id       INTEGER PRIMARY KEY,
-        source   TEXT NOT NULL,              -- perdure_journal or perdure_instance: the table that the row stood in
+        source   TEXT NOT NULL,              -- the table it stood in: perdure_journal, perdure_instance or _checkpoint
         n        INTEGER,                    -- of a journal row
         instance INTEGER NOT NULL,
         version  INTEGER,                    -- as the row had it
@@ -210,25 +210,52 @@ TABLES = (
 VIEWS = (
     """
     CREATE VIEW perdure_instances AS
-    SELECT i.name AS instance, w.name AS workflow, i.version, c.name AS configuration, i.outcome,
-           strftime('%Y-%m-%dT%H:%M:%fZ', i.time / 1000000.0, 'unixepoch') AS time,
-           CAST(i.image AS TEXT) AS data, hex(i.hash) AS hash, q.reason AS quarantine
+    SELECT i.name AS instance, w.name AS workflow, i.version,
+           iif(instr(c.name, '|'), substr(c.name, 1, instr(c.name, '|') - 1), c.name) AS configuration,
+           iif(instr(c.name, '|'), substr(c.name, instr(c.name, '|') + 1), NULL) AS remembered,
+           i.outcome, strftime('%Y-%m-%dT%H:%M:%fZ', i.time / 1000000.0, 'unixepoch') AS time,
+           CAST(i.image AS TEXT) AS data, lower(hex(i.hash)) AS hash, q.reason AS quarantine, q.sound_version
     FROM perdure_instance AS i
     JOIN perdure_symbol AS w ON w.id = i.workflow
     JOIN perdure_symbol AS c ON c.id = i.configuration
     LEFT JOIN perdure_quarantine AS q ON q.instance = i.id
     """,
     """
+    CREATE VIEW perdure_states AS  -- one row for each active leaf
+    SELECT i.instance, i.workflow, leaf.value AS state, i.outcome
+    FROM perdure_instances AS i,
+         json_each('["' || replace(i.configuration, ',', '","') || '"]') AS leaf
+    """,
+    """
     CREATE VIEW perdure_transitions AS
-    SELECT j.n, i.name AS instance, j.version, e.name AS event, b.name AS before, a.name AS after,
+    SELECT j.n, j.prior, i.name AS instance, j.version, e.name AS event, b.name AS before, a.name AS after,
            j.key, j.actor, j.note,
            strftime('%Y-%m-%dT%H:%M:%fZ', j.time / 1000000.0, 'unixepoch') AS time,
+           CASE j.kind WHEN 1 THEN 'image' WHEN 2 THEN 'patch' END AS kind,
            iif(substr(j.body, 1, 1) = x'78', NULL, CAST(j.body AS TEXT)) AS body,
-           hex(j.hash) AS hash, hex(j.seal) AS seal
+           lower(hex(j.hash)) AS hash, lower(hex(j.seal)) AS seal
     FROM perdure_journal AS j
     JOIN perdure_instance AS i ON i.id = j.instance
     JOIN perdure_symbol AS e ON e.id = j.event
     JOIN perdure_symbol AS b ON b.id = j.before
     JOIN perdure_symbol AS a ON a.id = j.after
     """,
+    """
+    CREATE VIEW perdure_keys AS  -- the text of a key stands in its row; NULL where that is gone, and for a start
+    SELECT i.name AS instance, iif(k.version = 1, 'start', 'send') AS kind, j.key, k.version, a.name AS after, k.error,
+           strftime('%Y-%m-%dT%H:%M:%fZ', k.time / 1000000.0, 'unixepoch') AS time
+    FROM perdure_key AS k
+    JOIN perdure_instance AS i ON i.id = k.instance
+    JOIN perdure_symbol AS a ON a.id = k.after
+    LEFT JOIN perdure_journal AS j ON j.n = k.n AND j.instance = k.instance AND j.version = k.version
+    """,
+    """
+    CREATE VIEW perdure_checkpoints AS
+    SELECT i.name AS instance, p.label, p.version, p.tags, p.note,
+           strftime('%Y-%m-%dT%H:%M:%fZ', p.time / 1000000.0, 'unixepoch') AS time,
+           iif(substr(p.image, 1, 1) = x'78', NULL, CAST(p.image AS TEXT)) AS data, lower(hex(p.hash)) AS hash
+    FROM perdure_checkpoint AS p
+    JOIN perdure_instance AS i ON i.id = p.instance
+    """,
 )
+"""For people and other tools; nothing of ours reads them. What is compressed is NULL in them: SQL cannot open it."""

@@ -79,6 +79,18 @@ SELECT CAST(i.name AS BLOB) FROM perdure_instance AS i JOIN perdure_symbol AS w 
 WHERE w.name = ? ORDER BY i.id
 """
 
+# Where instances of a workflow stand, behind one of them: primary key, or index of live ones. As many as are fetched.
+STANDINGS = """
+SELECT CAST(i.name AS BLOB), CAST(c.name AS BLOB), CAST(i.outcome AS BLOB)
+FROM perdure_instance AS i LEFT JOIN perdure_symbol AS c ON c.id = i.configuration
+WHERE i.workflow = (SELECT id FROM perdure_symbol WHERE name = ?) AND i.id > ? ORDER BY i.id
+"""
+STANDINGS_LIVE = """
+SELECT CAST(i.name AS BLOB), CAST(c.name AS BLOB), NULL
+FROM perdure_instance AS i LEFT JOIN perdure_symbol AS c ON c.id = i.configuration
+WHERE i.workflow = (SELECT id FROM perdure_symbol WHERE name = ?) AND i.id > ? AND i.outcome IS NULL ORDER BY i.id
+"""
+
 PUT_INSTANCE = """
 INSERT INTO perdure_instance (
     name, workflow, version, configuration, definition, revision, epoch, incarnation, secret, time, outcome,
@@ -205,6 +217,11 @@ WHERE i.name = ?
 PUT_CHECKPOINT = """
 INSERT INTO perdure_checkpoint (instance, version, hash, image, label, tags, note, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+# Of one instance: unique index on instance and label.
+LABELS = """
+SELECT CAST(c.label AS BLOB), c.hash FROM perdure_instance AS i JOIN perdure_checkpoint AS c ON c.instance = i.id
+WHERE i.name = ? ORDER BY c.label
+"""
 
 # Rows that stand and stubs of rows that were cut, in the order of their commits. Primary keys; all.
 LANE = """
@@ -278,10 +295,27 @@ SELECT 'perdure_instance', NULL, i.id, i.version, ?, CAST(json_array(
 ) AS BLOB), ?
 FROM perdure_instance AS i WHERE i.id = ?
 """
+KEEP_CHECKPOINT = """
+INSERT INTO perdure_set_aside (source, n, instance, version, reason, row, time)
+SELECT 'perdure_checkpoint', NULL, c.instance, iif(typeof(c.version) = 'integer', c.version, NULL), ?, CAST(json_array(
+    quote(c.id), quote(c.instance), quote(c.version), quote(c.hash), quote(c.image), quote(CAST(c.label AS BLOB)),
+    quote(CAST(c.tags AS BLOB)), quote(CAST(c.note AS BLOB)), quote(c.time)
+) AS BLOB), ?
+FROM perdure_checkpoint AS c WHERE c.id = ?
+"""
 DROP_ROW = "DELETE FROM perdure_journal WHERE n = ?"
 # The head of an instance whose own row was set aside: primary key. 1 row.
 POINT_HEAD = "UPDATE perdure_instance SET head = ? WHERE id = ? AND version = ?"
 MEND_PRIOR = "UPDATE perdure_journal SET prior = ? WHERE n = ? AND prior <> ?"
+CHECKPOINT_ID = """
+SELECT c.id FROM perdure_instance AS i JOIN perdure_checkpoint AS c ON c.instance = i.id
+WHERE i.name = ? AND c.label = ?
+"""
+MEND_CHECKPOINT = """
+UPDATE perdure_checkpoint SET version = ?, hash = ?, image = ?,
+    tags = CASE WHEN json_valid(tags) THEN iif(json_type(tags) = 'array', tags, '[]') ELSE '[]' END
+WHERE id = ?
+"""
 MEND_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
     time = ?, outcome = ?, head = ?, prior = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
@@ -292,4 +326,5 @@ WHERE id = ?
 OPEN_MARKS = "SELECT id, host, boot, pid, started, slot FROM perdure_open_mark"  # one per open engine
 PUT_OPEN_MARK = "INSERT INTO perdure_open_mark (id, host, boot, pid, started, slot, time) VALUES (?, ?, ?, ?, ?, ?, ?)"
 TOUCH_OPEN_MARK = "UPDATE perdure_open_mark SET time = ? WHERE id = ?"  # 1 row: the write that settles a commit
+DROP_OPEN_MARKS = "DELETE FROM perdure_open_mark"  # all; of a copy, which nobody has open
 DROP_OPEN_MARK = "DELETE FROM perdure_open_mark WHERE id = ?"

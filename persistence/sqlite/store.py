@@ -16,8 +16,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 import apsw
 
@@ -50,15 +50,17 @@ from persistence.sqlite.connection import (
     keep_log,
     set_level,
 )
+from persistence.sqlite.copying import copy_store
 from persistence.sqlite.errors import explained
 from persistence.sqlite.meta import read_meta
 from persistence.sqlite.query import fetch_one, iterate, run
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.settling import failed, settled, unsettled
+from persistence.sqlite.snapshots import Snapshots
 from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, UNREAD, Ending, Memory, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
-from persistence.store import Capabilities
+from persistence.store import Capabilities, Reader
 
 __all__ = ["SQLiteStore"]
 
@@ -97,7 +99,7 @@ class SQLiteStore:
         self._generation, self._memory = 0, Memory()
         self._mark = uuid.uuid4().hex
         self._in_doubt: str | None = None
-        self._vfs = vfs
+        self._vfs, self._snapshots = vfs, Snapshots(self.path, vfs=vfs)
         self._names: Names | None = None
         self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
@@ -205,7 +207,7 @@ class SQLiteStore:
 
     def _check(self) -> None:
         if PROCESS.pid != self._owner:
-            raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
+            raise Closed(f"{self.path}: opened by the parent process before it forked; fork first, then open it")
         if not self._is_open:
             raise Closed(f"{self.path}: the store is closed")
         if self._in_doubt is not None:
@@ -373,6 +375,17 @@ class SQLiteStore:
             count += found
         return count
 
+    def snapshot(self) -> AbstractContextManager[SQLiteReader]:
+        """Begin reading for as long as it takes, on a connection of its own: nobody waits for it."""
+        self._check()
+        return self._snapshots.reader()
+
+    def backup(self, target: str, prove: Callable[[Reader], None]) -> None:
+        """Copy the file as it is, while it is written, into one that does not exist. Durable on return."""
+        self._check()
+        with self._snapshots.connection() as connection:
+            copy_store(connection, target, prove)
+
     def settle(self) -> None:
         """Forget the open marks of owners that are gone."""
         if not self._facts.unclean or self._facts.barred is not None:
@@ -390,6 +403,8 @@ class SQLiteStore:
         if PROCESS.pid != self._owner or not self._is_open:
             return
         with self._whole():
+            if not self._is_open:  # another thread closed it meanwhile
+                return
             self._is_open = False
             try:
                 if not self.read_only and self._facts.barred is None and self._in_doubt is None:
@@ -406,7 +421,8 @@ class SQLiteStore:
                 if not lock.acquire(timeout=BUSY_MS_MAX / 1000):
                     raise Busy(f"{self.path}: the store is in use; end its transactions and readers, then close it")
                 held.callback(lock.release)
-            if self._reader is not None and self._reader.in_transaction:
+            self._snapshots.check_ended()
+            if self._is_open and self._reader is not None and self._reader.in_transaction:
                 raise Busy(f"{self.path}: the store is in use by a reader of this thread; end it, then close the store")
             yield
 

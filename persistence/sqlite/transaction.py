@@ -290,6 +290,20 @@ class SQLiteTransaction:
             values = (row[0], named.version, named.hash, packed(named.image), *told)
             self._put(statements.PUT_CHECKPOINT, values, what=f"{named.instance}: checkpoint {named.label!r}")
 
+    def mend_checkpoint(
+        self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
+    ) -> None:
+        """Keep a checkpoint as found, and write the version, hash and image that are proven. Raises Conflict."""
+        self._check_fits()
+        self.has_written = True
+        with explained(self.path):
+            row = fetch_one(self._connection, statements.CHECKPOINT_ID, instance, label)
+            if row is None:
+                raise Conflict(f"{instance}: there is no checkpoint {label!r}")
+            version, row_hash, image = proven
+            run(self._connection, statements.KEEP_CHECKPOINT, reason, time, row[0])
+            run(self._connection, statements.MEND_CHECKPOINT, version, row_hash, packed(image), row[0])
+
     def expire_keys(self, *, before: int) -> int:
         """Forget the keys of some instances that ended before a time; return of how many, 0 where none is left."""
         self._check_fits()

@@ -15,7 +15,8 @@ from enum import Enum
 
 import apsw
 
-from persistence.errors import SqlFailed
+from persistence.errors import Closed, SqlFailed
+from persistence.process import PROCESS
 from persistence.sqlite.errors import translate
 from persistence.sqlite.query import fetch_all, user_rows
 from persistence.store import Value
@@ -58,6 +59,7 @@ class UserSql:
     def __init__(self, connection: apsw.Connection, path: str) -> None:
         self._connection = connection
         self._path = path
+        self._owner = PROCESS.pid
         self._mode = Mode.OURS
         self._poisoned = False
         self._refused = ""
@@ -101,6 +103,8 @@ class UserSql:
 
     def run(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Run one statement inside the open transaction and return all its rows. Raises SqlFailed."""
+        if PROCESS.pid != self._owner:  # a callback forked
+            raise Closed(f"{self._path}: opened by the parent process before it forked")
         if self._poisoned or not self._connection.in_transaction:
             raise SqlFailed("an earlier statement of this attempt ended the transaction; nothing of it will be kept")
         try:

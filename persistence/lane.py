@@ -11,8 +11,7 @@ from itertools import islice
 
 from attrs import define, field, frozen
 
-from persistence import Sealed
-from persistence.records import seal_of
+from persistence.records import Sealed, seal_of
 
 __all__ = ["NO_SEAL", "LaneFacts", "Stretch", "lane_facts"]
 

@@ -1,0 +1,243 @@
+"""Every limit passes at its border and is refused one beyond it; docs/limits.md names each with its value."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from attrs import define, fields, frozen
+
+from persistence import Busy, MemoryStore, SqlFailed
+from persistence.sqlite import usersql
+from statemachine import DataError, Engine, InvariantBroken, Limits, Refused, State, Transition, Workflow, always, on
+from statemachine import step as step_module
+from statemachine.writer import Member
+from tests.kit import Clock
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "limits.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| `([\w.]+)` \| ([\d,]+) \| .+ \| .+ \|$", re.MULTILINE)
+SECONDS_MAX = 20
+
+
+@frozen
+class Put:
+    text: str
+
+
+@frozen
+class Count:
+    to: int
+
+
+@define
+class NotesData:
+    text: str = ""
+    left: int = 0
+
+
+class Notes(Workflow[NotesData], revision=1):
+    """Keeps one text, and counts down in microsteps."""
+
+    idle = State(initial=True)
+    counting = State()
+
+    @on(Put, idle, to=None)
+    def put(self, event: Put) -> None:
+        self.data.text = event.text
+
+    @on(Count, idle, to=counting)
+    def count(self, event: Count) -> None:
+        self.data.left = event.to
+
+    def has_more(self) -> bool:
+        return self.data.left > 1
+
+    @always(counting, to=counting, when=has_more)
+    def go_on(self) -> None:
+        self.data.left -= 1
+
+    @always(counting, to=idle)
+    def rest(self) -> None:
+        self.data.left = 0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Callable[[Limits], Engine]]:
+    """Opens engines with limits, each on a store of its own."""
+    with ExitStack() as stack:
+
+        def opened(limits: Limits) -> Engine:
+            return stack.enter_context(Engine(MemoryStore(), Notes, clock=Clock(), limits=limits))
+
+        yield opened
+
+
+Open = Callable[[Limits], Engine]
+
+
+def code(work: Callable[[], object]) -> str:
+    """The code of the refusal that something raises."""
+    with pytest.raises(Refused) as raised:
+        work()
+    return raised.value.code
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_names_every_limit_of_an_engine_with_its_default() -> None:
+    told = {name: int(value.replace(",", "")) for name, value in ROW.findall(PAGE) if "." not in name}
+    assert told == {one.name: one.default for one in fields(Limits)}
+
+
+def test_the_page_names_fixed_limits_as_they_are() -> None:
+    told = [(name, int(value.replace(",", ""))) for name, value in ROW.findall(PAGE) if "." in name]
+    assert len(told) == 9
+    for name, value in told:
+        module, _, constant = name.rpartition(".")
+        assert getattr(import_module(module), constant) == value, name
+
+
+def test_a_value_that_was_changed_would_be_seen() -> None:
+    assert ROW.findall("| `heads_max` | 9 | why | what |") == [("heads_max", "9")]
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_payload_is_as_large_as_its_limit(folder: Open) -> None:
+    notes = folder(Limits(event_bytes_max=len('{"text":"12345"}'))).start(Notes)
+    assert notes.send(Put("12345")).version == 2
+    assert code(lambda: notes.send(Put("123456"))) == "invalid_payload"
+    assert notes.version == 2
+
+
+def test_data_is_as_large_as_its_limit(folder: Open) -> None:
+    most = len('{"left":0,"text":"12345"}')
+    engine = folder(Limits(data_bytes_max=most))
+    notes = engine.start(Notes, NotesData("12345"))
+    assert code(lambda: engine.start(Notes, NotesData("123456"))) == "invalid_payload"
+    assert notes.send(Put("54321")).version == 2
+    with pytest.raises(DataError, match=f"would have {most + 1} bytes; at most {most}"):
+        notes.send(Put("654321"))
+    assert (notes.version, notes.data.text) == (2, "54321")
+
+
+@pytest.mark.parametrize("most", [1, 7])
+def test_ids_keys_and_actors_are_as_long_as_their_limit(folder: Open, most: int) -> None:
+    engine = folder(Limits(text_bytes_max=most))
+    fits, over = "x" * most, "x" * (most + 1)
+    notes = engine.start(Notes, id=fits, actor=fits)
+    assert notes.send(Put("a"), key=fits, actor=fits).version == 2
+    assert engine.get(Notes, fits).version == 2
+    for work in (
+        lambda: engine.start(Notes, id=over),
+        lambda: engine.get(Notes, over),
+        lambda: notes.send(Put("a"), key=over),
+        lambda: notes.send(Put("a"), actor=over),
+        lambda: engine.terminate(over, why="stuck"),
+    ):
+        assert code(work) == "invalid_argument"
+
+
+def test_a_limit_counts_bytes_and_not_letters(folder: Open) -> None:
+    engine = folder(Limits(text_bytes_max=4))
+    assert engine.start(Notes, id="éé").id == "éé"
+    assert code(lambda: engine.start(Notes, id="ééa")) == "invalid_argument"
+
+
+def test_a_note_is_as_long_as_its_limit(folder: Open) -> None:
+    notes = folder(Limits(note_bytes_max=3)).start(Notes, note="123")
+    assert notes.send(Put("a"), note="123").note == "123"
+    assert code(lambda: notes.send(Put("a"), note="1234")) == "invalid_argument"
+
+
+# -- counts ------------------------------------------------------------------------------------------------------------
+
+
+def test_heads_beyond_their_limit_are_forgotten_and_read_again(folder: Open) -> None:
+    engine = folder(Limits(heads_max=2))
+    notes = [engine.start(Notes, id=f"n-{number}") for number in range(5)]
+    for round_ in range(3):
+        assert [one.send(Put(str(round_))).version for one in notes] == [round_ + 2] * 5
+        assert len(engine._desk.heads) <= 2  # what is remembered is seen nowhere else
+    assert [one.data.text for one in notes] == ["2"] * 5
+
+
+class Held:
+    """A subscriber that stops at its first transition until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.gate, self.over = threading.Event(), threading.Event(), threading.Event()
+        self.heard = 0
+
+    def __call__(self, _: Transition) -> None:
+        self.heard += 1
+        self.begun.set()
+        assert self.gate.wait(SECONDS_MAX)
+
+    def ended(self, _: str) -> None:
+        self.over.set()
+
+
+@pytest.mark.parametrize(("beyond", "heard"), [(0, 4), (1, 4)])
+def test_as_many_transitions_wait_for_a_subscriber_as_the_limit_says(folder: Open, beyond: int, heard: int) -> None:
+    engine, held = folder(Limits(unheard_max=3)), Held()
+    subscription = engine.subscribe(held, ended=held.ended)
+    notes = engine.start(Notes)
+    assert held.begun.wait(SECONDS_MAX)
+    for _ in range(3 + beyond):
+        notes.send(Put("a"))
+    assert (subscription.reason is None) == (beyond == 0)
+    held.gate.set()
+    engine.close()
+    assert held.over.wait(SECONDS_MAX)
+    assert held.heard == heard
+
+
+def test_as_many_snapshots_are_held_as_the_limit_says(folder: Open) -> None:
+    engine = folder(Limits(snapshots_max=2))
+    with engine.snapshot(), engine.snapshot(), pytest.raises(Busy), engine.snapshot():
+        pass
+
+
+def test_microsteps_are_as_many_as_their_limit(folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_module, "MICROSTEPS_MAX", 5)
+    notes = folder(Limits()).start(Notes)
+    assert notes.send(Count(4)).after == ("idle",)  # the event, three rounds and the rest
+    with pytest.raises(InvariantBroken, match="microsteps_max"):
+        notes.send(Count(5))
+    assert notes.version == 2
+
+
+def test_a_statement_returns_as_many_rows_as_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usersql, "ROWS_MAX", 3)
+    schema = "create table if not exists t (n int); insert into t values (1), (2), (3)"
+    with Engine(tmp_path / "n.db", Notes, schema=schema) as engine:
+        assert len(engine.sql().execute("select n from t")) == 3
+        with pytest.raises(SqlFailed, match="more than 3 rows"):
+            engine.sql().execute("select 1 from t union all select 2")
+
+
+def test_waiting_calls_and_batches_are_as_many_as_their_limits(folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that is held up lets calls queue: those beyond the limit are refused, and the rest is batched."""
+    engine = folder(Limits(calls_max=4, batch_max=2))
+    notes = engine.start(Notes)
+    sizes = list[int]()
+    together = engine._batches.together  # batches are seen nowhere else
+
+    def counted(members: Sequence[Member]) -> None:
+        sizes.append(len(members))
+        together(members)
+
+    monkeypatch.setattr(engine._batches, "together", counted)
+    with engine.store.transaction():  # nobody can write
+        futures = [notes.submit(Put(str(number))) for number in range(4)]
+        with pytest.raises(Busy, match="4 calls wait"):
+            notes.submit(Put("one more"))
+    assert [future.result(SECONDS_MAX).version for future in futures] == [2, 3, 4, 5]
+    assert max(sizes) <= 2
+    assert sum(sizes) == 4
