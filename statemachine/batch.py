@@ -8,7 +8,8 @@ The path of one event, in order (`fire`):
 Then `commit` writes all drafts, heads, keys and one seal, and only what is committed is remembered.
 
 A member that raises has left nothing: its SQL is undone to its SAVEPOINT, and it has no draft. What goes wrong with the
-transaction itself is the whole batch's: `statemachine.writer` decides its members again, one by one.
+transaction itself, or with a member after its SQL has run, is the whole batch's: its members are decided again, one by
+one.
 
 INV-10: a head that is not sound is never loaded and never written over; the engine does not repair.
 """
