@@ -115,17 +115,17 @@ class Codec(typing.Generic[T]):
         except Exception as error:
             raise DataError(self._why_not_in(plain, error, path or self.path)) from error
 
-    def freeze(self, value: T) -> object:
+    @cached_property
+    def freeze(self) -> Callable[[T], object]:
         """Return a value as it can be remembered: nobody can change it, and `thaw` makes equal ones of it.
 
         Raises DataError with the path of what does not fit. Pure.
         """
         if not self._is_frozen:
-            return self.encode(value)
-        try:
-            return self._to_frozen(value)
-        except Exception as error:
-            raise DataError(self._why_not_out(value, error)) from error
+            return self.encode
+        from statemachine._codec.freezing import freezer
+
+        return freezer(self._kind, lambda value, error: DataError(self._why_not_out(value, error)))
 
     @cached_property
     def thaw(self) -> Callable[[Any], T]:
@@ -205,12 +205,6 @@ class Codec(typing.Generic[T]):
         from statemachine._codec.reading import reader
 
         return reader(self._kind, is_trusted=False)
-
-    @cached_property
-    def _to_frozen(self) -> Callable[[T], object]:
-        from statemachine._codec.freezing import freezer
-
-        return freezer(self._kind)
 
     @cached_property
     def _is_loose(self) -> bool:

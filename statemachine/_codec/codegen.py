@@ -96,10 +96,27 @@ class Program:
 
     def made(self, kind: Kind) -> Callable[[Any], Any]:
         """Return the function of a kind."""
-        name = self.function(kind)
+        return self._compiled(self.function(kind))
+
+    def _compiled(self, name: str) -> Callable[[Any], Any]:
         exec(compile("\n".join(self.texts), "<codec>", "exec"), self.names)  # noqa: S102  # see the module's head
         made: Callable[[Any], Any] = self.names[name]
         return made
+
+    def guarded(self, kind: Kind, refuse: Callable[[Any, Exception], Exception]) -> Callable[[Any], Any]:
+        """Return the function of a kind; what it raises is given to `refuse` with the value, and its answer raised.
+
+        The `try` stands in the function itself: around it, it would be a call more.
+        """
+        self.names["refuse"] = refuse
+        body = Body()
+        body.add("given = x")
+        body.add("try:")
+        self.fill(kind, body.inner())
+        body.add("except Exception as error:")
+        body.inner().add("raise refuse(given, error) from error")
+        self.texts.append("\n".join(["def guarded(x):", *body.lines]))
+        return self._compiled("guarded")
 
     def fill(self, kind: Kind, body: Body) -> None:
         """Add the lines of a function of `x`."""

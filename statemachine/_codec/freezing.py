@@ -74,11 +74,11 @@ def _parts(kind: Kind) -> "list[Kind]":
     return found
 
 
-def freezer(kind: Kind) -> Callable[[Any], Any]:
-    """Return a function from values of a kind to frozen ones. It raises MisfitError, DataError."""
+def freezer(kind: Kind, refuse: Callable[[Any, Exception], Exception]) -> Callable[[Any], Any]:
+    """Return a function from values of a kind to frozen ones. It raises what `refuse` makes of value and error."""
     program = _Freezer()
     program.names.update(number=check_number, text=_check_characters)
-    return program.made(kind)
+    return program.guarded(kind, refuse)
 
 
 def thawer(kind: Kind) -> Callable[[Any], Any]:
