@@ -450,6 +450,7 @@ def test_who_is_interrupted_while_he_waits_takes_his_event_back(engine: Engine) 
     till = engine.start(Till, id="t")
     me = threading.main_thread().ident
     assert me is not None
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
     def interrupt() -> None:
         queued(engine, 1)
@@ -459,6 +460,7 @@ def test_who_is_interrupted_while_he_waits_takes_his_event_back(engine: Engine) 
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
             till.send(Pay(1))
+    signal.signal(signal.SIGINT, before)
     assert till.send(Pay(2)).version == 3
     assert RUNS == ["t 2"]
 
