@@ -13,16 +13,12 @@ moved on, or another recovery was here. A crash leaves the whole repair or nothi
 """
 
 import os
-from collections.abc import Mapping
 
-from attrs import evolve
-
-from persistence import Draft, Head, Quarantine, Record, Store, Transaction
-from persistence.records import KIND_IMAGE, digests, image_digest, stub_hash
+from persistence import Quarantine, Store, Transaction
 from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.verdict import judge
 from statemachine.admission import Judgement, Verdict
-from statemachine.codec import dumps
+from statemachine.drafting import Notice, draft_notice
 
 __all__ = ["KEPT", "REBUILT", "resume"]
 
@@ -53,8 +49,8 @@ def resume(store: Store, view: View, facts: InstanceFacts, *, time: int) -> str:
         if done:
             event = REBUILT if judgement.verdict is Verdict.REBUILT else KEPT
             told = {"reason": judgement.reason, "version": again.version, "hash": again.hash.hex()}
-            draft = _draft(evolve(head, epoch=store.facts.epoch), event, told, image=image, time=time)
-            draft.definition = text
+            notice = Notice(event, told, ACTOR, time, store.facts.epoch, os.urandom(16), image)
+            draft = draft_notice(head, notice, definition=text, after=head.configuration, outcome=head.outcome)
             transaction.append([draft])
             transaction.commit()
         return done
@@ -72,43 +68,3 @@ def _write(transaction: Transaction, facts: InstanceFacts, judgement: Judgement,
         transaction.set_aside(proof.stub, rows=proof.rows, reason=judgement.reason, time=time)
         return f"row set aside, recorded as version {proof.head.version + 1}"
     return ""
-
-
-def _draft(head: Head, event: str, told: Mapping[str, object], *, image: bytes, time: int) -> Draft:
-    """Return the transition that tells of a repair: it starts and ends where the proven head stands.
-
-    It holds the whole image, so that nothing later has to be folded over what was damaged.
-    """
-    record = Record(
-        instance=head.instance,
-        workflow=head.workflow,
-        version=head.version + 1,
-        fingerprint=head.fingerprint,
-        event=event,
-        before=head.configuration,
-        after=head.configuration,
-        revision=head.revision,
-        epoch=head.epoch,
-        incarnation=head.incarnation,
-        key=None,
-        actor=ACTOR,
-        note=None,
-        time=max(time, head.time),
-        token=os.urandom(16),
-        kind=KIND_IMAGE,
-        body=b'{"event":' + dumps(told) + b',"image":' + image + b"}",
-    )
-    rest, digest = digests(record)
-    proof = image_digest(image)
-    return Draft(
-        record=record,
-        previous_hash=head.hash,
-        rest_digest=rest,
-        hash=stub_hash(head.hash, digest + proof),
-        image=image,
-        image_digest=proof,
-        is_inline=head.image is not None,
-        outcome=head.outcome,
-        secret=head.secret,
-        definition="",
-    )

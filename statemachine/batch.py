@@ -19,34 +19,34 @@ import os
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from attrs import define, field
 
-from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, Reader, Store, Transaction
+from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, Store, Transaction
 from persistence.records import genesis
-from statemachine.admission import Judgement, Verdict, judge_head
 from statemachine.decide import Decision, decide_start, handle
 from statemachine.definition import Definition
-from statemachine.drafting import Link, draft
-from statemachine.ending import End, check_sound, end_of
+from statemachine.drafting import Link, Notice, draft
+from statemachine.ending import TERMINATE, check_sound, end_of
 from statemachine.errors import DataError, Refused
 from statemachine.events import Request
 from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
 from statemachine.limits import Limits
-from statemachine.loading import Loaded, configuration_of, examine
+from statemachine.loading import Loaded, admit, configuration_of
 from statemachine.proving import replay
 from statemachine.runner import FrameRunner
 from statemachine.transition import Transition
 from statemachine.versions import Naming
 from statemachine.writer import UNDECIDED, Member, Work
 
-__all__ = ["Batch", "Batches", "Desk", "admit", "attempt_at"]
+__all__ = ["Batch", "Batches", "Desk", "attempt_at"]
 
 T = TypeVar("T")
 
 TRIES_MAX = 3  # of a member whose place somebody else took: more say that a store's compare and set is broken
+AFTERWARDS = "after a commit of %s transitions, which are durable: nothing of it is run again"
 logger = logging.getLogger("perdure.statemachine")
 
 
@@ -94,6 +94,11 @@ class Batch:
             desk.heads.clear()
             desk.seen = seen
 
+    @property
+    def size(self) -> int:
+        """How many transitions it writes."""
+        return len(self._drafts)
+
     # -- members -------------------------------------------------------------------------------------------------------
 
     def start(self, definition: Definition, instance: str, request: Request) -> None:
@@ -135,8 +140,7 @@ class Batch:
             replayed = self._replay(loaded, request)
             if replayed is not None:
                 return replayed
-        if request.expect_version is not None or loaded.head.outcome is not None:
-            _check_ready(loaded, request)
+        _check_ready(loaded, request)
         attempt = attempt_at(self._desk, loaded, sql=self._sql)
         attempt.actor, attempt.note, attempt.roles = request.actor, request.note, request.roles
         event = (request.name, request.handed(definition))
@@ -162,7 +166,7 @@ class Batch:
             check_sound(head, self._transaction)
         image = self._stored(head, loaded)
         definition = definitions.get(head.workflow)
-        end = End(image, *told, time=desk.clock(), epoch=desk.store.facts.epoch, token=desk.token())
+        end = Notice(TERMINATE, {"why": told[0]}, told[1], desk.clock(), desk.store.facts.epoch, desk.token(), image)
         done = end_of(self._transaction, definition, head=head, end=end)
         if done is None:
             return None
@@ -202,7 +206,7 @@ class Batch:
         loaded = self._heads.get(instance) or self._desk.heads.get(instance)
         if loaded is None or loaded.definition is not definition:
             head = self._transaction.heads([instance]).get(instance)
-            loaded = admit(self._desk, head, definition, instance=instance, source=self._transaction)
+            loaded = admit(head, definition, instance, source=self._transaction, has_sql=self._sql is not None)
             self._desk.remember({instance: loaded})
         return loaded
 
@@ -286,18 +290,25 @@ class Batches:
         """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
         for tried in range(TRIES_MAX + 1):
             self._inside.calls = True
+            batch, result = None, cast("T", UNDECIDED)
             try:
                 with self._desk.store.transaction() as transaction:
                     batch = Batch(self._desk, transaction)
                     result = work(batch)
                     batch.commit()
-                    return result
             except Refused:  # what was read stays true
                 raise
-            except BaseException as error:
-                self._desk.heads.clear()
+            except Exception as error:
+                if (durable := self._durable(batch)) is not None:
+                    logger.exception(AFTERWARDS, durable)
+                    return result
                 if not isinstance(error, Conflict) or tried == TRIES_MAX:
                     raise
+            except BaseException:
+                self._desk.heads.clear()
+                raise
+            else:
+                return result
             finally:
                 self._inside.calls = False
         raise AssertionError  # the last try has returned or raised
@@ -322,15 +333,19 @@ class Batches:
                 member.error = error
             return
         except Exception:
-            self._desk.heads.clear()
-            if batch is not None and batch.is_committed:
-                logger.exception("after a commit of %s transitions, which are durable", len(members))
+            if (durable := self._durable(batch)) is not None:
+                logger.exception(AFTERWARDS, durable)
                 return
         except BaseException:
             if batch is None or not batch.is_committed:
                 _interrupt(members, is_unknown=batch is not None and batch.is_committing)
             raise
         self._one_by_one(members)
+
+    def _durable(self, batch: Batch | None) -> int | None:
+        """Drop what is remembered; return how many transitions are durable all the same, None where nothing was."""
+        self._desk.heads.clear()
+        return batch.size if batch is not None and batch.is_committed else None
 
     def _one_by_one(self, members: Sequence[Member]) -> None:
         """Decide and commit each in a transaction of its own, whatever came of it before."""
@@ -408,30 +423,3 @@ def _check_ready(loaded: Loaded, request: Request) -> None:
             state=loaded.configuration,
             version=head.version,
         )
-
-
-def admit(
-    desk: Desk, head: Head | None, definition: Definition, *, instance: str, source: Transaction | Reader
-) -> Loaded:
-    """Judge a head that was read from the store. Raises Refused for one that cannot be used; writes nothing."""
-    if head is None or (head.workflow and head.workflow != definition.name):
-        found = "" if head is None else f"; that id is an instance of {head.workflow}"
-        raise Refused("unknown_instance", f"there is no instance {instance!r} of {definition.name}{found}")
-    facts = examine(head, definition, source=source, has_sql=desk.store.capabilities.sql)
-    judgement, image = judge_head(facts), facts.image
-    if not judgement.is_usable or image is None:
-        raise _unusable(instance, head, judgement)
-    data: Any = definition.decode_data(image)
-    image = image if head.fingerprint == definition.fingerprint else definition.encode_data(data)
-    return Loaded(head, definition, configuration_of(head.configuration), image, definition.freeze(data))
-
-
-def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
-    if judgement.verdict is Verdict.NEEDS_MIGRATION:
-        code, repair = "needs_migration", "open it with a class that fits, or mend the invariant or what it reads"
-    else:
-        code = "instance_unsound"
-        repair = "nothing was loaded or written; perdure recover FILE MODULE:CLASS repairs what can be repaired"
-        if head.quarantine is not None:
-            repair = "it was set aside; perdure verify FILE MODULE:CLASS says up to which version it is sound"
-    return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)

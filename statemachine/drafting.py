@@ -1,4 +1,6 @@
-"""From a decision to what is appended: the record, its place in the chain, its keys. Pure."""
+"""What is appended, from a decision or a notice: the record, its place in the chain, its keys. Pure."""
+
+from collections.abc import Mapping
 
 from attrs import define
 
@@ -6,6 +8,7 @@ from persistence.records import (
     KIND_IMAGE,
     KIND_PATCH,
     Draft,
+    Head,
     KeyRecord,
     Record,
     digests,
@@ -21,7 +24,7 @@ from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX
 from statemachine.loading import Loaded, configuration_text
 from statemachine.patches import diff
 
-__all__ = ["Link", "draft"]
+__all__ = ["Link", "Notice", "draft", "draft_notice"]
 
 
 @define(eq=False)
@@ -75,6 +78,56 @@ def draft(
         is_inline=len(image) <= link.inline_bytes_max,
     )
     return done if kind == KIND_IMAGE else _counted(done, link)
+
+
+@define(eq=False)
+class Notice:
+    """What a journal tells of its instance by no event of its own: that it was ended from outside, or repaired."""
+
+    event: str
+    told: Mapping[str, object]
+    actor: str | None
+    time: int
+    epoch: int
+    token: bytes
+    image: bytes  # of its data, which stays; written whole, so that nothing later is folded over what was before
+
+
+def draft_notice(head: Head, notice: Notice, *, definition: str, after: str, outcome: str | None) -> Draft:
+    """Return what is to be appended behind a head that is proven, by no rule of its chart. Pure."""
+    record = Record(
+        instance=head.instance,
+        workflow=head.workflow,
+        version=head.version + 1,
+        fingerprint=head.fingerprint,
+        event=notice.event,
+        before=head.configuration,
+        after=after,
+        revision=head.revision,
+        epoch=notice.epoch,
+        incarnation=head.incarnation,
+        key=None,
+        actor=notice.actor,
+        note=None,
+        time=max(notice.time, head.time),
+        token=notice.token,
+        kind=KIND_IMAGE,
+        body=b'{"event":' + dumps(notice.told) + b',"image":' + notice.image + b"}",
+    )
+    rest, digest = digests(record)
+    proof = image_digest(notice.image)
+    return Draft(
+        record=record,
+        previous_hash=head.hash,
+        rest_digest=rest,
+        hash=stub_hash(head.hash, digest + proof),
+        image=notice.image,
+        image_digest=proof,
+        is_inline=head.image is not None,
+        outcome=outcome,
+        secret=head.secret,
+        definition=definition,
+    )
 
 
 def _counted(done: Draft, link: Link) -> Draft:

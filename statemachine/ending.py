@@ -10,35 +10,20 @@ changed afterwards is seen like any other change, and a repair carries it on.
 
 from collections.abc import Sequence
 
-from attrs import frozen
-
 from persistence import Draft, Head, Row, Transaction
-from persistence.records import KIND_IMAGE, Record, digests, image_digest, stub_hash
 from statemachine.admission import Verdict, judge_head
-from statemachine.codec import dumps
 from statemachine.definition import Definition
+from statemachine.drafting import Notice, draft_notice
 from statemachine.errors import Refused
 from statemachine.loading import TERMINATED, TERMINATED_MARK, configuration_of, examine
 from statemachine.transition import Transition
 
-__all__ = ["TERMINATE", "End", "check_sound", "end_of", "ended_by"]
+__all__ = ["TERMINATE", "check_sound", "end_of", "ended_by"]
 
 TERMINATE = "perdure.terminate"
 
 
-@frozen(eq=False)
-class End:
-    """Why an instance is ended, and by whom; and its data, which stays."""
-
-    image: bytes
-    why: str
-    actor: str | None
-    time: int
-    epoch: int
-    token: bytes
-
-
-def end_of(transaction: Transaction, definition: Definition | None, *, head: Head, end: End) -> Draft | None:
+def end_of(transaction: Transaction, definition: Definition | None, *, head: Head, end: Notice) -> Draft | None:
     """Return the transition that ends an instance whose head is sound; None where it was terminated before.
 
     `definition` is that of its class, where the engine has it. Raises Refused.
@@ -52,7 +37,7 @@ def end_of(transaction: Transaction, definition: Definition | None, *, head: Hea
     if definition is not None and definition.fingerprint == head.fingerprint:
         text = definition.chart.text
     assert text is not None  # it was judged by it
-    return _draft(head, end, text)
+    return draft_notice(head, end, definition=text, after=head.configuration + TERMINATED_MARK, outcome=TERMINATED)
 
 
 def check_sound(head: Head, transaction: Transaction) -> None:
@@ -70,39 +55,3 @@ def ended_by(rows: Sequence[Row]) -> Transition:
     if row is None:
         raise Refused("instance_final", "it was terminated; the row that says why was damaged and set aside")
     return Transition(row.record, row.hash, replayed=True)
-
-
-def _draft(head: Head, end: End, definition: str) -> Draft:
-    record = Record(
-        instance=head.instance,
-        workflow=head.workflow,
-        version=head.version + 1,
-        fingerprint=head.fingerprint,
-        event=TERMINATE,
-        before=head.configuration,
-        after=head.configuration + TERMINATED_MARK,
-        revision=head.revision,
-        epoch=end.epoch,
-        incarnation=head.incarnation,
-        key=None,
-        actor=end.actor,
-        note=None,
-        time=max(end.time, head.time),
-        token=end.token,
-        kind=KIND_IMAGE,
-        body=b'{"event":' + dumps({"why": end.why}) + b',"image":' + end.image + b"}",
-    )
-    rest, digest = digests(record)
-    proof = image_digest(end.image)
-    return Draft(
-        record=record,
-        previous_hash=head.hash,
-        rest_digest=rest,
-        hash=stub_hash(head.hash, digest + proof),
-        image=end.image,
-        image_digest=proof,
-        is_inline=head.image is not None,
-        outcome=TERMINATED,
-        secret=head.secret,
-        definition=definition,
-    )

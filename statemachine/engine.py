@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast
 
 from persistence import BackupFailed, CannotOpen, Checkpoint, Closed, Conflict, NoSql, Reader, Row, Store
 from persistence.process import PROCESS
-from statemachine.batch import Batches, Desk, admit, attempt_at
+from statemachine.batch import Batches, Desk, attempt_at
 from statemachine.definition import Definition
 from statemachine.ending import ended_by
 from statemachine.errors import DefinitionError, ReentrantCall
@@ -28,7 +28,7 @@ from statemachine.ids import uuid7
 from statemachine.instance import Instance
 from statemachine.limits import Limits
 from statemachine.listing import Filters, Listing, chosen
-from statemachine.loading import Loaded
+from statemachine.loading import Loaded, admit
 from statemachine.offers import View
 from statemachine.proving import proven_rows
 from statemachine.runner import FrameRunner
@@ -277,7 +277,7 @@ class Engine:
         head = reader.head(instance)
         known = self._desk.heads.get(instance)
         if known is None or head is None or known.head != head or known.definition is not definition:
-            known = admit(self._desk, head, definition, instance=instance, source=reader)
+            known = admit(head, definition, instance, source=reader, has_sql=self.store.capabilities.sql)
         return known
 
     def judged(self, reader: Reader, definition: Definition, instance: str) -> Loaded:

@@ -4,6 +4,7 @@ Used by the engine at the first load of an instance and by recovery for every in
 """
 
 from functools import lru_cache
+from typing import Any
 
 from attrs import define, evolve
 
@@ -17,11 +18,11 @@ from persistence.records import (
     stub_hash,
 )
 from persistence.store import Reader, Transaction
-from statemachine.admission import HeadFacts
+from statemachine.admission import HeadFacts, Judgement, Verdict, judge_head
 from statemachine.chart import Chart, Configuration, Memory
 from statemachine.decide import broken_invariant
 from statemachine.definition import Definition
-from statemachine.errors import DataError
+from statemachine.errors import DataError, Refused
 from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
 from statemachine.runner import FrameRunner
@@ -32,6 +33,7 @@ __all__ = [
     "TERMINATED",
     "TERMINATED_MARK",
     "Loaded",
+    "admit",
     "broken_head",
     "configuration_of",
     "configuration_text",
@@ -115,6 +117,33 @@ def examine(head: Head, definition: Definition | None, *, source: Transaction | 
         )
     told = (tail.record.actor, tail.record.note)
     return fit(head, definition, image=image, source=source, has_sql=has_sql, told=told)
+
+
+def admit(
+    head: Head | None, definition: Definition, instance: str, *, source: Transaction | Reader, has_sql: bool
+) -> Loaded:
+    """Judge a head that was read from the store. Raises Refused for one that cannot be used; writes nothing."""
+    if head is None or (head.workflow and head.workflow != definition.name):
+        found = "" if head is None else f"; that id is an instance of {head.workflow}"
+        raise Refused("unknown_instance", f"there is no instance {instance!r} of {definition.name}{found}")
+    facts = examine(head, definition, source=source, has_sql=has_sql)
+    judgement, image = judge_head(facts), facts.image
+    if not judgement.is_usable or image is None:
+        raise _unusable(instance, head, judgement)
+    data: Any = definition.decode_data(image)
+    image = image if head.fingerprint == definition.fingerprint else definition.encode_data(data)
+    return Loaded(head, definition, configuration_of(head.configuration), image, definition.freeze(data))
+
+
+def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:
+    if judgement.verdict is Verdict.NEEDS_MIGRATION:
+        code, repair = "needs_migration", "open it with a class that fits, or mend the invariant or what it reads"
+    else:
+        code = "instance_unsound"
+        repair = "nothing was loaded or written; perdure recover FILE MODULE:CLASS repairs what can be repaired"
+        if head.quarantine is not None:
+            repair = "it was set aside; perdure verify FILE MODULE:CLASS says up to which version it is sound"
+    return Refused(code, f"{instance!r}: {judgement.reason}; {repair}", version=head.version)
 
 
 def fit(

@@ -343,6 +343,26 @@ def test_what_goes_wrong_after_the_commit_of_a_batch_runs_nothing_again(
     assert "after a commit of 3 transitions, which are durable" in caplog.text
 
 
+def test_what_goes_wrong_after_the_commit_of_one_alone_runs_nothing_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even where it looks like a transition that came first, which is decided again."""
+    till = engine.start(Till, id="t")
+    remember = batch.Desk.remember
+
+    def failing(desk: batch.Desk, heads: Any) -> None:
+        remember(desk, heads)
+        raise Conflict("after the commit")
+
+    monkeypatch.setattr(batch.Desk, "remember", failing)
+    assert till.send(Pay(1), key="k").version == 2
+    monkeypatch.undo()
+
+    assert (RUNS, till.version, till.data.total) == (["t 1"], 2, 1)
+    assert till.send(Pay(1), key="k").replayed
+    assert "after a commit of 1 transitions, which are durable" in caplog.text
+
+
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
