@@ -84,9 +84,12 @@ NAMES_MAX = 10_000  # remembered as they are hashed: as many as heads by default
 _NONE = b"\xff\xff\xff\xff"
 _PREFIX = b"perdure-record-1"
 _REST_PREFIX = b"perdure-rest-1"
+_NOBODY = 3 * _NONE  # neither key nor actor nor note
+TOKEN_BYTES = 16
 _length = struct.Struct(">I").pack
 _number = struct.Struct(">Iq").pack
 _numbers = struct.Struct(">IqIqIqIq").pack  # four such fields
+_told = struct.Struct(f">I{TOKEN_BYTES}sIqI").pack  # a token, the kind of a body, and the length of one
 _range = struct.Struct(">qq").pack
 
 
@@ -124,29 +127,23 @@ def _bytes(value: bytes) -> bytes:
     return _length(len(value)) + value
 
 
-# Names come again and again: of instances, workflows, events and configurations, and fingerprints.
-_name = lru_cache(maxsize=NAMES_MAX)(_text)
-_print = lru_cache(maxsize=NAMES_MAX)(_bytes)
+# Names come again and again, and in pairs: of an instance and its workflow, an event and where it found the instance.
+_names = lru_cache(maxsize=NAMES_MAX)(lambda one, other: _text(one) + _text(other))
+_place = lru_cache(maxsize=NAMES_MAX)(lambda fingerprint, after: _bytes(fingerprint) + _text(after))
 
 
 def digests(record: Record) -> tuple[bytes, bytes]:
     """Return rest digest and record digest, 32 bytes each. Pure."""
-    key, actor, note = record.key, record.actor, record.note
-    rest = sha256(
-        b"".join(
-            (
-                _REST_PREFIX,
-                _name(record.event),
-                _name(record.before),
-                _NONE if key is None else _text(key),
-                _NONE if actor is None else _text(actor),
-                _NONE if note is None else _text(note),
-                _bytes(record.token),
-                _number(8, record.kind),
-                _bytes(record.body),
-            )
-        )
-    ).digest()
+    key, actor, note, token, body = record.key, record.actor, record.note, record.token, record.body
+    if key is actor is note is None:
+        sender = _NOBODY
+    else:
+        sender = _text(key) + _text(actor) + _text(note)
+    if len(token) == TOKEN_BYTES:
+        told = _told(TOKEN_BYTES, token, 8, record.kind, len(body))
+    else:
+        told = _bytes(token) + _number(8, record.kind) + _length(len(body))
+    rest = sha256(b"".join((_REST_PREFIX, _names(record.event, record.before), sender, told, body))).digest()
     return rest, _digest(record, record.after, rest)
 
 
@@ -161,20 +158,9 @@ def head_digest(head: "Head") -> bytes:
 
 
 def _digest(shared: "Record | Head", after: str, rest: bytes) -> bytes:
-    return sha256(
-        b"".join(
-            (
-                _PREFIX,
-                _name(shared.instance),
-                _name(shared.workflow),
-                _number(8, shared.version),
-                _print(shared.fingerprint),
-                _name(after),
-                _numbers(8, shared.revision, 8, shared.epoch, 8, shared.incarnation, 8, shared.time),
-                rest,
-            )
-        )
-    ).digest()
+    whose, where = _names(shared.instance, shared.workflow), _place(shared.fingerprint, after)
+    counts = _numbers(8, shared.revision, 8, shared.epoch, 8, shared.incarnation, 8, shared.time)
+    return sha256(b"".join((_PREFIX, whose, _number(8, shared.version), where, counts, rest))).digest()
 
 
 def head_hash(previous: bytes, digest: bytes, image: bytes) -> bytes:
@@ -264,35 +250,34 @@ class Draft:
     secret: bytes
     definition: str  # the canonical text of the chart; stored once per fingerprint
     keys: tuple[KeyRecord, ...] = ()
-    image_digest: bytes = field(  # by default the image's own
-        default=Factory(lambda draft: image_digest(draft.image), takes_self=True), kw_only=True
-    )
-    is_inline: bool = field(default=True, kw_only=True)  # the head holds the image
-    patches: int = field(default=0, kw_only=True)  # as the head counts them after it
-    patched: int = field(default=0, kw_only=True)
+    # By default the image's own.
+    image_digest: bytes = field(default=Factory(lambda draft: image_digest(draft.image), takes_self=True))
+    is_inline: bool = True  # the head holds the image
+    patches: int = 0  # as the head counts them after it
+    patched: int = 0
 
     def head(self) -> Head:
         """Return the head as it is once this draft is committed."""
-        record = self.record
-        return Head(
-            instance=record.instance,
-            workflow=record.workflow,
-            version=record.version,
-            configuration=record.after,
-            fingerprint=record.fingerprint,
-            revision=record.revision,
-            epoch=record.epoch,
-            incarnation=record.incarnation,
-            secret=self.secret,
-            time=record.time,
-            outcome=self.outcome,
-            hash=self.hash,
-            previous_hash=self.previous_hash,
-            rest_digest=self.rest_digest,
-            image_digest=self.image_digest,
-            image=self.image if self.is_inline else None,
-            patches=self.patches,
-            patched=self.patched,
+        record, image = self.record, self.image if self.is_inline else None
+        return Head(  # in the order of its fields: by their names it would take three times as long
+            record.instance,
+            record.workflow,
+            record.version,
+            record.after,
+            record.fingerprint,
+            record.revision,
+            record.epoch,
+            record.incarnation,
+            self.secret,
+            record.time,
+            self.outcome,
+            self.hash,
+            self.previous_hash,
+            self.rest_digest,
+            self.image_digest,
+            image,
+            self.patches,
+            self.patched,
         )
 
 

@@ -18,14 +18,15 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar, cast
 
 from attrs import define, field
 
 from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, Store, Transaction
 from persistence.records import genesis
-from statemachine.decide import Decision, decide_start, handle
+from persistence.store import Value
+from statemachine.decide import Decision, decide, handle
 from statemachine.definition import Definition
 from statemachine.drafting import Link, Notice, draft
 from statemachine.ending import TERMINATE, check_sound, end_of
@@ -34,7 +35,7 @@ from statemachine.events import Request
 from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
 from statemachine.limits import Limits
-from statemachine.loading import Loaded, admit, configuration_of
+from statemachine.loading import Loaded, admit, configuration_of, memory_of
 from statemachine.proving import replay
 from statemachine.runner import FrameRunner
 from statemachine.transition import Transition
@@ -75,13 +76,38 @@ class Desk:
         self.heads.update(heads)
 
 
+class MemberSql:
+    """The user's SQL of one member after the other: what a member wrote is bounded from its first statement on."""
+
+    __slots__ = ("_bound", "_transaction")
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._bound: AbstractContextManager[None] | None = None
+
+    def execute(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
+        """Run one statement and return all its rows."""
+        if self._bound is None:
+            bound = self._transaction.member()
+            bound.__enter__()
+            self._bound = bound
+        return self._transaction.execute(statement, parameters, writable=writable)
+
+    def end(self, error: BaseException | None) -> None:
+        """End the member as its decision ended. Raises what is wrong with what it wrote, which is undone then."""
+        if self._bound is not None:
+            bound, self._bound = self._bound, None
+            bound.__exit__(*((None, None) if error is None else (type(error), error)), None)
+
+
 class Batch:
     """The members of one transaction. Made under the engine's turn, used by one thread, thrown away."""
 
     def __init__(self, desk: Desk, transaction: Transaction) -> None:
         self._desk = desk
         self._transaction = transaction
-        self._sql: SqlPort | None = transaction if desk.store.capabilities.sql else None
+        self._sql = MemberSql(transaction) if desk.store.capabilities.sql else None
+        self._epoch = desk.store.facts.epoch
         self._drafts: list[Draft] = []
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
         self._ended: list[str] = []  # terminated: they need not fit their class, and are not remembered
@@ -109,10 +135,9 @@ class Batch:
         attempt = FrameRunner(definition.decode_data(request.payload))
         attempt.id, attempt.version, attempt.time = instance, 1, self._desk.clock()
         attempt.actor, attempt.note = request.actor, request.note
-        attempt.seed, attempt.numbers, attempt.sql = secret, (self._desk.store.facts.epoch, 1, 1), self._sql
+        attempt.seed, attempt.numbers, attempt.sql = secret, (self._epoch, 1, 1), self._sql
         frozen = definition.freeze(attempt.data)
-        with self._transaction.member():
-            decision = decide_start(definition, attempt, frozen)
+        decision = decide(definition, attempt, frozen, event=None, bound=self._sql)
         previous = genesis(instance, definition.name, secret)
         self._take(definition, attempt, decision, request=request, origin=(previous, secret, 1))
 
@@ -140,17 +165,17 @@ class Batch:
             replayed = self._replay(loaded, request)
             if replayed is not None:
                 return replayed
-        _check_ready(loaded, request)
-        attempt = attempt_at(self._desk, loaded, sql=self._sql)
+        head = loaded.head
+        if request.expect_version is not None or head.outcome is not None:
+            _check_ready(loaded, request)
+        attempt = attempt_at(self._desk, loaded, self._epoch, sql=self._sql)
         attempt.actor, attempt.note, attempt.roles = request.actor, request.note, request.roles
         event = (request.name, request.handed(definition))
-        bound = None if self._sql is None else self._transaction.member
         try:
-            attempt, decision = handle(definition, attempt, loaded.frozen, event=event, bound=bound)
+            attempt, decision = handle(definition, attempt, loaded.frozen, event=event, bound=self._sql)
         except Refused as refused:
-            refused.version = loaded.head.version
+            refused.version = head.version
             raise
-        head = loaded.head
         origin = (head.hash, head.secret, head.incarnation)
         return self._take(definition, attempt, decision, request=request, origin=origin, before=loaded)
 
@@ -172,8 +197,8 @@ class Batch:
             return None
         self._drafts.append(done)
         if definition is not None:
-            after = configuration_of(head.configuration)
-            self._heads[instance] = Loaded(done.head(), definition, after, image, None)
+            where = configuration_of(head.configuration), memory_of(head.configuration)
+            self._heads[instance] = Loaded(done.head(), definition, *where, image, None)
             self._ended.append(instance)
         return Transition(done.record, done.hash)
 
@@ -231,12 +256,11 @@ class Batch:
                 f"{definition.name}: the data would have {len(image)} bytes; at most {limits.data_bytes_max}"
             )
         previous, secret, incarnation = origin
-        epoch, token = self._desk.store.facts.epoch, self._desk.token()
-        link = Link(previous, secret, epoch, incarnation, token, limits.inline_bytes_max, before)
+        link = Link(previous, secret, self._epoch, incarnation, self._desk.token(), limits.inline_bytes_max, before)
         done = draft(definition, attempt, decision, image=image, request=request, link=link)
         self._drafts.append(done)
-        after = decision.macrostep.after
-        self._heads[attempt.id] = Loaded(done.head(), definition, after, image, decision.frozen)
+        step = decision.macrostep
+        self._heads[attempt.id] = Loaded(done.head(), definition, step.after, step.memory, image, decision.frozen)
         transition = Transition(done.record, done.hash)
         for key in done.keys:
             self._keys[attempt.id, key.key] = key.digest, transition
@@ -391,7 +415,7 @@ def _interrupt(members: Sequence[Member], *, is_unknown: bool) -> None:
             member.error = Busy("the thread that wrote was interrupted; nothing happened, try again")
 
 
-def attempt_at(desk: Desk, loaded: Loaded, *, sql: SqlPort | None) -> FrameRunner:
+def attempt_at(desk: Desk, loaded: Loaded, epoch: int, *, sql: SqlPort | None) -> FrameRunner:
     """Return an attempt at the next version of an instance, on data of its own."""
     head = loaded.head
     attempt = FrameRunner(loaded.definition.thaw(loaded.frozen))
@@ -399,7 +423,7 @@ def attempt_at(desk: Desk, loaded: Loaded, *, sql: SqlPort | None) -> FrameRunne
     attempt.version = version = head.version + 1
     attempt.time = max(desk.clock(), head.time)
     attempt.seed = head.secret
-    attempt.numbers = (desk.store.facts.epoch, head.incarnation, version)
+    attempt.numbers = (epoch, head.incarnation, version)
     attempt.sql = sql
     attempt.configuration = loaded.configuration
     attempt.memory = loaded.memory

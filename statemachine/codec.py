@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from hashlib import sha256
 from itertools import chain, islice
+from operator import eq
 from typing import Any, TypeVar, cast
 
 from statemachine._codec.fields import names_of
@@ -79,17 +80,24 @@ class Codec(typing.Generic[T]):
         self._is_frozen = not (resolved.is_recursive or resolved.runs_code)  # else its bytes stand for it
         self.description = describe_kind(self._kind)
 
-    def encode(self, value: T) -> bytes:
+    @cached_property
+    def encode(self) -> Callable[[T], bytes]:
         """Return the canonical bytes of a value. Raises DataError with the path of what does not fit. Pure."""
-        try:
-            if not self._is_recursive:
-                return self._to_bytes(self._out(value))
-            self._check_bounds(value)
-            plain = self._out(value)
-            self._check_bounds(plain)
-            return self._to_bytes(plain)
-        except Exception as error:
-            raise DataError(self._why_not_out(value, error)) from error
+        out, to_bytes = self._bounded_out if self._is_recursive else self._out, self._to_bytes
+
+        def encode(value: T) -> bytes:
+            try:
+                return to_bytes(out(value))
+            except Exception as error:
+                raise DataError(self._why_not_out(value, error)) from error
+
+        return encode
+
+    def _bounded_out(self, value: T) -> Any:
+        self._check_bounds(value)
+        plain = self._out(value)
+        self._check_bounds(plain)
+        return plain
 
     def decode(self, data: bytes) -> T:
         """Return the value of canonical bytes. Raises DataError with the path of what does not fit. Pure."""
@@ -136,11 +144,13 @@ class Codec(typing.Generic[T]):
 
         return thawer(self._kind)
 
-    def is_same(self, frozen: object, other: object) -> bool:
+    @cached_property
+    def is_same(self) -> Callable[[object, object], bool]:
         """Say whether two frozen values are stored as the same bytes. Pure."""
-        if frozen != other:
-            return False
-        return not self._is_loose or self.encode(self.thaw(frozen)) == self.encode(self.thaw(other))
+        return self._is_same_stored if self._is_loose else eq
+
+    def _is_same_stored(self, frozen: object, other: object) -> bool:
+        return frozen == other and self.encode(self.thaw(frozen)) == self.encode(self.thaw(other))
 
     def schema(self) -> dict[str, object]:
         """Return the JSON Schema (draft 2020-12) of what is accepted, docstrings as descriptions. Pure."""

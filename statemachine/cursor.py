@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from statemachine.chart import Configuration, Memory
-from statemachine.decide import Decision, decide_start, handle
+from statemachine.decide import Decision, decide, handle
 from statemachine.errors import Refused
 from statemachine.events import AttrsEvent, DataclassEvent, check_sender, taken
 from statemachine.limits import Limits
@@ -33,7 +33,7 @@ class Cursor(Generic[D]):
         self._error: str | None = None
         self._memory: Memory = ()
         self.configuration: Configuration = ()
-        self._take(decide_start(self._definition, self._attempt(None, ()), self._frozen))
+        self._take(decide(self._definition, self._attempt(None, ()), self._frozen, event=None))
 
     def send(
         self, event: AttrsEvent | DataclassEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()

@@ -4,8 +4,7 @@ Nothing here is durable and nothing outside changes: data is thawed for this att
 that an attempt that fails leaks nothing.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 from attrs import define, evolve
 
@@ -16,7 +15,7 @@ from statemachine.failing import failure
 from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, begin, macrostep
 
-__all__ = ["Decision", "broken_invariant", "decide", "decide_start", "handle"]
+__all__ = ["Bound", "Decision", "broken_invariant", "decide", "handle"]
 
 
 @define(eq=False)
@@ -28,18 +27,45 @@ class Decision:
     error: str | None = None  # what failed and was handled
 
 
-def decide(definition: Definition, attempt: FrameRunner, frozen: object, *, name: str, event: object) -> Decision:
-    """Run one event on thawed data. Raises Refused, InvariantBroken, and whatever a callback raises."""
-    configuration = attempt.configuration
+class Bound(Protocol):
+    """What bounds one decision: where it raises, what it wrote by SQL is undone."""
+
+    def end(self, error: BaseException | None) -> None:
+        """End the decision as it ended. Raises what is wrong with what it wrote, which is undone then."""
+        ...
+
+
+def decide(
+    definition: Definition,
+    attempt: FrameRunner,
+    frozen: object,
+    *,
+    event: tuple[str, object] | None,
+    bound: Bound | None = None,
+) -> Decision:
+    """Run one event on thawed data; without one, enter the initial configuration.
+
+    Raises Refused, InvariantBroken, and whatever a callback raises.
+    """
+    chart, configuration = definition.chart, attempt.configuration
     attempt.begin(definition, frozen)
     try:
-        found = macrostep(definition.chart, configuration, (name, event), runner=attempt, memory=attempt.memory)
-        if isinstance(found, Unhandled):
-            attempt.check_unchanged()
-            raise _refusal(
-                definition.chart, name, found, configuration=configuration, missing_role=attempt.missing_role
-            )
-        return Decision(found, attempt.finish())
+        if event is None:
+            found: Macrostep | Unhandled = begin(chart, runner=attempt)
+        else:
+            found = macrostep(chart, configuration, event, runner=attempt, memory=attempt.memory)
+            if isinstance(found, Unhandled):
+                attempt.check_unchanged()
+                raise _refusal(chart, event[0], found, configuration=configuration, missing_role=attempt.missing_role)
+        decision = Decision(found, attempt.finish())
+        if bound is not None:
+            bound.end(None)
+    except BaseException as error:
+        if bound is not None:
+            bound.end(error)
+        raise
+    else:
+        return decision
     finally:
         attempt.end()
 
@@ -50,37 +76,25 @@ def handle(
     frozen: object,
     *,
     event: tuple[str, object],
-    bound: Callable[[], AbstractContextManager[None]] | None = None,
+    bound: Bound | None = None,
 ) -> tuple[FrameRunner, Decision]:
     """Run one event; where it fails and an `@on_error` rule handles that, run the rule in an attempt of its own.
 
-    That one is a fresh one, from where the event found the instance. Each runs inside a `bound` that undoes what it
-    wrote by SQL if it raises. Returns the attempt that counts. Raises as `decide` does; of the rule's own failure
-    nothing is handled.
+    That one is a fresh one, from where the event found the instance. Each is a decision of its own to `bound`. Returns
+    the attempt that counts. Raises as `decide` does; of the rule's own failure nothing is handled.
     """
-    configuration, (name, value) = attempt.configuration, event
+    configuration = attempt.configuration
     try:
-        if bound is None:
-            return attempt, decide(definition, attempt, frozen, name=name, event=value)
-        with bound():
-            return attempt, decide(definition, attempt, frozen, name=name, event=value)
+        return attempt, decide(definition, attempt, frozen, event=event, bound=bound)
     except Exception as error:
-        failed = failure(definition.chart, configuration, error, event=name)
+        failed = failure(definition.chart, configuration, error, event=event[0])
         if failed is None:
             raise
         attempt = attempt.again(definition.thaw(frozen), configuration)
-        with nullcontext() if bound is None else bound():
-            decision = decide(definition, attempt, frozen, name=FAILED, event=failed)
+        decision = decide(definition, attempt, frozen, event=(FAILED, failed), bound=bound)
         return attempt, evolve(decision, error=str(failed))
 
 
-def decide_start(definition: Definition, attempt: FrameRunner, frozen: object) -> Decision:
-    """Enter the initial configuration. Raises InvariantBroken, and whatever a callback raises."""
-    attempt.begin(definition, frozen)
-    try:
-        return Decision(begin(definition.chart, runner=attempt), attempt.finish())
-    finally:
-        attempt.end()
 
 
 def broken_invariant(definition: Definition, attempt: FrameRunner, frozen: object) -> str | None:

@@ -21,6 +21,10 @@ def _nothing(_: object) -> None:
     """Stand for the data of a workflow that has none."""
 
 
+def _null(_: object) -> bytes:
+    return b"null"
+
+
 def _same(_frozen: object, _other: object) -> bool:
     return True
 
@@ -47,7 +51,7 @@ class Definition:
         self.machine = declaration.machine
         self.chart = declaration.chart
 
-    @property
+    @cached_property
     def fingerprint(self) -> bytes:
         """Return the chart's fingerprint, 32 bytes."""
         return self.chart.fingerprint
@@ -62,11 +66,10 @@ class Definition:
         """Return the stored name of an event class. Raises KeyError for a class that no rule names."""
         return self.heard[kind][0]
 
-    def encode_data(self, data: object) -> bytes:
+    @cached_property
+    def encode_data(self) -> Callable[[Any], bytes]:
         """Return the canonical bytes of the workflow's data; `null` where it has none. Raises DataError."""
-        if self._data is None:
-            return b"null"
-        return self._data.encode(data)
+        return _null if self._data is None else self._data.encode
 
     def prove_data(self, data: object) -> bytes:
         """Return the canonical bytes of data that is to be stored, proven to come back as it is. Raises DataError.

@@ -56,13 +56,9 @@ class Loaded:
     head: Head
     definition: Definition
     configuration: Configuration
+    memory: Memory  # what its regions remember
     image: bytes  # the data as this class writes it; other bytes than the head's where the class gained fields
     frozen: object  # the same data, to be thawed for each attempt
-
-    @property
-    def memory(self) -> Memory:
-        """What its regions remember."""
-        return memory_of(self.head.configuration)
 
 
 @lru_cache(maxsize=TEXTS_MAX)
@@ -132,7 +128,8 @@ def admit(
         raise _unusable(instance, head, judgement)
     data: Any = definition.decode_data(image)
     image = image if head.fingerprint == definition.fingerprint else definition.encode_data(data)
-    return Loaded(head, definition, configuration_of(head.configuration), image, definition.freeze(data))
+    text = head.configuration
+    return Loaded(head, definition, configuration_of(text), memory_of(text), image, definition.freeze(data))
 
 
 def _unusable(instance: str, head: Head, judgement: Judgement) -> Refused:

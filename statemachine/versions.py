@@ -16,7 +16,7 @@ from statemachine.chart import Chart
 from statemachine.definition import Definition
 from statemachine.errors import DataError, Refused
 from statemachine.folding import folded
-from statemachine.loading import Loaded, configuration_of, outcome_of
+from statemachine.loading import Loaded, configuration_of, memory_of, outcome_of
 
 __all__ = ["Naming", "Version", "loaded_at", "settled"]
 
@@ -139,7 +139,7 @@ def _loaded(reader: Reader, definition: Definition, head: Head, *, row: Row, pre
         image=image,
         image_digest=image_digest(image),
     )
-    return Loaded(was, definition, configuration_of(record.after), image, None)
+    return Loaded(was, definition, configuration_of(record.after), memory_of(record.after), image, None)
 
 
 def _unproven(head: Head, version: int, reason: str) -> Refused:

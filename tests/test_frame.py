@@ -95,7 +95,7 @@ def asked(database: Database | None = None) -> FrameRunner:
 
 def run(workflow: type[Any], attempt: FrameRunner) -> None:
     definition = definition_of(workflow)
-    decide(definition, attempt, definition.freeze(attempt.data), name="Go", event=Go())
+    decide(definition, attempt, definition.freeze(attempt.data), event=("Go", Go()))
 
 
 def test_sql_can_write_in_actions_and_only_read_in_guards_and_invariants() -> None:

@@ -102,7 +102,7 @@ INSERT INTO perdure_instance (
 # among what is set: SQLite would write the index of those that run anew, a page more for each transition.
 MOVE_INSTANCE = """
 UPDATE perdure_instance SET version = ?, configuration = ?, definition = ?, revision = ?, epoch = ?, incarnation = ?,
-    time = ?, prior = head, head = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
+    time = ?, prior = ?, head = ?, hash = ?, previous_hash = ?, rest_digest = ?, image = ?,
     image_digest = ?, patches = ?, patched = ?
 WHERE id = ? AND version = ? AND hash = ?
 """

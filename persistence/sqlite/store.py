@@ -37,6 +37,7 @@ from persistence.process import PROCESS
 from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.anchor import Anchor, Slot
+from persistence.sqlite.appending import NO_SEAL, UNREAD, Memory
 from persistence.sqlite.comparing import compared, end_of_lane, strangers
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
@@ -58,7 +59,7 @@ from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.settling import failed, settled, unsettled
 from persistence.sqlite.snapshots import Snapshots
-from persistence.sqlite.transaction import CACHE_MAX, NO_SEAL, UNREAD, Ending, Memory, SQLiteTransaction
+from persistence.sqlite.transaction import CACHE_MAX, Ending, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Capabilities, Reader
 

@@ -11,16 +11,16 @@ that is not a clean end. A rowid that was remembered across a rollback would be 
 import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import apsw
-from attrs import define, field, frozen
+from attrs import frozen
 
 from persistence.block import Block
 from persistence.errors import Closed, Conflict, SqlFailed, StoreError
 from persistence.process import PROCESS
 from persistence.records import Checkpoint, Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
 from persistence.sqlite import statements
+from persistence.sqlite.appending import Appending, Memory, put, symbol
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.packing import packed
 from persistence.sqlite.query import fetch_all, fetch_one, run
@@ -28,31 +28,10 @@ from persistence.sqlite.rows import key_name, read_definition, read_head, read_r
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
-__all__ = ["CACHE_MAX", "NO_SEAL", "UNREAD", "Ending", "Memory", "SQLiteTransaction"]
+__all__ = ["CACHE_MAX", "Ending", "SQLiteTransaction"]
 
-NO_SEAL = bytes(32)
-UNREAD = -1  # stands for a data version: nothing has been read yet
 EXPIRED_MAX = 1_000  # instances whose keys one transaction removes: a bounded log, and a short wait for everybody else
 CACHE_MAX = 100_000  # instances, symbols and definitions remembered; emptied as a whole when it is full
-TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
-
-
-@define
-class Memory:
-    """What a writing connection knows of its file without asking: valid while nobody else writes."""
-
-    data_version: int = UNREAD
-    last: int = 0  # n of the last row of the lane
-    seal: bytes = NO_SEAL
-    symbols: dict[str, int] = field(factory=dict[str, int])
-    definitions: dict[bytes, int] = field(factory=dict[bytes, int])
-    instances: dict[str, tuple[int, int, bool]] = field(
-        factory=dict[str, tuple[int, int, bool]]
-    )  # id -> (surrogate, n of its newest row, whether it has ended)
-
-    def size(self) -> int:
-        """Return how many entries it holds."""
-        return len(self.symbols) + len(self.definitions) + len(self.instances)
 
 
 @frozen
@@ -72,8 +51,6 @@ class SQLiteTransaction:
         self, connection: apsw.Connection, memory: Memory, *, user: UserSql, generation: int, ending: Ending
     ) -> None:
         self._connection = connection
-        plain: Any = connection  # whose stubs leave its rows open
-        self._execute: Callable[[str, tuple[Value, ...]], object] = plain.execute  # without the call of `query.run`
         self._ending = ending
         self._newest: tuple[int, bytes] | None = None  # n and hash of the last row that was appended
         self._memory = memory
@@ -199,84 +176,13 @@ class SQLiteTransaction:
         if not drafts:
             return
         self.has_written = self._is_void = True  # until every draft of it has fitted
-        hashes = tuple(draft.hash for draft in drafts)
+        hashes = tuple([draft.hash for draft in drafts])
         seal = seal_of(self._memory.seal, self._memory.last + 1, hashes)
         with explained(self.path):
-            for draft in drafts:
-                is_last = draft is drafts[-1]
-                self._append(draft, seal=seal if is_last else None)
+            Appending(self._connection, self._memory).write(drafts, seal)
         self._memory.seal = seal
         self._newest = (self._memory.last, hashes[-1])
         self._is_void = False
-
-    def _append(self, draft: Draft, *, seal: bytes | None) -> None:
-        """Write one transition; straight on, each tuple built once: this is half of what a batch costs."""
-        record, memory = draft.record, self._memory
-        n = memory.last + 1
-        version, definition = record.version, self._definition(record.fingerprint, draft.definition)
-        before, after = self._symbol(record.before), self._symbol(record.after)
-        revision, epoch, incarnation, time = record.revision, record.epoch, record.incarnation, record.time
-        image, digest = (draft.image, None) if draft.is_inline else (None, draft.image_digest)
-        proof = (draft.hash, draft.previous_hash, draft.rest_digest, image, digest, draft.patches, draft.patched)
-        if version == 1:
-            identity = (record.instance, self._symbol(record.workflow), version, after, definition, revision, epoch)
-            values = (*identity, incarnation, draft.secret, time, draft.outcome, n, 0, *proof)
-            self._put(statements.PUT_INSTANCE, values, what=f"{record.instance}: version 1")
-            surrogate, prior = self._connection.last_insert_rowid(), 0
-        else:
-            surrogate, prior, had_ended = memory.instances.get(record.instance) or self._place(record)
-            moved = (version, after, definition, revision, epoch, incarnation, time, n)
-            self._execute(statements.MOVE_INSTANCE, (*moved, *proof, surrogate, version - 1, draft.previous_hash))
-            if self._connection.changes() != 1:
-                raise Conflict(f"{record.instance}: version {version} was taken by somebody else")
-            if draft.outcome is not None or had_ended:
-                self._execute(statements.END_INSTANCE, (draft.outcome, surrogate))
-        place = (n, surrogate, version, prior, definition, self._symbol(record.event), before, after, revision, epoch)
-        told = (incarnation, record.key, record.actor, record.note, time, record.token, record.kind)
-        self._execute(statements.PUT_ROW, (*place, *told, packed(record.body), draft.hash, seal))
-        for key in draft.keys:
-            answer = (version, n, key.digest, self._symbol(key.after), key.error, key.time)
-            taken = f"{record.instance}: key {key.key!r}"
-            self._put(statements.PUT_KEY, (surrogate, key_name(key.kind, key.key), *answer), what=taken)
-        memory.instances[record.instance] = (surrogate, n, draft.outcome is not None)
-        memory.last = n
-
-    def _place(self, record: Record) -> tuple[int, int, bool]:
-        """Ask for what is remembered of an instance."""
-        known = fetch_one(self._connection, statements.PLACE, record.instance)
-        if known is None:
-            raise Conflict(f"{record.instance}: version {record.version} follows none, there is no such instance")
-        return known
-
-    def _put(self, statement: str, values: tuple[Value, ...], *, what: str) -> None:
-        """Insert a row whose name must be free. Raises Conflict where it is not."""
-        try:
-            self._execute(statement, values)
-        except apsw.ConstraintError as error:
-            extended = translate(error, self.path).extended
-            if extended not in TAKEN:
-                raise
-            raise Conflict(f"{what} was taken by somebody else", extended=extended) from error
-
-    def _symbol(self, name: str) -> int:
-        known = self._memory.symbols.get(name)
-        if known is None:
-            row = fetch_one(self._connection, statements.SYMBOL, name)
-            known = row[0] if row else self._insert(statements.PUT_SYMBOL, (name,))
-            self._memory.symbols[name] = known
-        return known
-
-    def _definition(self, fingerprint: bytes, text: str) -> int:
-        known = self._memory.definitions.get(fingerprint)
-        if known is None:
-            row = fetch_one(self._connection, statements.DEFINITION, fingerprint)
-            known = row[0] if row else self._insert(statements.PUT_DEFINITION, (fingerprint, text))
-            self._memory.definitions[fingerprint] = known
-        return known
-
-    def _insert(self, statement: str, values: tuple[Value, ...]) -> int:
-        run(self._connection, statement, *values)
-        return self._connection.last_insert_rowid()
 
     def checkpoint(self, named: Checkpoint) -> None:
         """Name a version of an instance, and keep its whole image. Raises Conflict."""
@@ -288,7 +194,7 @@ class SQLiteTransaction:
                 raise Conflict(f"{named.instance}: there is no such instance, so no checkpoint {named.label!r} of it")
             told = (named.label, json.dumps(named.tags, ensure_ascii=False), named.note, named.time)
             values = (row[0], named.version, named.hash, packed(named.image), *told)
-            self._put(statements.PUT_CHECKPOINT, values, what=f"{named.instance}: checkpoint {named.label!r}")
+            put(self._connection, statements.PUT_CHECKPOINT, (values,), what=f"{named.instance}: checkpoint {named.label!r}")
 
     def mend_checkpoint(
         self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
@@ -352,7 +258,7 @@ class SQLiteTransaction:
             if place is None or definition is None or newest != (place[0], head.version, head.hash):
                 raise Conflict(f"{head.instance}: its newest row is not of version {head.version} and that hash")
             run(self._connection, statements.KEEP_HEAD, reason, time, place[0])
-            moved = (head.version, self._symbol(head.configuration), definition[0], head.revision, head.epoch)
+            moved = (head.version, symbol(self._connection, self._memory, head.configuration), definition[0], head.revision, head.epoch)
             pointers = (rows[-1], rows[-2] if len(rows) > 1 else 0)
             image = (head.image, head.image_digest if head.image is None else None, head.patches, head.patched)
             proof = (head.hash, head.previous_hash, head.rest_digest, *image)

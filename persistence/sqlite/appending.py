@@ -1,0 +1,160 @@
+"""Drafts become rows of the file: heads, the journal and keys, and the symbols and definitions that those name.
+
+Each statement runs once for all drafts of a commit, and the head of an instance is written once, as its last draft
+leaves it, where its first one found it: this is a third of what a transition costs in a batch, so each tuple is built
+once, straight on.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+from attrs import define, field
+
+from persistence.errors import Conflict
+from persistence.records import Draft
+from persistence.sqlite import statements
+from persistence.sqlite.errors import translate
+from persistence.sqlite.packing import packed
+from persistence.sqlite.query import fetch_one, run, run_each
+from persistence.sqlite.rows import key_name
+
+__all__ = ["NO_SEAL", "UNREAD", "Appending", "Memory", "put"]
+
+NO_SEAL = bytes(32)
+UNREAD = -1  # stands for a data version: nothing has been read yet
+TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
+
+Values = tuple[Any, ...]
+
+
+@define
+class Memory:
+    """What a writing connection knows of its file without asking: valid while nobody else writes."""
+
+    data_version: int = UNREAD
+    last: int = 0  # n of the last row of the lane
+    seal: bytes = NO_SEAL
+    symbols: dict[str, int] = field(factory=dict[str, int])
+    definitions: dict[bytes, int] = field(factory=dict[bytes, int])
+    instances: dict[str, tuple[int, int, bool]] = field(
+        factory=dict[str, tuple[int, int, bool]]
+    )  # id -> (surrogate, n of its newest row, whether it has ended)
+
+    def size(self) -> int:
+        """Return how many entries it holds."""
+        return len(self.symbols) + len(self.definitions) + len(self.instances)
+
+
+class Appending:
+    """Writes the drafts of one commit, on a connection and what is known of its file."""
+
+    def __init__(self, connection: apsw.Connection, memory: Memory) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._moves: dict[int, Values] = {}  # by surrogate: the values of `statements.MOVE_INSTANCE`
+        self._ends: list[Values] = []
+        self._rows: list[Values] = []
+        self._keys: list[Values] = []
+
+    def write(self, drafts: Sequence[Draft], seal: bytes) -> None:
+        """Write them, the last row with the seal. Raises Conflict, and what SQLite raises."""
+        last = drafts[-1]
+        for draft in drafts:
+            self._add(draft, seal if draft is last else None)
+        connection, moves = self._connection, self._moves
+        if moves:
+            before = connection.total_changes()
+            run_each(connection, statements.MOVE_INSTANCE, moves.values())
+            if connection.total_changes() - before != len(moves):
+                where = f"{last.record.instance}: version {last.record.version}" if len(moves) == 1 else "a version"
+                raise Conflict(f"{where} was taken by somebody else")
+        if self._ends:
+            run_each(connection, statements.END_INSTANCE, self._ends)
+        run_each(connection, statements.PUT_ROW, self._rows)
+        if self._keys:
+            name = f"key {last.keys[0].key!r}" if len(drafts) == 1 else "a key"
+            put(connection, statements.PUT_KEY, self._keys, what=f"{last.record.instance}: {name}")
+
+    def _add(self, draft: Draft, seal: bytes | None) -> None:
+        """Make the values of one draft's rows; a first version's head is written at once, which gives its number."""
+        record, memory, symbols = draft.record, self._memory, self._memory.symbols
+        n = memory.last + 1
+        version, fingerprint = record.version, record.fingerprint
+        definition = memory.definitions.get(fingerprint) or self._definition(fingerprint, draft.definition)
+        event = symbols.get(record.event) or symbol(self._connection, memory, record.event)
+        before = symbols.get(record.before) or symbol(self._connection, memory, record.before)
+        after = symbols.get(record.after) or symbol(self._connection, memory, record.after)
+        revision, epoch, incarnation, time = record.revision, record.epoch, record.incarnation, record.time
+        image, digest = (draft.image, None) if draft.is_inline else (None, draft.image_digest)
+        proof = (draft.hash, draft.previous_hash, draft.rest_digest, image, digest, draft.patches, draft.patched)
+        if version == 1:
+            workflow = symbol(self._connection, memory, record.workflow)
+            identity = (record.instance, workflow, version, after, definition, revision, epoch, incarnation)
+            values = (*identity, draft.secret, time, draft.outcome, n, 0, *proof)
+            put(self._connection, statements.PUT_INSTANCE, (values,), what=f"{record.instance}: version 1")
+            surrogate, prior = self._connection.last_insert_rowid(), 0
+        else:
+            surrogate, prior, had_ended = memory.instances.get(record.instance) or self._place(draft)
+            since: Values = (version - 1, draft.previous_hash)
+            if surrogate in self._moves:
+                since = self._found_by_first(self._moves[surrogate], draft)
+            moved = (version, after, definition, revision, epoch, incarnation, time, prior, n)
+            self._moves[surrogate] = (*moved, *proof, surrogate, *since)
+            if draft.outcome is not None or had_ended:
+                self._ends.append((draft.outcome, surrogate))
+        memory.instances[record.instance] = (surrogate, n, draft.outcome is not None)
+        memory.last = n
+        place = (n, surrogate, version, prior, definition, event, before, after, revision, epoch, incarnation)
+        told = (record.key, record.actor, record.note, time, record.token, record.kind)
+        self._rows.append((*place, *told, packed(record.body), draft.hash, seal))
+        for key in draft.keys:
+            name, what = key_name(key.kind, key.key), symbol(self._connection, memory, key.after)
+            self._keys.append((surrogate, name, version, n, key.digest, what, key.error, key.time))
+
+    def _found_by_first(self, earlier: Values, draft: Draft) -> Values:
+        """Return version and hash that the first draft of an instance was decided against. Raises Conflict."""
+        version, previous = draft.record.version, draft.previous_hash
+        if (earlier[0], earlier[9]) != (version - 1, previous):
+            raise Conflict(f"{draft.record.instance}: version {version} does not follow from the one before it")
+        return earlier[-2:]
+
+    def _place(self, draft: Draft) -> tuple[int, int, bool]:
+        """Ask for what is remembered of an instance."""
+        record = draft.record
+        known = fetch_one(self._connection, statements.PLACE, record.instance)
+        if known is None:
+            raise Conflict(f"{record.instance}: version {record.version} follows none, there is no such instance")
+        return known
+
+    def _definition(self, fingerprint: bytes, text: str) -> int:
+        row = fetch_one(self._connection, statements.DEFINITION, fingerprint)
+        known = row[0] if row else _insert(self._connection, statements.PUT_DEFINITION, (fingerprint, text))
+        self._memory.definitions[fingerprint] = known
+        return known
+
+
+def symbol(connection: apsw.Connection, memory: Memory, name: str) -> int:
+    """Return the number of a name, which is given one if it has none."""
+    known = memory.symbols.get(name)
+    if known is None:
+        row = fetch_one(connection, statements.SYMBOL, name)
+        known = row[0] if row else _insert(connection, statements.PUT_SYMBOL, (name,))
+        memory.symbols[name] = known
+    return known
+
+
+def _insert(connection: apsw.Connection, statement: str, values: Values) -> int:
+    run(connection, statement, *values)
+    return connection.last_insert_rowid()
+
+
+def put(connection: apsw.Connection, statement: str, rows: Sequence[Values], *, what: str) -> None:
+    """Insert rows whose names must be free. Raises Conflict where one is not."""
+    try:
+        run_each(connection, statement, rows)
+    except apsw.ConstraintError as error:
+        extended = translate(error, connection.filename).extended
+        if extended not in TAKEN:
+            raise
+        raise Conflict(f"{what} was taken by somebody else", extended=extended) from error
