@@ -385,7 +385,7 @@ class Batches:
 
 def _decide(member: Member, batch: Batch) -> None:
     try:
-        member.result = member.work(batch)
+        member.result = member.run(batch)
     except BaseException as error:  # whatever its callbacks raise is its sender's
         if _is_interrupt(error):
             raise
@@ -394,7 +394,7 @@ def _decide(member: Member, batch: Batch) -> None:
 
 def _decide_alone(member: Member, batches: Batches) -> None:
     try:
-        member.result = batches.alone(member.work)
+        member.result = batches.alone(member.run)
     except BaseException as error:  # as above
         if _is_interrupt(error):
             raise

@@ -38,13 +38,12 @@ from statemachine.transition import Transition
 from statemachine.usertables import ReadingSql
 from statemachine.versions import Naming, Version, loaded_at, settled
 from statemachine.workflow import Workflow, definition_of
-from statemachine.writer import Writer
+from statemachine.writer import Member, Writer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from statemachine.subscribing import Subscription, Subscriptions
-    from statemachine.waiting import Answer
 
 __all__ = ["Engine"]
 
@@ -241,20 +240,14 @@ class Engine:
         from statemachine.waiting import Submitted  # only those who do not wait pay for it
 
         self.check_turn()
-        member = Submitted(lambda batch: batch.fire(definition, instance, request), self._writer)
+        member = Submitted(definition, instance, request, writer=self._writer)
         self._writer.submit(member, waits=self._waits)
         return member.future
 
-    def asend(self, definition: Definition, instance: str, request: Request) -> "Answer[Transition]":
-        """Queue one event and return what its loop waits for; called in a loop. Raises as `submit` does."""
-        from asyncio import get_running_loop
-
-        from statemachine.waiting import Awaited
-
+    def queue(self, member: Member) -> None:
+        """Queue a member that is told in its own way. Raises as `submit` does."""
         self.check_turn()
-        member = Awaited(lambda batch: batch.fire(definition, instance, request), get_running_loop())
         self._writer.submit(member)
-        return member.answer
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

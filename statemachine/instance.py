@@ -27,11 +27,11 @@ from statemachine.offers import Answers, Offer, View, misfit_offer, offer_of
 from statemachine.states import is_texts
 from statemachine.transition import Transition
 from statemachine.versions import Naming
+from statemachine.writer import Member
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from statemachine.waiting import Answer
 
 __all__ = ["Host", "Instance"]
 
@@ -62,8 +62,8 @@ class Host(Protocol):
         """Queue one event and return its future."""
         ...
 
-    def asend(self, definition: Definition, instance: str, request: Request) -> "Answer[Transition]":
-        """Queue one event and return what its loop waits for."""
+    def queue(self, member: Member) -> None:
+        """Queue a member of a batch."""
         ...
 
     def rows(self, instance: str) -> Sequence[Row]:
@@ -136,15 +136,18 @@ class Instance(Generic[W, D]):
         From any event loop, which goes on meanwhile; it does for a coroutine and, inside a loop, for a future. Durable
         once awaited. Cancelling stops the waiting, not the event.
         """
-        from statemachine.waiting import has_loop, refused_answer, wait_for  # for those who use it
+        from statemachine.waiting import Awaited, refused_answer, running_loop, wait_for  # for those who use it
 
-        if not has_loop():
+        loop = running_loop()
+        if loop is None:
             return wait_for(self.submit(event, **extras))
         try:
             prepared = request(self._definition, event, limits=self._engine.limits, **extras)
         except Refused as refused:
-            return refused_answer(refused)
-        return self._engine.asend(self._definition, self.id, prepared)
+            return refused_answer(refused, loop)
+        member = Awaited(self._definition, self.id, prepared, loop=loop)
+        self._engine.queue(member)
+        return member.answer
 
     # -- the door for agents -------------------------------------------------------------------------------------------
 

@@ -5,28 +5,49 @@ still runs: cancelling stops the waiting, not the event; only `Future.cancel` ta
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from statemachine.writer import Member, Work, Writer
+from statemachine.definition import Definition
+from statemachine.events import Request
+from statemachine.transition import Transition
+from statemachine.writer import UNDECIDED, Member, Writer
 
-__all__ = ["Answer", "Awaited", "Submitted", "has_loop", "refused_answer", "wait_for"]
+if TYPE_CHECKING:
+    from statemachine.batch import Batch
+
+__all__ = ["Answer", "Awaited", "Submitted", "refused_answer", "running_loop", "wait_for"]
 
 T = TypeVar("T")
 
 
-class Submitted(Member):
-    """A member with a future of another thread."""
+class Sent(Member):
+    """One event that waits for its batch."""
+
+    __slots__ = ("definition", "instance", "request")
+
+    definition: Definition
+    instance: str
+    request: Request
+
+    def run(self, batch: "Batch") -> Transition:
+        """Run it."""
+        return batch.fire(self.definition, self.instance, self.request)
+
+
+class Submitted(Sent):
+    """An event with a future of another thread."""
 
     __slots__ = ("future",)
 
     calls_back = True
 
-    def __init__(self, work: Work[Any], writer: Writer) -> None:
-        super().__init__(work)
-        self.future: Future[Any] = _Cancellable(self, writer)
+    def __init__(self, definition: Definition, instance: str, request: Request, /, *, writer: Writer) -> None:
+        self.definition, self.instance, self.request = definition, instance, request
+        self.result, self.error = UNDECIDED, None
+        self.future: Future[Transition] = _Cancellable(self, writer)
 
     def begin(self) -> bool:
         """Say whether it was not cancelled; it cannot be any longer."""
@@ -66,9 +87,7 @@ class Answer(asyncio.Future[T], Coroutine[Any, Any, T]):
     take nothing else.
     """
 
-    def __await__(self) -> Generator[Any, None, T]:
-        """Wait for it."""
-        return super().__await__()
+    __await__ = asyncio.Future[T].__await__  # the slot itself: around it a method would be a call for each event
 
     def send(self, value: object, /) -> Any:
         """Go on as a coroutine that awaits this future."""
@@ -86,23 +105,27 @@ class Answer(asyncio.Future[T], Coroutine[Any, Any, T]):
         """Be closed, as a coroutine that was never started is."""
 
 
-class Awaited(Member):
-    """A member with an answer for an event loop."""
+class Awaited(Sent):
+    """An event with an answer for an event loop."""
 
     __slots__ = ("answer", "loop")
 
-    def __init__(self, work: Work[Any], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(work)
+    def __init__(
+        self, definition: Definition, instance: str, request: Request, /, *, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.definition, self.instance, self.request = definition, instance, request
+        self.result, self.error = UNDECIDED, None
         self.loop = loop
-        self.answer: Answer[Any] = Answer(loop=loop)
+        self.answer: Answer[Transition] = Answer(loop=loop)
 
     def tell(self) -> None:
         """Finish the answer; called in its loop."""
-        if not self.answer.done():
+        answer = self.answer
+        if not answer.done():
             if self.error is None:
-                self.answer.set_result(self.result)
+                answer.set_result(self.result)
             else:
-                self.answer.set_exception(_awaitable(self.error))
+                answer.set_exception(_awaitable(self.error))
 
 
 def _awaitable(error: BaseException) -> BaseException:
@@ -114,14 +137,14 @@ def _awaitable(error: BaseException) -> BaseException:
     return told
 
 
-def has_loop() -> bool:
-    """Say whether this thread runs an event loop."""
-    return asyncio._get_running_loop() is not None  # noqa: SLF001  # documented; the public one raises instead
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that this thread runs, or None."""
+    return asyncio._get_running_loop()  # noqa: SLF001  # documented; the public one raises instead
 
 
-def refused_answer(error: Exception) -> Answer[Any]:
+def refused_answer(error: Exception, loop: asyncio.AbstractEventLoop) -> Answer[Any]:
     """Return an answer that raises."""
-    answer: Answer[Any] = Answer(loop=asyncio.get_running_loop())
+    answer: Answer[Any] = Answer(loop=loop)
     answer.set_exception(error)
     return answer
 

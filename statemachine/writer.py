@@ -29,7 +29,7 @@ from statemachine.limits import Limits
 if TYPE_CHECKING:
     from statemachine.batch import Batch
 
-__all__ = ["UNDECIDED", "Member", "Turn", "Work", "Writer"]
+__all__ = ["UNDECIDED", "Called", "Member", "Turn", "Work", "Writer"]
 
 T = TypeVar("T")
 logger = logging.getLogger("perdure.statemachine")
@@ -44,15 +44,16 @@ TURN_SECONDS_MAX = 10.0  # how long a sender waits for others of its process; lo
 class Member:
     """One call that waits for its batch. What came of it is `result`, or `error` where that is set."""
 
-    __slots__ = ("error", "result", "work")
+    __slots__ = ("error", "result")
 
     loop: Any = None  # the event loop in which it is to be told; None where that is no matter
     calls_back = False  # whether telling it runs its sender's code
+    result: Any
+    error: BaseException | None
 
-    def __init__(self, work: Work[Any]) -> None:
-        self.work = work
-        self.result: Any = UNDECIDED
-        self.error: BaseException | None = None
+    def run(self, batch: "Batch") -> Any:
+        """Decide it."""
+        raise NotImplementedError
 
     def begin(self) -> bool:
         """Say that it is decided from here on. Returns False where nobody wants it any longer."""
@@ -73,7 +74,21 @@ class Member:
         return self.result is not UNDECIDED or self.error is not None
 
 
-class Turn(Member):
+class Called(Member):
+    """A member that is some work of its sender's."""
+
+    __slots__ = ("work",)
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work = work
+        self.result, self.error = UNDECIDED, None
+
+    def run(self, batch: "Batch") -> Any:
+        """Do the work."""
+        return self.work(batch)
+
+
+class Turn(Called):
     """A member whose sender waits for it on his own thread, and who leads when he is first."""
 
     __slots__ = ("leads", "lock")
@@ -89,7 +104,7 @@ class Turn(Member):
         self.lock.release()
 
 
-class _Here(Member):
+class _Here(Called):
     """A member that the writer's own thread waits for, in the callback of a future."""
 
     __slots__ = ("is_told",)
@@ -103,7 +118,7 @@ class _Here(Member):
         self.is_told = True
 
 
-class _End(Member):
+class _End(Called):
     """The last member: the writer's thread ends with it."""
 
     __slots__ = ("_writer",)
@@ -199,21 +214,27 @@ class Writer:
         Where too many wait it raises Busy, or `waits` for room; the callback of a future never does, because only its
         thread makes room. Raises Closed.
         """
-        with self._room:
-            if waits and self._thread is not threading.current_thread():
-                self._room.wait_for(lambda: self._has_room() or self._is_closed)
-            if self._is_closed:
-                raise Closed("this engine is closed; open another one")
-            if not self._has_room():
-                most = self._limits.calls_max
-                raise Busy(f"{most} calls wait for this engine; nothing happened, wait for some of them")
-            if self._thread is None:
-                thread = threading.Thread(target=self._serve, name="perdure", daemon=True)
-                thread.start()
-                self._thread = thread  # only one that runs: else nobody would lead
-                atexit.register(self.close)  # what is queued is not lost where nobody closes the engine
+        with self._mutex:
+            if self._thread is None or self._is_closed or not self._has_room():
+                self._make_room(waits=waits)
             self._queue.append(member)  # while the engine cannot be closed: behind its end nobody would lead it
-        self._begin()
+        if self._baton.acquire(blocking=False):  # see `_begin`, whose call it spares
+            self._pass_on()
+
+    def _make_room(self, *, waits: bool) -> None:
+        """Begin the writer's thread, and wait for room or refuse. Called under the mutex."""
+        if waits and self._thread is not threading.current_thread():
+            self._room.wait_for(lambda: self._has_room() or self._is_closed)
+        if self._is_closed:
+            raise Closed("this engine is closed; open another one")
+        if not self._has_room():
+            most = self._limits.calls_max
+            raise Busy(f"{most} calls wait for this engine; nothing happened, wait for some of them")
+        if self._thread is None:
+            thread = threading.Thread(target=self._serve, name="perdure", daemon=True)
+            thread.start()
+            self._thread = thread  # only one that runs: else nobody would lead
+            atexit.register(self.close)  # what is queued is not lost where nobody closes the engine
 
     def _has_room(self) -> bool:
         return len(self._queue) + self._running < self._limits.calls_max
