@@ -191,7 +191,7 @@ class Anchor:
             return
         self._unsynced += 1
         try:
-            self._put(self._encode(n, seal), self._offset)
+            write_at(self._file, self._encode(n, seal), self._offset)
         except apsw.Error as error:
             logger.warning("%s: the anchor could not be written, and is behind the store: %s", self.path, error)
             return

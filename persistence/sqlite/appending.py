@@ -41,16 +41,12 @@ class Memory:
         factory=dict[str, tuple[int, int, bool]]
     )  # id -> (surrogate, n of its newest row, whether it has ended)
 
-    def size(self) -> int:
-        """Return how many entries it holds."""
-        return len(self.symbols) + len(self.definitions) + len(self.instances)
-
 
 class Appending:
     """Writes the drafts of one commit, on a connection and what is known of its file."""
 
-    def __init__(self, connection: apsw.Connection, memory: Memory) -> None:
-        self._connection = connection
+    def __init__(self, cursor: apsw.Cursor, memory: Memory) -> None:
+        self._cursor = cursor
         self._memory = memory
         self._moves: dict[int, Values] = {}  # by surrogate: the values of `statements.MOVE_INSTANCE`
         self._ends: list[Values] = []
@@ -62,19 +58,20 @@ class Appending:
         last = drafts[-1]
         for draft in drafts:
             self._add(draft, seal if draft is last else None)
-        connection, moves = self._connection, self._moves
+        cursor, moves = self._cursor, self._moves
         if moves:
+            connection = cursor.connection
             before = connection.total_changes()
-            run_each(connection, statements.MOVE_INSTANCE, moves.values())
+            run_each(cursor, statements.MOVE_INSTANCE, moves.values())
             if connection.total_changes() - before != len(moves):
                 where = f"{last.record.instance}: version {last.record.version}" if len(moves) == 1 else "a version"
                 raise Conflict(f"{where} was taken by somebody else")
         if self._ends:
-            run_each(connection, statements.END_INSTANCE, self._ends)
-        run_each(connection, statements.PUT_ROW, self._rows)
+            run_each(cursor, statements.END_INSTANCE, self._ends)
+        run_each(cursor, statements.PUT_ROW, self._rows)
         if self._keys:
             name = f"key {last.keys[0].key!r}" if len(drafts) == 1 else "a key"
-            put(connection, statements.PUT_KEY, self._keys, what=f"{last.record.instance}: {name}")
+            put(cursor, statements.PUT_KEY, self._keys, what=f"{last.record.instance}: {name}")
 
     def _add(self, draft: Draft, seal: bytes | None) -> None:
         """Make the values of one draft's rows; a first version's head is written at once, which gives its number."""
@@ -82,18 +79,18 @@ class Appending:
         n = memory.last + 1
         version, fingerprint = record.version, record.fingerprint
         definition = memory.definitions.get(fingerprint) or self._definition(fingerprint, draft.definition)
-        event = symbols.get(record.event) or symbol(self._connection, memory, record.event)
-        before = symbols.get(record.before) or symbol(self._connection, memory, record.before)
-        after = symbols.get(record.after) or symbol(self._connection, memory, record.after)
+        event = symbols.get(record.event) or symbol(self._cursor, memory, record.event)
+        before = symbols.get(record.before) or symbol(self._cursor, memory, record.before)
+        after = symbols.get(record.after) or symbol(self._cursor, memory, record.after)
         revision, epoch, incarnation, time = record.revision, record.epoch, record.incarnation, record.time
         image, digest = (draft.image, None) if draft.is_inline else (None, draft.image_digest)
         proof = (draft.hash, draft.previous_hash, draft.rest_digest, image, digest, draft.patches, draft.patched)
         if version == 1:
-            workflow = symbol(self._connection, memory, record.workflow)
+            workflow = symbol(self._cursor, memory, record.workflow)
             identity = (record.instance, workflow, version, after, definition, revision, epoch, incarnation)
             values = (*identity, draft.secret, time, draft.outcome, n, 0, *proof)
-            put(self._connection, statements.PUT_INSTANCE, (values,), what=f"{record.instance}: version 1")
-            surrogate, prior = self._connection.last_insert_rowid(), 0
+            put(self._cursor, statements.PUT_INSTANCE, (values,), what=f"{record.instance}: version 1")
+            surrogate, prior = self._cursor.connection.last_insert_rowid(), 0
         else:
             surrogate, prior, had_ended = memory.instances.get(record.instance) or self._place(draft)
             since: Values = (version - 1, draft.previous_hash)
@@ -109,7 +106,7 @@ class Appending:
         told = (record.key, record.actor, record.note, time, record.token, record.kind)
         self._rows.append((*place, *told, packed(record.body), draft.hash, seal))
         for key in draft.keys:
-            name, what = key_name(key.kind, key.key), symbol(self._connection, memory, key.after)
+            name, what = key_name(key.kind, key.key), symbol(self._cursor, memory, key.after)
             self._keys.append((surrogate, name, version, n, key.digest, what, key.error, key.time))
 
     def _found_by_first(self, earlier: Values, draft: Draft) -> Values:
@@ -122,39 +119,39 @@ class Appending:
     def _place(self, draft: Draft) -> tuple[int, int, bool]:
         """Ask for what is remembered of an instance."""
         record = draft.record
-        known = fetch_one(self._connection, statements.PLACE, record.instance)
+        known = fetch_one(self._cursor, statements.PLACE, record.instance)
         if known is None:
             raise Conflict(f"{record.instance}: version {record.version} follows none, there is no such instance")
         return known
 
     def _definition(self, fingerprint: bytes, text: str) -> int:
-        row = fetch_one(self._connection, statements.DEFINITION, fingerprint)
-        known = row[0] if row else _insert(self._connection, statements.PUT_DEFINITION, (fingerprint, text))
+        row = fetch_one(self._cursor, statements.DEFINITION, fingerprint)
+        known = row[0] if row else _insert(self._cursor, statements.PUT_DEFINITION, (fingerprint, text))
         self._memory.definitions[fingerprint] = known
         return known
 
 
-def symbol(connection: apsw.Connection, memory: Memory, name: str) -> int:
+def symbol(cursor: apsw.Cursor, memory: Memory, name: str) -> int:
     """Return the number of a name, which is given one if it has none."""
     known = memory.symbols.get(name)
     if known is None:
-        row = fetch_one(connection, statements.SYMBOL, name)
-        known = row[0] if row else _insert(connection, statements.PUT_SYMBOL, (name,))
+        row = fetch_one(cursor, statements.SYMBOL, name)
+        known = row[0] if row else _insert(cursor, statements.PUT_SYMBOL, (name,))
         memory.symbols[name] = known
     return known
 
 
-def _insert(connection: apsw.Connection, statement: str, values: Values) -> int:
-    run(connection, statement, *values)
-    return connection.last_insert_rowid()
+def _insert(cursor: apsw.Cursor, statement: str, values: Values) -> int:
+    run(cursor, statement, *values)
+    return cursor.connection.last_insert_rowid()
 
 
-def put(connection: apsw.Connection, statement: str, rows: Sequence[Values], *, what: str) -> None:
+def put(cursor: apsw.Cursor, statement: str, rows: Sequence[Values], *, what: str) -> None:
     """Insert rows whose names must be free. Raises Conflict where one is not."""
     try:
-        run_each(connection, statement, rows)
+        run_each(cursor, statement, rows)
     except apsw.ConstraintError as error:
-        extended = translate(error, connection.filename).extended
+        extended = translate(error, cursor.connection.filename).extended
         if extended not in TAKEN:
             raise
         raise Conflict(f"{what} was taken by somebody else", extended=extended) from error

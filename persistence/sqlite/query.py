@@ -18,22 +18,24 @@ __all__ = ["fetch_all", "fetch_one", "iterate", "pragma", "run", "run_each", "us
 Row = tuple[Any, ...]
 
 
-def _unreadable(connection: apsw.Connection, error: UnicodeDecodeError) -> Corrupt:
+def _unreadable(connection: apsw.Connection | apsw.Cursor, error: UnicodeDecodeError) -> Corrupt:
     """Return text that is no UTF-8 as what it is: STRICT tables allow it, and we never write it."""
+    if isinstance(connection, apsw.Cursor):
+        connection = connection.connection
     return Corrupt(f"{connection.filename}: a text in the file is no UTF-8 ({error}); run perdure verify")
 
 
-def run(connection: apsw.Connection, statement: str, *values: Value) -> None:
+def run(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> None:
     """Run a statement that returns no rows."""
     connection.execute(statement, values)
 
 
-def run_each(connection: apsw.Connection, statement: str, rows: Iterable[Row]) -> None:
-    """Run a statement that returns no rows once for each of these values: prepared once, and half the time of `run`."""
-    connection.executemany(statement, rows)
+def run_each(cursor: apsw.Cursor, statement: str, rows: Iterable[Row]) -> None:
+    """Run a statement that returns no rows once for each of these values: for many in two thirds of the time."""
+    cursor.executemany(statement, rows)
 
 
-def fetch_one(connection: apsw.Connection, statement: str, *values: Value) -> Row | None:
+def fetch_one(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> Row | None:
     """Run a statement and return its first row, or None."""
     try:
         return connection.execute(statement, values).fetchone()

@@ -52,7 +52,7 @@ from persistence.sqlite.connection import (
     set_level,
 )
 from persistence.sqlite.copying import copy_store
-from persistence.sqlite.errors import explained
+from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.meta import read_meta
 from persistence.sqlite.query import fetch_one, iterate, run
 from persistence.sqlite.reader import SQLiteReader
@@ -118,6 +118,7 @@ class SQLiteStore:
             hold_log(self._writer, is_held=is_held)
             self._facts = self._open(level, schema, accepts=accepts_loss)
             self._open_reader()
+            self._cursor = self._writer.cursor()
         except BaseException:
             self._close_connections()
             raise
@@ -220,34 +221,38 @@ class SQLiteStore:
 
     def _begin(self) -> SQLiteTransaction:
         """Take the turn, and begin."""
-        self._check()
-        if self.read_only:
-            raise ReadOnlyStore(f"{self.path}: the store was opened for reading only")
-        if self._facts.barred is not None:
-            raise TailLost(
-                f"{self.path}: {self._facts.barred}. Nothing is written until the loss is accepted: keep a copy of the "
-                "file with its -wal and its anchor, look for a backup, then perdure recover FILE --accept-tail-loss"
-            )
+        if PROCESS.pid != self._owner or self.read_only or self._facts.barred is not None:
+            self._check_writable()
         if not (self._writing.acquire(blocking=False) or self._writing.acquire(timeout=BUSY_MS_MAX / 1000)):
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
+        self._open_transaction = None
         try:
             self._check()
-            with explained(self.path):
-                run(self._writer, statements.BEGIN)
-        except BaseException:
+            run(self._cursor, statements.BEGIN)
+        except BaseException as error:
             self._writing.release()
+            if isinstance(error, apsw.Error):
+                raise translate(error, self.path) from error
             raise
-        self._open_transaction = None
         try:
             self._refresh()
             made = SQLiteTransaction(
-                self._writer, self._memory, user=self._user, generation=self._generation, ending=self._ending
+                self._cursor, self._memory, user=self._user, generation=self._generation, ending=self._ending
             )
         except BaseException as error:
             self._finish(error)
             raise
         self._open_transaction = made
         return made
+
+    def _check_writable(self) -> None:
+        self._check()
+        if self.read_only:
+            raise ReadOnlyStore(f"{self.path}: the store was opened for reading only")
+        raise TailLost(
+            f"{self.path}: {self._facts.barred}. Nothing is written until the loss is accepted: keep a copy of the "
+            "file with its -wal and its anchor, look for a backup, then perdure recover FILE --accept-tail-loss"
+        )
 
     def _finish(self, error: BaseException | None) -> None:
         """End the transaction as the block ended, and give the turn back."""
@@ -308,6 +313,7 @@ class SQLiteStore:
             raise unsettled(self.path, error, why) from error
         set_level(self._writer, self._facts.level)
         self._user, self._log, self._names = UserSql(self._writer, self.path), Log(self._writer), None
+        self._cursor = self._writer.cursor()
         if not is_applied:
             raise failed(self.path, error) from error
 
@@ -316,8 +322,8 @@ class SQLiteStore:
 
         The number is the pager's, which follows our own commits too: `_committed` takes note of those.
         """
-        seen = self._writer.data_version()
-        if seen == self._memory.data_version and self._memory.size() < CACHE_MAX:
+        seen, memory = self._writer.data_version(), self._memory
+        if seen == memory.data_version and len(memory.instances) < CACHE_MAX and len(memory.symbols) < CACHE_MAX:
             return
         self._forget()
         with explained(self.path):
@@ -353,7 +359,7 @@ class SQLiteStore:
                 return
             with explained(self.path):
                 run(reader, statements.BEGIN_READ)
-            self._reading_sql.renew()
+            self._reading_sql.is_poisoned = False
             is_stale = False
             try:
                 yield SQLiteReader(reader, self._reading_sql)

@@ -47,24 +47,29 @@ class Ending:
 class SQLiteTransaction:
     """The port's Transaction over one apsw connection. Made and ended by SQLiteStore.transaction."""
 
+    has_written = False
+    has_marked = False  # heads that others remember carry no mark
+    is_ended = False
+    _has_savepoint = False
+    _is_void = False
+    _newest: tuple[int, bytes] | None = None  # n and hash of the last row that was appended
+
     def __init__(
-        self, connection: apsw.Connection, memory: Memory, *, user: UserSql, generation: int, ending: Ending
+        self, cursor: apsw.Cursor, memory: Memory, *, user: UserSql, generation: int, ending: Ending
     ) -> None:
-        self._connection = connection
-        self._ending = ending
-        self._newest: tuple[int, bytes] | None = None  # n and hash of the last row that was appended
+        self._cursor = cursor  # one for all statements of ours: to make one costs as much as a statement
+        self._connection = cursor.connection
         self._memory = memory
         self._user = user
-        self._has_savepoint = False
-        self._member = Block(self._begin_member, self._finish_member)
-        self._is_void = False
+        self._ending = ending
         self._owner = PROCESS.pid
-        self.has_written = False
-        self.has_marked = False  # heads that others remember carry no mark
         self.generation = generation
-        self.is_ended = False
-        self.path = connection.filename
-        user.renew()
+        user.is_poisoned = False
+
+    @property
+    def path(self) -> str:
+        """Where the file is."""
+        return self._connection.filename
 
     def _check_open(self) -> None:
         """Raise where there is no transaction to write in: outside one, a write of ours would be committed at once."""
@@ -74,7 +79,8 @@ class SQLiteTransaction:
             raise SqlFailed("the transaction was ended by a statement of the user's; nothing was written")
 
     def _check_fits(self) -> None:
-        self._check_open()
+        if self.is_ended or not self._connection.in_transaction:
+            self._check_open()
         if self._is_void:
             raise Conflict("an append of this transaction did not fit; nothing of it can be committed")
 
@@ -97,11 +103,13 @@ class SQLiteTransaction:
     def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
         """Read key records by (instance, kind, key)."""
         found: dict[tuple[str, str, str], KeyRecord] = {}
-        with explained(self.path):
+        try:
             for instance, kind, key in wanted:
-                row = fetch_one(self._connection, statements.KEY, key_name(kind, key), instance)
+                row = fetch_one(self._cursor, statements.KEY, key_name(kind, key), instance)
                 if row is not None:
                     found[instance, kind, key] = KeyRecord(instance, kind, key, *row)
+        except apsw.Error as error:
+            raise translate(error, self.path) from error
         return found
 
     def row(self, instance: str, version: int) -> Row | None:
@@ -123,7 +131,7 @@ class SQLiteTransaction:
 
     def member(self) -> Block[None]:
         """Bound one decision: what its SQL wrote is undone if it raises, and its foreign keys must hold at its end."""
-        return self._member
+        return Block(self._begin_member, self._finish_member)
 
     def _begin_member(self) -> None:
         self._check_open()
@@ -178,8 +186,10 @@ class SQLiteTransaction:
         self.has_written = self._is_void = True  # until every draft of it has fitted
         hashes = tuple([draft.hash for draft in drafts])
         seal = seal_of(self._memory.seal, self._memory.last + 1, hashes)
-        with explained(self.path):
-            Appending(self._connection, self._memory).write(drafts, seal)
+        try:
+            Appending(self._cursor, self._memory).write(drafts, seal)
+        except apsw.Error as error:
+            raise translate(error, self.path) from error
         self._memory.seal = seal
         self._newest = (self._memory.last, hashes[-1])
         self._is_void = False
@@ -194,7 +204,7 @@ class SQLiteTransaction:
                 raise Conflict(f"{named.instance}: there is no such instance, so no checkpoint {named.label!r} of it")
             told = (named.label, json.dumps(named.tags, ensure_ascii=False), named.note, named.time)
             values = (row[0], named.version, named.hash, packed(named.image), *told)
-            put(self._connection, statements.PUT_CHECKPOINT, (values,), what=f"{named.instance}: checkpoint {named.label!r}")
+            put(self._cursor, statements.PUT_CHECKPOINT, (values,), what=f"{named.instance}: checkpoint {named.label!r}")
 
     def mend_checkpoint(
         self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
@@ -258,7 +268,7 @@ class SQLiteTransaction:
             if place is None or definition is None or newest != (place[0], head.version, head.hash):
                 raise Conflict(f"{head.instance}: its newest row is not of version {head.version} and that hash")
             run(self._connection, statements.KEEP_HEAD, reason, time, place[0])
-            moved = (head.version, symbol(self._connection, self._memory, head.configuration), definition[0], head.revision, head.epoch)
+            moved = (head.version, symbol(self._cursor, self._memory, head.configuration), definition[0], head.revision, head.epoch)
             pointers = (rows[-1], rows[-2] if len(rows) > 1 else 0)
             image = (head.image, head.image_digest if head.image is None else None, head.patches, head.patched)
             proof = (head.hash, head.previous_hash, head.rest_digest, *image)
@@ -282,7 +292,7 @@ class SQLiteTransaction:
         if PROCESS.pid != self._owner:
             raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
         try:
-            run(self._connection, statements.COMMIT)
+            run(self._cursor, statements.COMMIT)
         except apsw.Error as error:
             if self._connection.in_transaction:
                 raise translate(error, self.path) from error

@@ -61,7 +61,7 @@ class UserSql:
         self._path = path
         self._owner = PROCESS.pid
         self._mode = Mode.OURS
-        self._poisoned = False
+        self.is_poisoned = False  # a statement of the user's ended the transaction
         self._refused = ""
         connection.authorizer = self._authorize
 
@@ -92,20 +92,11 @@ class UserSql:
         finally:
             self._mode = Mode.OURS
 
-    @property
-    def is_poisoned(self) -> bool:
-        """Whether a statement of the user's ended the transaction."""
-        return self._poisoned
-
-    def renew(self) -> None:
-        """Start a new attempt in a new transaction."""
-        self._poisoned = False
-
     def run(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Run one statement inside the open transaction and return all its rows. Raises SqlFailed."""
         if PROCESS.pid != self._owner:  # a callback forked
             raise Closed(f"{self._path}: opened by the parent process before it forked")
-        if self._poisoned or not self._connection.in_transaction:
+        if self.is_poisoned or not self._connection.in_transaction:
             raise SqlFailed("an earlier statement of this attempt ended the transaction; nothing of it will be kept")
         try:
             with self._as(Mode.WRITE if writable else Mode.READ):
@@ -113,7 +104,7 @@ class UserSql:
         except apsw.Error as error:
             raise self._explain(error, statement) from error
         finally:
-            self._poisoned = not self._connection.in_transaction
+            self.is_poisoned = not self._connection.in_transaction
 
     def define(self, statements: str) -> None:
         """Run the user's definitions (CREATE TABLE …), several statements, inside the open transaction.
