@@ -42,7 +42,7 @@ from statemachine.transition import Transition
 from statemachine.versions import Naming
 from statemachine.writer import UNDECIDED, Member, Work
 
-__all__ = ["Batch", "Batches", "Desk", "attempt_at"]
+__all__ = ["Batch", "Batches", "Desk", "Inside", "attempt_at"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,7 @@ class Desk:
     store: Store
     limits: Limits
     clock: Callable[[], int]
+    has_sql: bool
     heads: dict[str, Loaded] = field(factory=dict[str, Loaded])
     seen: tuple[int, int] = (-1, -1)  # generation and position of the store when `heads` was true
     hear: Callable[[Sequence[Draft]], None] | None = None  # told what was committed, where anybody listens
@@ -103,18 +104,20 @@ class MemberSql:
 class Batch:
     """The members of one transaction. Made under the engine's turn, used by one thread, thrown away."""
 
+    _untaken = 0  # decisions that became no draft: what their SQL wrote is not undone with them alone
+    _has_named = False
+    is_committing = False
+    is_committed = False
+
     def __init__(self, desk: Desk, transaction: Transaction) -> None:
         self._desk = desk
         self._transaction = transaction
-        self._sql = MemberSql(transaction) if desk.store.capabilities.sql else None
+        self._sql = MemberSql(transaction) if desk.has_sql else None
         self._epoch = desk.store.facts.epoch
         self._drafts: list[Draft] = []
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
         self._ended: list[str] = []  # terminated: they need not fit their class, and are not remembered
         self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
-        self._untaken = 0  # decisions that became no draft: what their SQL wrote is not undone with them alone
-        self._has_named = False
-        self.is_committing = self.is_committed = False
         seen = (transaction.generation, transaction.position)
         if desk.seen != seen:
             desk.heads.clear()
@@ -289,31 +292,32 @@ class Batch:
             desk.hear(self._drafts)
 
 
+class Inside(threading.local):
+    """What a thread is doing."""
+
+    calls = False  # it runs callbacks
+
+
 class Batches:
     """Runs members in transactions: what the writer of an engine calls, one batch at a time."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._inside = threading.local()  # .calls: this thread runs callbacks
-
-    @property
-    def is_inside(self) -> bool:
-        """Whether this thread runs callbacks."""
-        return getattr(self._inside, "calls", False)
+        self.inside = Inside()
 
     @contextmanager
     def calling(self) -> Generator[None]:
         """Mark this thread as running callbacks, until the block ends."""
-        self._inside.calls = True
+        self.inside.calls = True
         try:
             yield
         finally:
-            self._inside.calls = False
+            self.inside.calls = False
 
     def alone(self, work: Work[T]) -> T:
         """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
         for tried in range(TRIES_MAX + 1):
-            self._inside.calls = True
+            self.inside.calls = True
             batch, result = None, cast("T", UNDECIDED)
             try:
                 with self._desk.store.transaction() as transaction:
@@ -334,7 +338,7 @@ class Batches:
             else:
                 return result
             finally:
-                self._inside.calls = False
+                self.inside.calls = False
         raise AssertionError  # the last try has returned or raised
 
     def together(self, members: Sequence[Member]) -> None:

@@ -93,8 +93,9 @@ class Engine:
             self.store = path
         else:
             raise CannotOpen(f"{path!r} is neither a path nor a Store; write Engine(path, *workflows)")
-        self._desk = Desk(self.store, self.limits, self._clock)
+        self._desk = Desk(self.store, self.limits, self._clock, self.store.capabilities.sql)
         self._batches = Batches(self._desk)
+        self._inside = self._batches.inside
         self._writer = Writer(self._batches, self.limits)
         self._snapshots = Snapshots(self)
         self._heard: Subscriptions | None = None
@@ -348,7 +349,7 @@ class Engine:
         """Raise ReentrantCall in a callback of this engine, Closed in a forked child."""
         if PROCESS.pid != self._pid:
             raise Closed("this engine was opened by the parent process before it forked; fork first, then open one")
-        if self._batches.is_inside:
+        if self._inside.calls:
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
 
     def _new_id(self) -> str:
