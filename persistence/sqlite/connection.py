@@ -27,8 +27,9 @@ from urllib.parse import quote
 import apsw
 
 from persistence.errors import CannotOpen, Closed, InDoubt, NotFound
+from persistence.sqlite import statements
 from persistence.sqlite.errors import explained
-from persistence.sqlite.query import pragma
+from persistence.sqlite.query import pragma, run
 from persistence.sqlite.schema import LEVELS
 
 __all__ = [
@@ -50,6 +51,9 @@ BUSY_PAUSE_SECONDS = 0.005  # between two tries where SQLite itself does not wai
 TRY_SECONDS_MAX = 0.002  # between two tries for a lock: a commit takes about as long
 CHECKPOINT_PAGES = 1_000  # overwriting a log is 1.8 times cheaper than growing it: fold it back early at first
 LENGTHS_MAX = 4  # times as long it may become: a fold every 800 transitions or so, 16 MB
+GROWN_PAGES = 256  # by which a log is grown ahead: a millisecond each time, and never past where it is folded back
+GROWN_FROM = 64  # a log that is shorter may be of somebody who writes a few transitions and closes
+GROWN_MARGIN = 16  # pages before the end of what was grown: most transactions write fewer
 RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
 FOLDER_STEP_NS = 100_000_000  # a folder that changed so short ago may change again within one step of its clock
 LOOK_SECONDS_MAX = 1.0  # after which files are looked at in any case: some file systems tell times in steps of seconds
@@ -281,19 +285,41 @@ def fold_once(connection: apsw.Connection) -> None:
 class Log:
     """The write-ahead log of one writing connection: how long it is, and when it is folded back.
 
-    Each time it may become longer, up to a bound: folding costs four syncs, and growing a file costs more than writing
-    over it, so a log begins short and is grown by what was written over already.
+    Each time it may become longer, up to a bound: folding costs four syncs. And it is grown ahead of what is written: a
+    sync of a file whose length has changed writes the file system's own journal too, and takes nearly twice as long.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._pages = 0
         self._length = self._next = CHECKPOINT_PAGES
+        self._room = GROWN_FROM  # pages that the file is long enough for, as far as we know
         connection.set_wal_hook(self._note)
 
     def _note(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._pages = pages
         return apsw.SQLITE_OK
+
+    def _grow(self, pages: int) -> None:
+        """Make the file longer: write zeros behind the log's end in a transaction, and undo it.
+
+        What stays behind the last commit is no part of the log, as after any transaction that was too large for memory.
+        A failure here concerns nobody: the next commit finds out by itself what is wrong.
+        """
+        self._room = max(self._room, pages + GROWN_PAGES)
+        connection = self._connection
+        size = GROWN_PAGES * pragma(connection, "page_size")
+        connection.set_busy_handler(None)
+        try:
+            with suppress(apsw.Error):
+                run(connection, statements.BEGIN)
+                run(connection, statements.PUT_ZEROS, size)
+                connection.cache_flush()
+            with suppress(apsw.Error):
+                if connection.in_transaction:
+                    run(connection, statements.ROLLBACK)
+        finally:
+            be_patient(connection)
 
     def fold(self, before: Callable[[], bool]) -> str | None:
         """Fold the log back if it is long; called after a commit has returned. Returns a warning, or None.
@@ -306,6 +332,8 @@ class Log:
         if pages < CHECKPOINT_PAGES:
             self._next = self._length  # it was begun anew
         if pages < self._next:
+            if pages + GROWN_MARGIN > self._room:
+                self._grow(pages)
             return None
         self._next = pages + CHECKPOINT_PAGES
         if not before():

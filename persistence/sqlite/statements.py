@@ -10,6 +10,11 @@ RELEASE = "RELEASE perdure_member"
 UNDO = "ROLLBACK TO perdure_member"
 BEGIN_READ = "BEGIN DEFERRED"
 
+# Pages that are written to the log and taken back: any row of ours that can hold so much would do.
+PUT_ZEROS = """
+INSERT INTO perdure_set_aside (source, instance, reason, row, time) VALUES ('', 0, '', zeroblob(?), 0)
+"""
+
 # "Did another connection write": asked inside the transaction, because outside it the answer may be old at once.
 DATA_VERSION = "PRAGMA data_version"
 
