@@ -23,7 +23,7 @@ from typing import TypeVar, cast
 
 from attrs import define, field
 
-from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, Store, Transaction
+from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, KeyRecord, Store, Transaction
 from persistence.records import genesis
 from persistence.store import Value
 from statemachine.decide import Decision, decide, handle
@@ -118,6 +118,7 @@ class Batch:
         self._heads: dict[str, Loaded] = {}  # as the drafts leave them
         self._ended: list[str] = []  # terminated: they need not fit their class, and are not remembered
         self._keys: dict[tuple[str, str], tuple[bytes, Transition]] = {}  # of the drafts: digest and answer
+        self._asked: dict[tuple[str, str, str], KeyRecord | None] = {}  # what keys stood for before this batch
         seen = (transaction.generation, transaction.position)
         if desk.seen != seen:
             desk.heads.clear()
@@ -127,6 +128,11 @@ class Batch:
     def size(self) -> int:
         """How many transitions it writes."""
         return len(self._drafts)
+
+    def look_up(self, names: Sequence[tuple[str, str, str]]) -> None:
+        """Ask for what keys stand for, of several members at once."""
+        found = self._transaction.keys(names)
+        self._asked.update((name, found.get(name)) for name in names)
 
     # -- members -------------------------------------------------------------------------------------------------------
 
@@ -223,7 +229,11 @@ class Batch:
         assert request.key is not None
         pending = self._keys.get((loaded.head.instance, request.key))
         if pending is None:
-            return replay(self._transaction, loaded, request)
+            name = (loaded.head.instance, "send", request.key)
+            if name not in self._asked:
+                self.look_up([name])
+            known = self._asked[name]
+            return None if known is None else replay(self._transaction, loaded, request, known)
         digest, done = pending
         if digest != request.digest:
             reason = f"key {request.key!r} was used for another event or payload at version {done.version}"
@@ -352,6 +362,9 @@ class Batches:
             if len(members) > 1:
                 with self.calling(), self._desk.store.transaction() as transaction:
                     batch = Batch(self._desk, transaction)
+                    names = [name for member in members if (name := member.key_name()) is not None]
+                    if names:
+                        batch.look_up(names)
                     for member in members:
                         _decide(member, batch)
                     batch.commit()

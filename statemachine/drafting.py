@@ -168,14 +168,5 @@ def _keys(record: Record, request: Request, *, error: str | None) -> tuple[KeyRe
     else:
         return ()
     return (
-        KeyRecord(
-            instance=record.instance,
-            kind=kind,
-            key=key,
-            version=record.version,
-            digest=request.digest,
-            after=record.after,
-            error=error,
-            time=record.time,
-        ),
+        KeyRecord(record.instance, kind, key, record.version, request.digest, record.after, error, record.time),
     )

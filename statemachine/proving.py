@@ -13,16 +13,11 @@ from statemachine.transition import Transition
 __all__ = ["check_chain", "proven_rows", "replay"]
 
 
-def replay(transaction: Transaction, loaded: Loaded, request: Request) -> Transition | None:
-    """Return what a known key did; None for one that is not known.
+def replay(transaction: Transaction, loaded: Loaded, request: Request, known: KeyRecord) -> Transition:
+    """Return what a known key did.
 
     Raises Refused: `key_reused` for another event or payload, `instance_unsound` where the row is not as written.
     """
-    assert request.key is not None
-    name = (loaded.head.instance, "send", request.key)
-    known = transaction.keys([name]).get(name)
-    if known is None:
-        return None
     state, version = loaded.configuration, loaded.head.version
     if known.digest != request.digest:
         reason = f"key {request.key!r} was used for another event or payload at version {known.version}"

@@ -32,6 +32,11 @@ class Sent(Member):
     instance: str
     request: Request
 
+    def key_name(self) -> tuple[str, str, str] | None:
+        """Return the name of its key."""
+        key = self.request.key
+        return None if key is None else (self.instance, "send", key)
+
     def run(self, batch: "Batch") -> Transition:
         """Run it."""
         return batch.fire(self.definition, self.instance, self.request)

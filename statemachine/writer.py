@@ -55,6 +55,10 @@ class Member:
         """Decide it."""
         raise NotImplementedError
 
+    def key_name(self) -> tuple[str, str, str] | None:
+        """Return the name of the key that it asks for, where that is known: those of a batch are looked up at once."""
+        return None
+
     def begin(self) -> bool:
         """Say that it is decided from here on. Returns False where nobody wants it any longer."""
         return True

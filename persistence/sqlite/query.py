@@ -13,7 +13,7 @@ import apsw
 from persistence.errors import Corrupt
 from persistence.store import Value
 
-__all__ = ["fetch_all", "fetch_one", "iterate", "pragma", "run", "run_each", "user_rows", "write_at"]
+__all__ = ["fetch_all", "fetch_each", "fetch_one", "iterate", "pragma", "run", "run_each", "user_rows", "write_at"]
 
 Row = tuple[Any, ...]
 
@@ -49,6 +49,14 @@ def fetch_all(connection: apsw.Connection, statement: str, *values: Value) -> li
         return connection.execute(statement, values).fetchall()
     except UnicodeDecodeError as error:
         raise _unreadable(connection, error) from error
+
+
+def fetch_each(cursor: apsw.Cursor, statement: str, values: Iterable[Row]) -> list[Row]:
+    """Run a statement once for each of these values, and return the rows of all."""
+    try:
+        return cursor.executemany(statement, values).fetchall()
+    except UnicodeDecodeError as error:
+        raise _unreadable(cursor, error) from error
 
 
 def iterate(connection: apsw.Connection, statement: str, *values: Value) -> Iterator[Row]:

@@ -182,11 +182,9 @@ SELECT n FROM chain WHERE version = ? LIMIT 1
 """
 
 KEY = """
-SELECT k.version, k.digest, a.name, k.error, k.time, k.n
-FROM perdure_instance AS i
-JOIN perdure_key AS k ON k.instance = i.id AND k.name = ?
-LEFT JOIN perdure_symbol AS a ON a.id = k.after
-WHERE i.name = ?
+SELECT k.instance, k.name, k.version, k.digest, a.name, k.error, k.time, k.n
+FROM perdure_key AS k LEFT JOIN perdure_symbol AS a ON a.id = k.after
+WHERE k.instance = ? AND k.name = ?
 """
 KEYS = """
 SELECT k.name, j.key, k.version, k.digest, a.name, k.error, k.time, k.n

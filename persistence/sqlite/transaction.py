@@ -23,7 +23,7 @@ from persistence.sqlite import statements
 from persistence.sqlite.appending import Appending, Memory, put, symbol
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.packing import packed
-from persistence.sqlite.query import fetch_all, fetch_one, run
+from persistence.sqlite.query import fetch_all, fetch_each, fetch_one, run
 from persistence.sqlite.rows import key_name, read_definition, read_head, read_rows, read_rows_to, read_stubs
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
@@ -102,15 +102,18 @@ class SQLiteTransaction:
 
     def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
         """Read key records by (instance, kind, key)."""
-        found: dict[tuple[str, str, str], KeyRecord] = {}
+        asked: dict[tuple[int, bytes], tuple[str, str, str]] = {}
+        places = self._memory.instances
         try:
             for instance, kind, key in wanted:
-                row = fetch_one(self._cursor, statements.KEY, key_name(kind, key), instance)
-                if row is not None:
-                    found[instance, kind, key] = KeyRecord(instance, kind, key, *row)
+                place = places.get(instance) or fetch_one(self._cursor, statements.PLACE, instance)
+                if place is not None:
+                    asked[place[0], key_name(kind, key)] = instance, kind, key
+            rows = fetch_each(self._cursor, statements.KEY, asked)
         except apsw.Error as error:
             raise translate(error, self.path) from error
-        return found
+        names = [asked[surrogate, name] for surrogate, name, *_ in rows]
+        return {name: KeyRecord(*name, *row[2:]) for name, row in zip(names, rows, strict=True)}
 
     def row(self, instance: str, version: int) -> Row | None:
         """Read one transition of an instance."""
