@@ -263,17 +263,20 @@ class Batch:
         """Make a draft of a decision."""
         self._untaken += 1
         limits = self._desk.limits
-        image = definition.encode_data(attempt.data)
+        was = (before.frozen, before.parts) if before is not None and before.parts else None
+        image, parts = definition.image_of(attempt.data, decision.frozen, was)
         if len(image) > limits.data_bytes_max:
             raise DataError(
                 f"{definition.name}: the data would have {len(image)} bytes; at most {limits.data_bytes_max}"
             )
         previous, secret, incarnation = origin
         link = Link(previous, secret, self._epoch, incarnation, self._desk.token(), limits.inline_bytes_max, before)
-        done = draft(definition, attempt, decision, image=image, request=request, link=link)
+        done = draft(definition, attempt, decision, image=(image, parts), request=request, link=link)
         self._drafts.append(done)
         step = decision.macrostep
-        self._heads[attempt.id] = Loaded(done.head(), definition, step.after, step.memory, image, decision.frozen)
+        self._heads[attempt.id] = Loaded(
+            done.head(), definition, step.after, step.memory, image, decision.frozen, parts
+        )
         transition = Transition(done.record, done.hash)
         for key in done.keys:
             self._keys[attempt.id, key.key] = key.digest, transition

@@ -13,19 +13,24 @@ of a key that stands twice the last value. JSON from elsewhere is parsed by who 
 """
 
 import json
+import marshal
 import typing
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from itertools import chain, islice
 from operator import eq
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from statemachine._codec.fields import names_of
-from statemachine._codec.kinds import DEPTH_MAX, CustomType, Json, Plain, describe_kind
+from statemachine._codec.kinds import DEPTH_MAX, CustomType, Json, Plain, Record, describe_kind
 from statemachine._codec.plain import canonical
 from statemachine._codec.resolving import resolve
 from statemachine.errors import DataError
+
+if TYPE_CHECKING:
+    from statemachine._codec.parting import Parted
 
 __all__ = ["DEPTH_MAX", "Codec", "CustomType", "Json", "describe", "dumps", "loads"]
 
@@ -33,6 +38,7 @@ T = TypeVar("T")
 
 OBJECTS_MAX = 1 << 21  # in a value of a recursive type: each takes two bytes, so no limit of a store admits more
 DIGEST_BYTES = 16
+MARSHAL_PLAIN = 2  # the newest version that writes no references, so that equal bytes mean equal values
 MISFITS_MAX = 10  # in one message
 DEEP = f"nested deeper than {DEPTH_MAX} levels, or into itself, or of more than {OBJECTS_MAX} objects"
 
@@ -99,6 +105,20 @@ class Codec(typing.Generic[T]):
         self._check_bounds(plain)
         return plain
 
+    @cached_property
+    def parted(self) -> "Parted | None":
+        """How a value is written field by field, given its frozen form; None where that is not worth it."""
+        if not self._is_frozen or not isinstance(self._kind, Record) or not self._kind.members:
+            return None
+        from statemachine._codec.parting import parted
+        from statemachine._codec.writing import JSON, orjson_writing
+
+        return parted(self._kind, orjson_writing() or JSON)
+
+    def refused(self, value: T, error: Exception) -> DataError:
+        """Return what is raised for a value that does not fit, with its path."""
+        return DataError(self._why_not_out(value, error))
+
     def decode(self, data: bytes) -> T:
         """Return the value of canonical bytes. Raises DataError with the path of what does not fit. Pure."""
         if self._parse is None:
@@ -150,7 +170,13 @@ class Codec(typing.Generic[T]):
         return self._is_same_stored if self._is_loose else eq
 
     def _is_same_stored(self, frozen: object, other: object) -> bool:
-        return frozen == other and self.encode(self.thaw(frozen)) == self.encode(self.thaw(other))
+        """Compare what is told apart only by its bytes: -0.0 equals 0.0."""
+        if frozen != other:
+            return False
+        with suppress(ValueError):  # it knows no other types than Python's own
+            if marshal.dumps(frozen, MARSHAL_PLAIN) == marshal.dumps(other, MARSHAL_PLAIN):
+                return True
+        return self.encode(self.thaw(frozen)) == self.encode(self.thaw(other))
 
     def schema(self) -> dict[str, object]:
         """Return the JSON Schema (draft 2020-12) of what is accepted, docstrings as descriptions. Pure."""

@@ -16,6 +16,8 @@ __all__ = ["Definition", "define_workflow"]
 
 _new = object.__new__
 
+Parts = tuple[bytes, ...]
+
 
 def _nothing(_: object) -> None:
     """Stand for the data of a workflow that has none."""
@@ -70,6 +72,29 @@ class Definition:
     def encode_data(self) -> Callable[[Any], bytes]:
         """Return the canonical bytes of the workflow's data; `null` where it has none. Raises DataError."""
         return _null if self._data is None else self._data.encode
+
+    def image_of(self, data: object, frozen: object, before: tuple[object, Parts] | None) -> tuple[bytes, Parts]:
+        """Return the canonical bytes of the data, and those of its fields. Raises DataError.
+
+        `before` is an earlier frozen form with the bytes of its fields: those that have not changed are taken from it.
+        Without fields, or where they are not written one by one, there are none.
+        """
+        codec = self._data
+        parted = None if codec is None else codec.parted
+        if codec is None or parted is None:
+            return self.encode_data(data), ()
+        earlier, parts = before or parted.nothing
+        try:
+            parts = parted.parts_of(data, frozen, earlier, parts)
+        except Exception as error:
+            raise codec.refused(data, error) from error
+        return parted.joined(parts), parts
+
+    @cached_property
+    def field_keys(self) -> Parts:
+        """The names of the data's fields as they are encoded, where it is written field by field."""
+        parted = None if self._data is None else self._data.parted
+        return () if parted is None else parted.keys
 
     def prove_data(self, data: object) -> bytes:
         """Return the canonical bytes of data that is to be stored, proven to come back as it is. Raises DataError.

@@ -22,7 +22,7 @@ from statemachine.events import START, Request
 from statemachine.frame import Attempt
 from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX
 from statemachine.loading import Loaded, configuration_text
-from statemachine.patches import diff
+from statemachine.patches import diff, diff_fields
 
 __all__ = ["Link", "Notice", "draft", "draft_notice"]
 
@@ -41,11 +41,17 @@ class Link:
 
 
 def draft(
-    definition: Definition, attempt: Attempt, decision: Decision, *, image: bytes, request: Request, link: Link
+    definition: Definition,
+    attempt: Attempt,
+    decision: Decision,
+    *,
+    image: tuple[bytes, tuple[bytes, ...]],
+    request: Request,
+    link: Link,
 ) -> Draft:
-    """Return what is to be appended for a decision. Pure."""
-    done, before = decision.macrostep, link.before
-    (kind, body), proof = _body(decision, request.payload, image, link=link), image_digest(image)
+    """Return what is to be appended for a decision; `image` comes with the bytes of its fields, if known. Pure."""
+    done, before, whole = decision.macrostep, link.before, image[0]
+    (kind, body), proof = _body(decision, request.payload, image, link=link), image_digest(whole)
     record = Record(  # in the order of its fields: by their names it would take three times as long
         attempt.id,
         definition.name,
@@ -74,13 +80,13 @@ def draft(
         link.previous,
         rest,
         stub_hash(link.previous, digest + proof),
-        image,
+        whole,
         done.outcome,
         link.secret,
         definition.chart.text,
         () if request.key is None and before is not None else _keys(record, request, error=decision.error),
         proof,
-        len(image) <= link.inline_bytes_max,
+        len(whole) <= link.inline_bytes_max,
         patches,
         patched,
     )
@@ -136,26 +142,32 @@ def draft_notice(head: Head, notice: Notice, *, definition: str, after: str, out
     )
 
 
-def _body(decision: Decision, payload: bytes, image: bytes, *, link: Link) -> tuple[int, bytes]:
+def _body(
+    decision: Decision, payload: bytes, image: tuple[bytes, tuple[bytes, ...]], *, link: Link
+) -> tuple[int, bytes]:
     """Return the kind of a body, and the body: the patch, or the whole image where that is due or no longer."""
     told = b'{"event":' + payload
     if decision.error is not None:
         told = b'{"error":' + dumps(decision.error) + b',"event":' + payload
-    if len(image) > WHOLE_BYTES_MAX and link.before is not None:
-        patch = _patch(link.before, image)
+    whole, parts = image
+    if len(whole) > WHOLE_BYTES_MAX and link.before is not None:
+        patch = _patch(link.before, whole, parts)
         if patch is not None:
             return KIND_PATCH, told + b',"patch":' + patch + b"}"
-    return KIND_IMAGE, told + b',"image":' + image + b"}"
+    return KIND_IMAGE, told + b',"image":' + whole + b"}"
 
 
-def _patch(before: Loaded, image: bytes) -> bytes | None:
+def _patch(before: Loaded, image: bytes, parts: tuple[bytes, ...]) -> bytes | None:
     """Return what changed; None where the whole image is shorter, or due: what follows the newest one outweighs it."""
     head = before.head
     if head.patched >= len(image) or head.patches >= PATCHES_MAX:
         return None
     if head.fingerprint != before.definition.fingerprint:
         return None  # the data may have been encoded anew, and patches go onto what is stored
-    patch = diff(before.image, image)
+    if parts and before.parts:
+        patch: bytes | None = diff_fields(before.definition.field_keys, before.parts, parts)
+    else:
+        patch = diff(before.image, image)
     return patch if patch is not None and len(patch) < len(image) else None
 
 

@@ -59,6 +59,7 @@ class Loaded:
     memory: Memory  # what its regions remember
     image: bytes  # the data as this class writes it; other bytes than the head's where the class gained fields
     frozen: object  # the same data, to be thawed for each attempt
+    parts: tuple[bytes, ...] = ()  # the bytes of its fields, as far as they are known one by one
 
 
 @lru_cache(maxsize=TEXTS_MAX)

@@ -80,7 +80,7 @@ def test_state_that_grows_is_stored_once(tmp_path: Path) -> None:
 
 def test_whole_images_at_each_step_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: without patches the same file is ten times as large."""
-    monkeypatch.setattr("statemachine.drafting._patch", lambda link, image: None)
+    monkeypatch.setattr("statemachine.drafting._patch", lambda before, image, parts: None)
     with pytest.raises(AssertionError):
         test_state_that_grows_is_stored_once(tmp_path)
 

@@ -96,11 +96,12 @@ class Program:
 
     def made(self, kind: Kind) -> Callable[[Any], Any]:
         """Return the function of a kind."""
-        return self._compiled(self.function(kind))
+        return self.compiled(self.function(kind))
 
-    def _compiled(self, name: str) -> Callable[[Any], Any]:
+    def compiled(self, name: str) -> Callable[..., Any]:
+        """Return the function of a name, once all texts are complete."""
         exec(compile("\n".join(self.texts), "<codec>", "exec"), self.names)  # noqa: S102  # see the module's head
-        made: Callable[[Any], Any] = self.names[name]
+        made: Callable[..., Any] = self.names[name]
         return made
 
     def guarded(self, kind: Kind, refuse: Callable[[Any, Exception], Exception]) -> Callable[[Any], Any]:
@@ -116,7 +117,7 @@ class Program:
         body.add("except Exception as error:")
         body.inner().add("raise refuse(given, error) from error")
         self.texts.append("\n".join(["def guarded(x):", *body.lines]))
-        return self._compiled("guarded")
+        return self.compiled("guarded")
 
     def fill(self, kind: Kind, body: Body) -> None:
         """Add the lines of a function of `x`."""

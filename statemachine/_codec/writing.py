@@ -33,7 +33,7 @@ from statemachine._codec.plain import canonical, sorted_bytes
 from statemachine._codec.scalars import Stored, check_number, shown
 from statemachine.errors import DataError
 
-__all__ = ["DIGEST", "FINITE", "JSON", "Write", "digest_writing", "orjson_loads", "orjson_writing", "writer"]
+__all__ = ["DIGEST", "FINITE", "JSON", "Write", "digest_writing", "orjson_loads", "orjson_writing", "program_for", "writer"]
 
 FLOAT_MIN, FLOAT_MAX = 1e-4, 1e16  # between them orjson writes a float as Python does
 
@@ -93,9 +93,14 @@ def orjson_loads() -> Callable[[bytes], Any] | None:
 
 def writer(kind: Kind, how: Write) -> Callable[[Any], Any]:
     """Return a function from values of a kind to plain JSON data. It raises MisfitError, or what user code raises."""
+    return program_for(how).made(kind)
+
+
+def program_for(how: Write) -> Program:
+    """Return a program whose functions write values as plain JSON data."""
     program = _Writer(how=how)
     program.names.update(number=how.number, to_bytes=how.to_bytes, is_other=partial(_is_other, how.to_bytes))
-    return program.made(kind)
+    return program
 
 
 @define(eq=False)
