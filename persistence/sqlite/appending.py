@@ -76,19 +76,18 @@ class Appending:
     def _add(self, draft: Draft, seal: bytes | None) -> None:
         """Make the values of one draft's rows; a first version's head is written at once, which gives its number."""
         record, memory, symbols = draft.record, self._memory, self._memory.symbols
-        n = memory.last + 1
-        version, fingerprint = record.version, record.fingerprint
+        memory.last = n = memory.last + 1
+        version, fingerprint, hashed = record.version, record.fingerprint, draft.hash
         definition = memory.definitions.get(fingerprint) or self._definition(fingerprint, draft.definition)
         event = symbols.get(record.event) or symbol(self._cursor, memory, record.event)
         before = symbols.get(record.before) or symbol(self._cursor, memory, record.before)
         after = symbols.get(record.after) or symbol(self._cursor, memory, record.after)
-        revision, epoch, incarnation, time = record.revision, record.epoch, record.incarnation, record.time
+        where = (definition, record.revision, record.epoch, record.incarnation)
         image, digest = (draft.image, None) if draft.is_inline else (None, draft.image_digest)
-        proof = (draft.hash, draft.previous_hash, draft.rest_digest, image, digest, draft.patches, draft.patched)
+        proof = (hashed, draft.previous_hash, draft.rest_digest, image, digest, draft.patches, draft.patched)
         if version == 1:
-            workflow = symbol(self._cursor, memory, record.workflow)
-            identity = (record.instance, workflow, version, after, definition, revision, epoch, incarnation)
-            values = (*identity, draft.secret, time, draft.outcome, n, 0, *proof)
+            whose = (record.instance, symbol(self._cursor, memory, record.workflow))
+            values = (*whose, version, after, *where, draft.secret, record.time, draft.outcome, n, 0, *proof)
             put(self._cursor, statements.PUT_INSTANCE, (values,), what=f"{record.instance}: version 1")
             surrogate, prior = self._cursor.connection.last_insert_rowid(), 0
         else:
@@ -96,15 +95,12 @@ class Appending:
             since: Values = (version - 1, draft.previous_hash)
             if surrogate in self._moves:
                 since = self._found_by_first(self._moves[surrogate], draft)
-            moved = (version, after, definition, revision, epoch, incarnation, time, prior, n)
-            self._moves[surrogate] = (*moved, *proof, surrogate, *since)
+            self._moves[surrogate] = (version, after, *where, record.time, prior, n, *proof, surrogate, *since)
             if draft.outcome is not None or had_ended:
                 self._ends.append((draft.outcome, surrogate))
         memory.instances[record.instance] = (surrogate, n, draft.outcome is not None)
-        memory.last = n
-        place = (n, surrogate, version, prior, definition, event, before, after, revision, epoch, incarnation)
-        told = (record.key, record.actor, record.note, time, record.token, record.kind)
-        self._rows.append((*place, *told, packed(record.body), draft.hash, seal))
+        told = (record.key, record.actor, record.note, record.time, record.token, record.kind, packed(record.body))
+        self._rows.append((n, surrogate, version, prior, event, before, after, *where, *told, hashed, seal))
         for key in draft.keys:
             name, what = key_name(key.kind, key.key), symbol(self._cursor, memory, key.after)
             self._keys.append((surrogate, name, version, n, key.digest, what, key.error, key.time))

@@ -116,7 +116,7 @@ END_INSTANCE = "UPDATE perdure_instance SET outcome = ? WHERE id = ?"  # primary
 
 PUT_ROW = """
 INSERT INTO perdure_journal (
-    n, instance, version, prior, definition, event, before, after, revision, epoch, incarnation, key, actor, note, time,
+    n, instance, version, prior, event, before, after, definition, revision, epoch, incarnation, key, actor, note, time,
     token, kind, body, hash, seal
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """

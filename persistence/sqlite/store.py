@@ -227,7 +227,8 @@ class SQLiteStore:
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
         self._open_transaction = None
         try:
-            self._check()
+            if not self._is_open or self._in_doubt is not None:
+                self._check()
             run(self._cursor, statements.BEGIN)
         except BaseException as error:
             self._writing.release()
@@ -257,34 +258,35 @@ class SQLiteStore:
     def _finish(self, error: BaseException | None) -> None:
         """End the transaction as the block ended, and give the turn back."""
         try:
-            if isinstance(error, InDoubt):
-                self._in_doubt = str(error)
-            self._is_stale |= isinstance(error, Corrupt)
             done = self._open_transaction
-            # A callback may fork: the child's unwinding must not touch the parent's transaction.
-            is_ours = PROCESS.pid == self._owner
-            try:
-                if is_ours and self._in_doubt is None:
-                    self._end()
-            finally:
-                # What was only read stays true, whatever raised: a refusal costs nobody the cache.
-                if done is None or done.has_marked or (done.has_written and not done.is_ended):
-                    self._forget()
-            if is_ours and error is None:
+            is_done = error is None and done is not None and done.is_ended
+            if done is None or not is_done or done.has_marked:
+                self._undo(done, error)
+            if error is None and PROCESS.pid == self._owner:
                 warning = self._log.fold(self._anchor.sync)
                 if warning is not None:
                     logger.warning("%s: %s", self.path, warning)
         finally:
             self._writing.release()
 
-    def _end(self) -> None:
+    def _undo(self, done: SQLiteTransaction | None, error: BaseException | None) -> None:
         """Undo what was not committed; after damage drop the pages that were read: a short read reads well again."""
-        if self._writer.in_transaction:
-            run(self._writer, statements.ROLLBACK)
-        if self._is_stale:
-            self._is_stale = False
-            self._writer.release_memory()
-            self._forget()
+        if isinstance(error, InDoubt):
+            self._in_doubt = str(error)
+        self._is_stale |= isinstance(error, Corrupt)
+        try:
+            # A callback may fork: the child's unwinding must not touch the parent's transaction.
+            if PROCESS.pid == self._owner and self._in_doubt is None:
+                if self._writer.in_transaction:
+                    run(self._writer, statements.ROLLBACK)
+                if self._is_stale:
+                    self._is_stale = False
+                    self._writer.release_memory()
+                    self._forget()
+        finally:
+            # What was only read stays true, whatever raised: a refusal costs nobody the cache.
+            if done is None or done.has_marked or (done.has_written and not done.is_ended):
+                self._forget()
 
     def _committed(self, n: int, seal: bytes) -> None:
         """Do what comes between COMMIT and the answer."""
