@@ -128,17 +128,20 @@ def _bytes(value: bytes) -> bytes:
 
 
 # Names come again and again, and in pairs: of an instance and its workflow, an event and where it found the instance.
-_names = lru_cache(maxsize=NAMES_MAX)(lambda one, other: _text(one) + _text(other))
-_place = lru_cache(maxsize=NAMES_MAX)(lambda fingerprint, after: _bytes(fingerprint) + _text(after))
+@lru_cache(maxsize=NAMES_MAX)
+def _names(one: str, other: str) -> bytes:
+    return _text(one) + _text(other)
+
+
+@lru_cache(maxsize=NAMES_MAX)
+def _place(fingerprint: bytes, after: str) -> bytes:
+    return _bytes(fingerprint) + _text(after)
 
 
 def digests(record: Record) -> tuple[bytes, bytes]:
     """Return rest digest and record digest, 32 bytes each. Pure."""
     key, actor, note, token, body = record.key, record.actor, record.note, record.token, record.body
-    if key is actor is note is None:
-        sender = _NOBODY
-    else:
-        sender = _text(key) + _text(actor) + _text(note)
+    sender = _NOBODY if key is actor is note is None else _text(key) + _text(actor) + _text(note)
     if len(token) == TOKEN_BYTES:
         told = _told(TOKEN_BYTES, token, 8, record.kind, len(body))
     else:

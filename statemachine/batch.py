@@ -98,7 +98,7 @@ class MemberSql:
         """End the member as its decision ended. Raises what is wrong with what it wrote, which is undone then."""
         if self._bound is not None:
             bound, self._bound = self._bound, None
-            bound.__exit__(*((None, None) if error is None else (type(error), error)), None)
+            bound.__exit__(None if error is None else type(error), error, None)
 
 
 class Batch:

@@ -174,7 +174,8 @@ class Codec(typing.Generic[T]):
         if frozen != other:
             return False
         with suppress(ValueError):  # it knows no other types than Python's own
-            if marshal.dumps(frozen, MARSHAL_PLAIN) == marshal.dumps(other, MARSHAL_PLAIN):
+            one, another = cast("tuple[Any]", frozen), cast("tuple[Any]", other)
+            if marshal.dumps(one, MARSHAL_PLAIN) == marshal.dumps(another, MARSHAL_PLAIN):
                 return True
         return self.encode(self.thaw(frozen)) == self.encode(self.thaw(other))
 

@@ -4,7 +4,7 @@ Nothing here is durable and nothing outside changes: data is thawed for this att
 that an attempt that fails leaks nothing.
 """
 
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from attrs import define, evolve
 
@@ -47,16 +47,15 @@ def decide(
 
     Raises Refused, InvariantBroken, and whatever a callback raises.
     """
-    chart, configuration = definition.chart, attempt.configuration
     attempt.begin(definition, frozen)
     try:
+        chart, configuration = definition.chart, attempt.configuration
         if event is None:
             found: Macrostep | Unhandled = begin(chart, runner=attempt)
         else:
             found = macrostep(chart, configuration, event, runner=attempt, memory=attempt.memory)
-            if isinstance(found, Unhandled):
-                attempt.check_unchanged()
-                raise _refusal(chart, event[0], found, configuration=configuration, missing_role=attempt.missing_role)
+        if isinstance(found, Unhandled):
+            _refuse(chart, configuration, found, name="" if event is None else event[0], attempt=attempt)
         decision = Decision(found, attempt.finish())
         if bound is not None:
             bound.end(None)
@@ -95,8 +94,6 @@ def handle(
         return attempt, evolve(decision, error=str(failed))
 
 
-
-
 def broken_invariant(definition: Definition, attempt: FrameRunner, frozen: object) -> str | None:
     """Return which invariant does not hold for a stored instance; None if all hold. Raises what an invariant raises."""
     attempt.begin(definition, frozen)
@@ -109,7 +106,11 @@ def broken_invariant(definition: Definition, attempt: FrameRunner, frozen: objec
     return None
 
 
-def _refusal(chart: Chart, name: str, found: Unhandled, *, configuration: Configuration, missing_role: bool) -> Refused:
+def _refuse(
+    chart: Chart, configuration: Configuration, found: Unhandled, *, name: str, attempt: FrameRunner
+) -> NoReturn:
+    """Raise why no rule took an event."""
+    attempt.check_unchanged()
     enabled = chart.events(configuration)
     here = ", ".join(configuration)
     if found.deferred_by is not None:
@@ -117,10 +118,10 @@ def _refusal(chart: Chart, name: str, found: Unhandled, *, configuration: Config
     elif not found.blocked:
         sources = sorted({rule.source.name for rule in chart.rules if rule.event == name})
         code, reason = "event_not_enabled", f"{name} is taken in {', '.join(sources)}, not in {here}"
-    elif missing_role:
+    elif attempt.missing_role:
         roles = sorted({role for rule in found.blocked for role in rule.roles})
         code, reason = "role_missing", f"{name} in {here} needs one of the roles {', '.join(roles)}"
     else:
         guards = sorted({rule.guard for rule in found.blocked if rule.guard})
         code, reason = "guard_failed", f"{name} in {here} was stopped by {', '.join(guards)}"
-    return Refused(code, reason, state=configuration, enabled=enabled)
+    raise Refused(code, reason, state=configuration, enabled=enabled)

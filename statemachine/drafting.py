@@ -179,6 +179,4 @@ def _keys(record: Record, request: Request, *, error: str | None) -> tuple[KeyRe
         kind, key = "send", request.key
     else:
         return ()
-    return (
-        KeyRecord(record.instance, kind, key, record.version, request.digest, record.after, error, record.time),
-    )
+    return (KeyRecord(record.instance, kind, key, record.version, request.digest, record.after, error, record.time),)

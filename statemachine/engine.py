@@ -281,7 +281,8 @@ class Engine:
 
     def _asking(self, loaded: Loaded, reader: Reader, actor: str | None, *, roles: tuple[str, ...]) -> FrameRunner:
         """Return an attempt of which only guards are asked."""
-        attempt = attempt_at(self._desk, loaded, self.store.facts.epoch, sql=reader if self.store.capabilities.sql else None)
+        sql = reader if self._desk.has_sql else None
+        attempt = attempt_at(self._desk, loaded, self.store.facts.epoch, sql=sql)
         attempt.actor, attempt.roles = actor, roles
         return attempt
 

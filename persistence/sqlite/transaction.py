@@ -18,7 +18,7 @@ from attrs import frozen
 from persistence.block import Block
 from persistence.errors import Closed, Conflict, SqlFailed, StoreError
 from persistence.process import PROCESS
-from persistence.records import Checkpoint, Draft, Head, KeyRecord, Quarantine, Record, Row, Stub, seal_of
+from persistence.records import Checkpoint, Draft, Head, KeyRecord, Quarantine, Row, Stub, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.appending import Appending, Memory, put, symbol
 from persistence.sqlite.errors import explained, translate
@@ -54,9 +54,7 @@ class SQLiteTransaction:
     _is_void = False
     _newest: tuple[int, bytes] | None = None  # n and hash of the last row that was appended
 
-    def __init__(
-        self, cursor: apsw.Cursor, memory: Memory, *, user: UserSql, generation: int, ending: Ending
-    ) -> None:
+    def __init__(self, cursor: apsw.Cursor, memory: Memory, *, user: UserSql, generation: int, ending: Ending) -> None:
         self._cursor = cursor  # one for all statements of ours: to make one costs as much as a statement
         self._connection = cursor.connection
         self._memory = memory
@@ -207,7 +205,8 @@ class SQLiteTransaction:
                 raise Conflict(f"{named.instance}: there is no such instance, so no checkpoint {named.label!r} of it")
             told = (named.label, json.dumps(named.tags, ensure_ascii=False), named.note, named.time)
             values = (row[0], named.version, named.hash, packed(named.image), *told)
-            put(self._cursor, statements.PUT_CHECKPOINT, (values,), what=f"{named.instance}: checkpoint {named.label!r}")
+            what = f"{named.instance}: checkpoint {named.label!r}"
+            put(self._cursor, statements.PUT_CHECKPOINT, (values,), what=what)
 
     def mend_checkpoint(
         self, instance: str, label: str, proven: tuple[int, bytes, bytes], *, reason: str, time: int
@@ -271,7 +270,8 @@ class SQLiteTransaction:
             if place is None or definition is None or newest != (place[0], head.version, head.hash):
                 raise Conflict(f"{head.instance}: its newest row is not of version {head.version} and that hash")
             run(self._connection, statements.KEEP_HEAD, reason, time, place[0])
-            moved = (head.version, symbol(self._cursor, self._memory, head.configuration), definition[0], head.revision, head.epoch)
+            configuration = symbol(self._cursor, self._memory, head.configuration)
+            moved = (head.version, configuration, definition[0], head.revision, head.epoch)
             pointers = (rows[-1], rows[-2] if len(rows) > 1 else 0)
             image = (head.image, head.image_digest if head.image is None else None, head.patches, head.patched)
             proof = (head.hash, head.previous_hash, head.rest_digest, *image)

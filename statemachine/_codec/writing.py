@@ -33,7 +33,8 @@ from statemachine._codec.plain import canonical, sorted_bytes
 from statemachine._codec.scalars import Stored, check_number, shown
 from statemachine.errors import DataError
 
-__all__ = ["DIGEST", "FINITE", "JSON", "Write", "digest_writing", "orjson_loads", "orjson_writing", "program_for", "writer"]
+__all__ = ["DIGEST", "FINITE", "JSON", "Write", "digest_writing", "orjson_loads", "orjson_writing"]
+__all__ += ["program_for", "writer"]
 
 FLOAT_MIN, FLOAT_MAX = 1e-4, 1e16  # between them orjson writes a float as Python does
 
