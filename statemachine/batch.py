@@ -14,16 +14,14 @@ one.
 INV-10: a head that is not sound is never loaded and never written over; the engine does not repair.
 """
 
-import logging
 import os
-import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from attrs import define, field
 
-from persistence import Busy, Checkpoint, Conflict, Draft, Head, InDoubt, KeyRecord, Store, Transaction
+from persistence import Checkpoint, Conflict, Draft, Head, KeyRecord, Store, Transaction
 from persistence.records import genesis
 from persistence.store import Value
 from statemachine.decide import Decision, decide, handle
@@ -40,15 +38,10 @@ from statemachine.proving import replay
 from statemachine.runner import FrameRunner
 from statemachine.transition import Transition
 from statemachine.versions import Naming
-from statemachine.writer import UNDECIDED, Member, Work
 
-__all__ = ["Batch", "Batches", "Desk", "Inside", "attempt_at"]
+__all__ = ["Batch", "Desk", "attempt_at"]
 
 T = TypeVar("T")
-
-TRIES_MAX = 3  # of a member whose place somebody else took: more say that a store's compare and set is broken
-AFTERWARDS = "after a commit of %s transitions, which are durable: nothing of it is run again"
-logger = logging.getLogger("perdure.statemachine")
 
 
 @define(eq=False)
@@ -303,136 +296,6 @@ class Batch:
             desk.heads.pop(instance, None)
         if desk.hear is not None:
             desk.hear(self._drafts)
-
-
-class Inside(threading.local):
-    """What a thread is doing."""
-
-    calls = False  # it runs callbacks
-
-
-class Batches:
-    """Runs members in transactions: what the writer of an engine calls, one batch at a time."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.inside = Inside()
-
-    @contextmanager
-    def calling(self) -> Generator[None]:
-        """Mark this thread as running callbacks, until the block ends."""
-        self.inside.calls = True
-        try:
-            yield
-        finally:
-            self.inside.calls = False
-
-    def alone(self, work: Work[T]) -> T:
-        """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
-        for tried in range(TRIES_MAX + 1):
-            self.inside.calls = True
-            batch, result = None, cast("T", UNDECIDED)
-            try:
-                with self._desk.store.transaction() as transaction:
-                    batch = Batch(self._desk, transaction)
-                    result = work(batch)
-                    batch.commit()
-            except Refused:  # what was read stays true
-                raise
-            except Exception as error:
-                if (durable := self._durable(batch)) is not None:
-                    logger.exception(AFTERWARDS, durable)
-                    return result
-                if not isinstance(error, Conflict) or tried == TRIES_MAX:
-                    raise
-            except BaseException:
-                self._desk.heads.clear()
-                raise
-            else:
-                return result
-            finally:
-                self.inside.calls = False
-        raise AssertionError  # the last try has returned or raised
-
-    def together(self, members: Sequence[Member]) -> None:
-        """Decide and commit members in one transaction, and set what came of each.
-
-        Where anything but a member fails they are decided again, one by one. Raises only what interrupts the calling
-        thread and is its own: those who are undecided then are told that nothing happened, or that it is unknown.
-        """
-        batch = None
-        try:
-            if len(members) > 1:
-                with self.calling(), self._desk.store.transaction() as transaction:
-                    batch = Batch(self._desk, transaction)
-                    names = [name for member in members if (name := member.key_name()) is not None]
-                    if names:
-                        batch.look_up(names)
-                    for member in members:
-                        _decide(member, batch)
-                    batch.commit()
-                return
-        except (Busy, InDoubt) as error:  # as true for each of them: one by one they would wait as long again, each
-            for member in members:
-                member.error = error
-            return
-        except Exception:
-            if (durable := self._durable(batch)) is not None:
-                logger.exception(AFTERWARDS, durable)
-                return
-        except BaseException:
-            if batch is None or not batch.is_committed:
-                _interrupt(members, is_unknown=batch is not None and batch.is_committing)
-            raise
-        self._one_by_one(members)
-
-    def _durable(self, batch: Batch | None) -> int | None:
-        """Drop what is remembered; return how many transitions are durable all the same, None where nothing was."""
-        self._desk.heads.clear()
-        return batch.size if batch is not None and batch.is_committed else None
-
-    def _one_by_one(self, members: Sequence[Member]) -> None:
-        """Decide and commit each in a transaction of its own, whatever came of it before."""
-        for member in members:
-            member.result, member.error = UNDECIDED, None
-        try:
-            for member in members:
-                _decide_alone(member, self)
-        except BaseException:
-            _interrupt([one for one in members if not one.is_decided], is_unknown=True)
-            raise
-
-
-def _decide(member: Member, batch: Batch) -> None:
-    try:
-        member.result = member.run(batch)
-    except BaseException as error:  # whatever its callbacks raise is its sender's
-        if _is_interrupt(error):
-            raise
-        member.error = error
-
-
-def _decide_alone(member: Member, batches: Batches) -> None:
-    try:
-        member.result = batches.alone(member.run)
-    except BaseException as error:  # as above
-        if _is_interrupt(error):
-            raise
-        member.error = error
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    """Say whether this was the thread's own: on the main one the handler of a signal may raise SystemExit anywhere."""
-    is_main = threading.current_thread() is threading.main_thread()
-    return isinstance(error, KeyboardInterrupt) or (is_main and isinstance(error, SystemExit))
-
-
-def _interrupt(members: Sequence[Member], *, is_unknown: bool) -> None:
-    for member in members:
-        if is_unknown:
-            member.error = InDoubt("the thread that wrote was interrupted; whether it happened is not known: look")
-        else:
-            member.error = Busy("the thread that wrote was interrupted; nothing happened, try again")
 
 
 def attempt_at(desk: Desk, loaded: Loaded, epoch: int, *, sql: SqlPort | None) -> FrameRunner:

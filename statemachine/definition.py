@@ -69,7 +69,7 @@ class Definition:
         return self.heard[kind][0]
 
     @cached_property
-    def encode_data(self) -> Callable[[Any], bytes]:
+    def encode_data(self) -> Callable[[object], bytes]:
         """Return the canonical bytes of the workflow's data; `null` where it has none. Raises DataError."""
         return _null if self._data is None else self._data.encode
 

@@ -23,6 +23,7 @@ from statemachine.frame import Attempt
 from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX
 from statemachine.loading import Loaded, configuration_text
 from statemachine.patches import diff, diff_fields
+from statemachine.step import Macrostep
 
 __all__ = ["Link", "Notice", "draft", "draft_notice"]
 
@@ -51,31 +52,13 @@ def draft(
 ) -> Draft:
     """Return what is to be appended for a decision; `image` comes with the bytes of its fields, if known. Pure."""
     done, before, whole = decision.macrostep, link.before, image[0]
-    (kind, body), proof = _body(decision, request.payload, image, link=link), image_digest(whole)
-    record = Record(  # in the order of its fields: by their names it would take three times as long
-        attempt.id,
-        definition.name,
-        attempt.version,
-        definition.fingerprint,
-        request.name,
-        "" if before is None else before.head.configuration,
-        configuration_text(done.after, memory=done.memory) if done.memory else configuration_text(done.after),
-        definition.revision,
-        link.epoch,
-        link.incarnation,
-        request.key,
-        request.actor,
-        request.note,
-        attempt.time,
-        link.token,
-        kind,
-        body,
-    )
+    proof, body = image_digest(whole), _body(decision, request.payload, image, link=link)
+    record = _record(definition, attempt, done, request=request, link=link, body=body)
     rest, digest = digests(record)
     patches = patched = 0
-    if kind == KIND_PATCH and before is not None:
-        patches, patched = before.head.patches + 1, before.head.patched + len(body)
-    return Draft(  # as above
+    if record.kind == KIND_PATCH and before is not None:
+        patches, patched = before.head.patches + 1, before.head.patched + len(record.body)
+    return Draft(  # in the order of its fields: by their names it would take three times as long
         record,
         link.previous,
         rest,
@@ -89,6 +72,35 @@ def draft(
         len(whole) <= link.inline_bytes_max,
         patches,
         patched,
+    )
+
+
+def _record(
+    definition: Definition,
+    attempt: Attempt,
+    done: Macrostep,
+    *,
+    request: Request,
+    link: Link,
+    body: tuple[int, bytes],
+) -> Record:
+    return Record(  # as above
+        attempt.id,
+        definition.name,
+        attempt.version,
+        definition.fingerprint,
+        request.name,
+        "" if link.before is None else link.before.head.configuration,
+        configuration_text(done.after, memory=done.memory) if done.memory else configuration_text(done.after),
+        definition.revision,
+        link.epoch,
+        link.incarnation,
+        request.key,
+        request.actor,
+        request.note,
+        attempt.time,
+        link.token,
+        *body,
     )
 
 

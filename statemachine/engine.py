@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast
 
 from persistence import BackupFailed, CannotOpen, Checkpoint, Closed, Conflict, NoSql, Reader, Row, Store
 from persistence.process import PROCESS
-from statemachine.batch import Batches, Desk, attempt_at
+from statemachine.batch import Desk, attempt_at
+from statemachine.batches import Batches
 from statemachine.definition import Definition
 from statemachine.ending import ended_by
 from statemachine.errors import DefinitionError, ReentrantCall

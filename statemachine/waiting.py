@@ -52,7 +52,7 @@ class Submitted(Sent):
     def __init__(self, definition: Definition, instance: str, request: Request, /, *, writer: Writer) -> None:
         self.definition, self.instance, self.request = definition, instance, request
         self.result, self.error = UNDECIDED, None
-        self.future: Future[Transition] = _Cancellable(self, writer)
+        self.future: Future[Any] = _Cancellable(self, writer)
 
     def begin(self) -> bool:
         """Say whether it was not cancelled; it cannot be any longer."""
@@ -121,7 +121,7 @@ class Awaited(Sent):
         self.definition, self.instance, self.request = definition, instance, request
         self.result, self.error = UNDECIDED, None
         self.loop = loop
-        self.answer: Answer[Transition] = Answer(loop=loop)
+        self.answer: Answer[Any] = Answer(loop=loop)
 
     def tell(self) -> None:
         """Finish the answer; called in its loop."""

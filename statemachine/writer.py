@@ -48,10 +48,10 @@ class Member:
 
     loop: Any = None  # the event loop in which it is to be told; None where that is no matter
     calls_back = False  # whether telling it runs its sender's code
-    result: Any
+    result: object
     error: BaseException | None
 
-    def run(self, batch: "Batch") -> Any:
+    def run(self, batch: "Batch") -> object:
         """Decide it."""
         raise NotImplementedError
 
@@ -87,7 +87,7 @@ class Called(Member):
         self.work = work
         self.result, self.error = UNDECIDED, None
 
-    def run(self, batch: "Batch") -> Any:
+    def run(self, batch: "Batch") -> object:
         """Do the work."""
         return self.work(batch)
 

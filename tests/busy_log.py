@@ -106,8 +106,9 @@ def watching(seen: Seen, *, is_folded: bool) -> Generator[None]:
             seen.pages, self._last = max(seen.pages, pages), pages
             return super()._note(_connection, _name, pages)
 
-        def fold(self, before: Callable[[], bool]) -> str | None:
-            return super().fold(before) if is_folded else None
+        def fold(self, before: Callable[[], bool]) -> None:
+            if is_folded:
+                super().fold(before)
 
     with patch("persistence.sqlite.store.Log", Watched):
         yield

@@ -24,6 +24,7 @@ from statemachine import (
     State,
     Workflow,
     batch,
+    batches,
     invariant,
     on,
 )
@@ -393,13 +394,13 @@ def test_nobody_is_told_before_the_commit_has_returned(engine: Engine, monkeypat
 
 def test_an_answer_before_the_commit_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: each member is told as soon as it is decided."""
-    decide = batch._decide
+    decide = batches._decide
 
     def eager(member: Any, of: Any) -> None:
         decide(member, of)
         member.future.set_result(None)
 
-    monkeypatch.setattr(batch, "_decide", eager)
+    monkeypatch.setattr(batches, "_decide", eager)
     assert told_before_commit(engine, engine.start(Till, id="t"), monkeypatch)
 
 

@@ -26,7 +26,7 @@ WHOLE = "rest"
 STAGES = {
     "statemachine.events:request": "check the event",
     "statemachine.writer:Writer.send": "take the turn",
-    "statemachine.batch:Batches.alone": "a batch of one",
+    "statemachine.batches:Batches.alone": "a batch of one",
     "statemachine.batch:Batch.fire": "a batch of one",
     "statemachine.batch:Batch.commit": "a batch of one",
     "statemachine.batch:attempt_at": "an attempt, its data thawed",

@@ -15,6 +15,7 @@ inherits it, and takes none of the locks that it believes to have. The parent, c
 """
 
 import ctypes
+import logging
 import os
 import time
 import weakref
@@ -58,6 +59,8 @@ RESTART_PAGES = 16_384  # 64 MB: some reader keeps the log from being reused
 FOLDER_STEP_NS = 100_000_000  # a folder that changed so short ago may change again within one step of its clock
 LOOK_SECONDS_MAX = 1.0  # after which files are looked at in any case: some file systems tell times in steps of seconds
 STATEMENTS_MAX = 256  # our statements are about thirty; the rest is the user's reading
+
+logger = logging.getLogger("perdure.persistence")
 
 Identity = tuple[int, int] | None
 """What tells a file from another one of its name; None where there is none."""
@@ -290,7 +293,7 @@ class Log:
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+        self._connection, self._path = connection, connection.filename
         self._pages = 0
         self._length = self._next = CHECKPOINT_PAGES
         self._room = GROWN_FROM  # pages that the file is long enough for, as far as we know
@@ -321,8 +324,8 @@ class Log:
         finally:
             be_patient(connection)
 
-    def fold(self, before: Callable[[], bool]) -> str | None:
-        """Fold the log back if it is long; called after a commit has returned. Returns a warning, or None.
+    def fold(self, before: Callable[[], bool]) -> None:
+        """Fold the log back if it is long; called after a commit has returned. Raises nothing of SQLite's.
 
         `before` makes the anchor durable and says whether it is: else the log stays. Folding waits for nobody: a reader
         that holds the log back is passed by, and the next try comes when the log has grown by as much again. A failure
@@ -334,10 +337,10 @@ class Log:
         if pages < self._next:
             if pages + GROWN_MARGIN > self._room:
                 self._grow(pages)
-            return None
+            return
         self._next = pages + CHECKPOINT_PAGES
         if not before():
-            return None
+            return
         is_long = pages > RESTART_PAGES
         self._connection.set_busy_handler(None)
         try:
@@ -348,9 +351,8 @@ class Log:
         except apsw.BusyError:
             pass  # a reader; said below where the log is long
         except apsw.Error as error:
-            return f"the log of {pages} pages could not be folded back: {error}"
+            logger.warning("%s: the log of %s pages could not be folded back: %s", self._path, pages, error)
         finally:
             be_patient(self._connection)
         if is_long:
-            return f"the log reached {pages} pages: a reader kept it from being reused"
-        return None
+            logger.warning("%s: the log reached %s pages: a reader kept it from being reused", self._path, pages)

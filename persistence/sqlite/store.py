@@ -118,7 +118,6 @@ class SQLiteStore:
             hold_log(self._writer, is_held=is_held)
             self._facts = self._open(level, schema, accepts=accepts_loss)
             self._open_reader()
-            self._cursor = self._writer.cursor()
         except BaseException:
             self._close_connections()
             raise
@@ -129,7 +128,7 @@ class SQLiteStore:
     def _open(self, level: str | None, schema: str | None, *, accepts: bool) -> StoreFacts:
         slots = self._anchor.read()  # before the snapshot is opened
         meta = read_meta(self._writer, self.path, level=level)
-        self._user = UserSql(self._writer, self.path)
+        self._user, self._cursor = UserSql(self._writer, self.path), self._writer.cursor()
         if meta is None and self.read_only:
             raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
         facts = None
@@ -263,9 +262,7 @@ class SQLiteStore:
             if done is None or not is_done or done.has_marked:
                 self._undo(done, error)
             if error is None and PROCESS.pid == self._owner:
-                warning = self._log.fold(self._anchor.sync)
-                if warning is not None:
-                    logger.warning("%s: %s", self.path, warning)
+                self._log.fold(self._anchor.sync)
         finally:
             self._writing.release()
 
@@ -314,8 +311,8 @@ class SQLiteStore:
         except (apsw.Error, StoreError) as why:
             raise unsettled(self.path, error, why) from error
         set_level(self._writer, self._facts.level)
-        self._user, self._log, self._names = UserSql(self._writer, self.path), Log(self._writer), None
-        self._cursor = self._writer.cursor()
+        self._user, self._cursor = UserSql(self._writer, self.path), self._writer.cursor()
+        self._log, self._names = Log(self._writer), None
         if not is_applied:
             raise failed(self.path, error) from error
 

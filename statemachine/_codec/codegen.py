@@ -6,7 +6,7 @@ user gets into the code but as a literal (`repr`); everything else is reached th
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from attrs import define, field, frozen
 
@@ -96,12 +96,12 @@ class Program:
 
     def made(self, kind: Kind) -> Callable[[Any], Any]:
         """Return the function of a kind."""
-        return self.compiled(self.function(kind))
+        return cast("Callable[[Any], Any]", self.compiled(self.function(kind)))
 
-    def compiled(self, name: str) -> Callable[..., Any]:
+    def compiled(self, name: str) -> Callable[..., object]:
         """Return the function of a name, once all texts are complete."""
         exec(compile("\n".join(self.texts), "<codec>", "exec"), self.names)  # noqa: S102  # see the module's head
-        made: Callable[..., Any] = self.names[name]
+        made: Callable[..., object] = self.names[name]
         return made
 
     def guarded(self, kind: Kind, refuse: Callable[[Any, Exception], Exception]) -> Callable[[Any], Any]:
@@ -117,7 +117,7 @@ class Program:
         body.add("except Exception as error:")
         body.inner().add("raise refuse(given, error) from error")
         self.texts.append("\n".join(["def guarded(x):", *body.lines]))
-        return self.compiled("guarded")
+        return cast("Callable[[Any], Any]", self.compiled("guarded"))
 
     def fill(self, kind: Kind, body: Body) -> None:
         """Add the lines of a function of `x`."""

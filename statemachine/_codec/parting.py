@@ -1,0 +1,58 @@
+"""A value of a class as the bytes of each of its fields: what has not changed since the last time is not written again.
+
+Its frozen form tells what has changed, which costs a comparison for each field. Put together, the parts are the bytes
+that the whole value is written as.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+from attrs import frozen
+
+from statemachine._codec.codegen import Body
+from statemachine._codec.freezing import is_told_apart
+from statemachine._codec.kinds import Record
+from statemachine._codec.writing import Write, program_for
+
+__all__ = ["Parted", "parted"]
+
+Parts = tuple[bytes, ...]
+PartsOf = Callable[[object, object, object, Parts], Parts]
+
+
+@frozen(eq=False)
+class Parted:
+    """How values of one class are written in parts."""
+
+    keys: Parts  # as they are encoded, in the order of the fields
+    parts_of: PartsOf
+    """From a value, its frozen form, and an earlier frozen form with its parts. Raises what writing raises."""
+    nothing: tuple[tuple[object, ...], Parts]
+    """Stands for the earlier form and its parts where there is none."""
+    template: bytes
+
+    def joined(self, parts: Parts) -> bytes:
+        """Return the bytes of a value. Pure."""
+        return self.template % parts
+
+
+def parted(kind: Record, how: Write) -> Parted:
+    """Return how values of a class are written in parts."""
+    program, count, body = program_for(how), len(kind.members), Body()
+    for name, given in (("part", "parts"), ("now", "frozen"), ("was", "earlier")):
+        body.add(f"[{', '.join(f'{name}{number}' for number in range(count))}] = {given}")
+    for number, member in enumerate(kind.members):
+        is_changed = f"now{number} is not was{number}"
+        if is_told_apart(member.kind):  # else equal ones may be other bytes
+            is_changed += f" and now{number} != was{number}"
+        body.add(f"if {is_changed}:")
+        inner = body.inner()
+        inner.add(f"one = x.{member.name}")
+        program.emit(member.kind, "one", inner)
+        inner.add(f"part{number} = to_bytes(one)")
+    body.add(f"return ({''.join(f'part{number}, ' for number in range(count))})")
+    program.texts.append("\n".join(["def parts_of(x, frozen, earlier, parts):", *body.lines]))
+    keys = tuple(how.to_bytes(member.name) for member in kind.members)
+    template = b"{" + b",".join(key.replace(b"%", b"%%") + b":%b" for key in keys) + b"}"
+    nothing = tuple(object() for _ in keys), tuple(b"" for _ in keys)
+    return Parted(keys, cast("PartsOf", program.compiled("parts_of")), nothing, template)
