@@ -138,19 +138,19 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON.astimezone(timezone(timedelta(hours=1)))
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (Loose(NOON, Decimal(1), 0.0), Loose(LATER, Decimal(1), 0.0)),
-        (Loose(NOON, Decimal("1.0"), 0.0), Loose(NOON, Decimal("1.00"), 0.0)),
-        (Loose(NOON, Decimal(1), 0.0), Loose(NOON, Decimal(1), -0.0)),
-        (Loose(NOON, Decimal(1), 0.0, flag=1), Loose(NOON, Decimal(1), 0.0, flag=True)),
-        (Loose(NOON, Decimal(1), 0.0, word=1), Loose(NOON, Decimal(1), 0.0, word=True)),
-        (Loose(NOON, Decimal(1), 0.0, rank=1), Loose(NOON, Decimal(1), 0.0, rank=Rank.LOW)),
-        (Loose(NOON, Decimal(1), 0.0, odd=Odd.ONE), Loose(NOON, Decimal(1), 0.0, odd=Odd.TWO)),
-        (Loose(NOON, Decimal(1), 0.0, inner=[{"a": 0.0}]), Loose(NOON, Decimal(1), 0.0, inner=[{"a": -0.0}])),
-    ],
-)
+EQUAL_BUT_STORED_DIFFERENTLY = [
+    (Loose(NOON, Decimal(1), 0.0), Loose(LATER, Decimal(1), 0.0)),
+    (Loose(NOON, Decimal("1.0"), 0.0), Loose(NOON, Decimal("1.00"), 0.0)),
+    (Loose(NOON, Decimal(1), 0.0), Loose(NOON, Decimal(1), -0.0)),
+    (Loose(NOON, Decimal(1), 0.0, flag=1), Loose(NOON, Decimal(1), 0.0, flag=True)),
+    (Loose(NOON, Decimal(1), 0.0, word=1), Loose(NOON, Decimal(1), 0.0, word=True)),
+    (Loose(NOON, Decimal(1), 0.0, rank=1), Loose(NOON, Decimal(1), 0.0, rank=Rank.LOW)),
+    (Loose(NOON, Decimal(1), 0.0, odd=Odd.ONE), Loose(NOON, Decimal(1), 0.0, odd=Odd.TWO)),
+    (Loose(NOON, Decimal(1), 0.0, inner=[{"a": 0.0}]), Loose(NOON, Decimal(1), 0.0, inner=[{"a": -0.0}])),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL_BUT_STORED_DIFFERENTLY)
 def test_values_that_are_equal_and_stored_differently_are_told_apart(one: Loose, other: Loose) -> None:
     codec = Codec(Loose, path="data")
     assert one == other

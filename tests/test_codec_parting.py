@@ -1,0 +1,86 @@
+"""Written field by field, with what has not changed taken over, a value has the bytes that it has as a whole."""
+
+from typing import Any
+
+import pytest
+from attrs import define
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from statemachine import DataError, State, Workflow
+from statemachine._codec import parting
+from statemachine._codec.parting import Parted, parted
+from statemachine._codec.writing import JSON
+from statemachine.codec import Codec
+from statemachine.patches import diff, diff_fields, fold
+from statemachine.workflow import definition_of
+from tests.codecs import classes, types
+from tests.test_codec_freezing import EQUAL_BUT_STORED_DIFFERENTLY, Loose
+
+SLOW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[type[Any], list[Any]]:
+    """A class of some fields, and values of it."""
+    kind, values = classes(draw(st.lists(types(), min_size=1, max_size=4)))
+    return kind, draw(st.lists(values, min_size=2, max_size=4))
+
+
+def check(codec: Codec[Any], values: list[Any], how: Parted) -> None:
+    """Write values one after the other, each with what is known of the one before it."""
+    earlier, parts = how.nothing
+    image = b""
+    for value in values:
+        was, before = parts, image
+        frozen = codec.freeze(value)
+        parts = how.parts_of(value, frozen, earlier, was)
+        earlier, image = frozen, how.joined(parts)  # type: ignore[assignment]  # of a class: one item for each field
+        assert image == codec.encode(value)
+        if before:
+            patch = diff_fields(how.keys, was, parts)
+            assert patch == diff(before, image)
+            assert fold(before, [patch]) == image
+
+
+@SLOW
+@given(case=histories())
+def test_parts_are_the_bytes_of_the_whole(case: tuple[type[Any], list[Any]]) -> None:
+    codec: Codec[Any] = Codec(case[0], path="value")
+    if codec.parted is not None:
+        check(codec, case[1], codec.parted)
+        check(codec, case[1], parted(codec._kind, JSON))  # type: ignore[arg-type]  # of a class, or it had no parts
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL_BUT_STORED_DIFFERENTLY)
+def test_what_is_equal_and_stored_differently_is_written_again(one: Loose, other: Loose) -> None:
+    codec = Codec(Loose, path="data")
+    assert codec.parted is not None
+    check(codec, [one, other, one], codec.parted)
+
+
+def test_a_field_that_is_taken_for_unchanged_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: every kind is taken for one that `==` tells apart."""
+    monkeypatch.setattr(parting, "is_told_apart", lambda _kind: True)
+    one, other = EQUAL_BUT_STORED_DIFFERENTLY[0]
+    codec = Codec(Loose, path="data")
+    assert codec.parted is not None
+    with pytest.raises(AssertionError):
+        check(codec, [one, other], codec.parted)
+
+
+@define
+class Kept:
+    level: int = 0
+
+
+class Keeping(Workflow[Kept], revision=1):
+    on_, off = State(initial=True), State()
+
+
+def test_a_value_that_does_not_fit_is_refused_with_its_path() -> None:
+    definition = definition_of(Keeping)
+    with pytest.raises(DataError, match=r"^Kept\.level: expected an integer, got 'x'"):
+        definition.image_of(Kept("x"), (0,), None)  # type: ignore[arg-type]  # that is what is refused
