@@ -265,7 +265,7 @@ class MemoryTransaction:
         self.has_written = self._is_void = True  # until every draft of it has fitted
         lane = self._contents.lane
         previous = lane[-1][1].seal or NO_SEAL if lane else NO_SEAL
-        seal = seal_of(previous, len(lane) + 1, tuple(draft.hash for draft in drafts))
+        seal = seal_of(previous, len(lane) + 1, tuple(draft.head.hash for draft in drafts))
         for draft in drafts:
             self._check(draft)
             self._append(draft, seal=seal if draft is drafts[-1] else None)
@@ -274,8 +274,8 @@ class MemoryTransaction:
     def _check(self, draft: Draft) -> None:
         record = draft.record
         head = self._view.head(record.instance)
-        stands = (0, draft.previous_hash) if head is None else (head.version, head.hash)
-        if stands != (record.version - 1, draft.previous_hash):
+        stands = (0, draft.head.previous_hash) if head is None else (head.version, head.hash)
+        if stands != (record.version - 1, draft.head.previous_hash):
             raise Conflict(f"{record.instance}: version {record.version} was taken by somebody else")
         for key in draft.keys:
             if self._view.key((record.instance, key.kind, key.key)) is not None:
@@ -284,13 +284,13 @@ class MemoryTransaction:
     def _append(self, draft: Draft, *, seal: bytes | None) -> None:
         contents, commit, record = self._contents, self._commit, draft.record
         contents.journals.setdefault(record.instance, []).append(
-            (commit, Written(Row(record, draft.hash), draft.head()))
+            (commit, Written(Row(record, draft.head.hash), draft.head))
         )
         contents.definitions.setdefault(record.fingerprint, (commit, draft.definition))
         for key in draft.keys:
             placed = evolve(key, n=len(contents.lane) + 1)
             contents.keys[record.instance, key.kind, key.key] = (commit, placed)
-        contents.lane.append((commit, Sealed(len(contents.lane) + 1, draft.hash, seal)))
+        contents.lane.append((commit, Sealed(len(contents.lane) + 1, draft.head.hash, seal)))
 
     def checkpoint(self, named: Checkpoint) -> None:
         """Name a version of an instance. Raises Conflict."""

@@ -48,7 +48,7 @@ import struct
 from functools import lru_cache
 from hashlib import sha256
 
-from attrs import Factory, define, field
+from attrs import define, field
 
 __all__ = [
     "KIND_IMAGE",
@@ -69,6 +69,7 @@ __all__ = [
     "genesis",
     "head_digest",
     "head_hash",
+    "head_of",
     "image_digest",
     "proof_of",
     "record_digest",
@@ -176,6 +177,37 @@ def image_digest(image: bytes) -> bytes:
     return sha256(image).digest()
 
 
+def head_of(
+    record: "Record",
+    chained: tuple[bytes, bytes, bytes],
+    image: tuple[bytes, bytes | None],
+    *,
+    secret: bytes,
+    outcome: str | None,
+    patches: tuple[int, int] = (0, 0),
+) -> "Head":
+    """Return the head that stands for a record: `chained` are hash, hash before it and rest digest. Pure.
+
+    `image` is its digest, and the image itself if the head is to hold it; `patches` as the head counts them.
+    """
+    return Head(  # in the order of its fields: by their names it would take three times as long
+        record.instance,
+        record.workflow,
+        record.version,
+        record.after,
+        record.fingerprint,
+        record.revision,
+        record.epoch,
+        record.incarnation,
+        secret,
+        record.time,
+        outcome,
+        *chained,
+        *image,
+        *patches,
+    )
+
+
 def proof_of(head: "Head") -> bytes:
     """Return what proves a head's hash to who knows the hash before it; a stub keeps it. Pure."""
     return head_digest(head) + head.image_digest
@@ -245,43 +277,10 @@ class Draft:
     """
 
     record: Record
-    previous_hash: bytes
-    rest_digest: bytes
-    hash: bytes
-    image: bytes
-    outcome: str | None
-    secret: bytes
+    head: Head  # where its instance stands once it is committed
+    image: bytes  # of the data after it, whole; the head holds it, or none where it is too large
     definition: str  # the canonical text of the chart; stored once per fingerprint
     keys: tuple[KeyRecord, ...] = ()
-    # By default the image's own.
-    image_digest: bytes = field(default=Factory(lambda draft: image_digest(draft.image), takes_self=True))
-    is_inline: bool = True  # the head holds the image
-    patches: int = 0  # as the head counts them after it
-    patched: int = 0
-
-    def head(self) -> Head:
-        """Return the head as it is once this draft is committed."""
-        record, image = self.record, self.image if self.is_inline else None
-        return Head(  # in the order of its fields: by their names it would take three times as long
-            record.instance,
-            record.workflow,
-            record.version,
-            record.after,
-            record.fingerprint,
-            record.revision,
-            record.epoch,
-            record.incarnation,
-            self.secret,
-            record.time,
-            self.outcome,
-            self.hash,
-            self.previous_hash,
-            self.rest_digest,
-            self.image_digest,
-            image,
-            self.patches,
-            self.patched,
-        )
 
 
 @define(eq=True)

@@ -200,9 +200,9 @@ class Batch:
         self._drafts.append(done)
         if definition is not None:
             where = configuration_of(head.configuration), memory_of(head.configuration)
-            self._heads[instance] = Loaded(done.head(), definition, *where, image, None)
+            self._heads[instance] = Loaded(done.head, definition, *where, image, None)
             self._ended.append(instance)
-        return Transition(done.record, done.hash)
+        return Transition(done.record, done.head.hash)
 
     def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
         """Name the newest version of an instance. Raises Refused; Conflict where the label is taken."""
@@ -267,10 +267,8 @@ class Batch:
         done = draft(definition, attempt, decision, image=(image, parts), request=request, link=link)
         self._drafts.append(done)
         step = decision.macrostep
-        self._heads[attempt.id] = Loaded(
-            done.head(), definition, step.after, step.memory, image, decision.frozen, parts
-        )
-        transition = Transition(done.record, done.hash)
+        self._heads[attempt.id] = Loaded(done.head, definition, step.after, step.memory, image, decision.frozen, parts)
+        transition = Transition(done.record, done.head.hash)
         for key in done.keys:
             self._keys[attempt.id, key.key] = key.digest, transition
         self._untaken -= 1

@@ -12,6 +12,7 @@ from persistence.records import (
     KeyRecord,
     Record,
     digests,
+    head_of,
     image_digest,
     stub_hash,
 )
@@ -55,24 +56,19 @@ def draft(
     proof, body = image_digest(whole), _body(decision, request.payload, image, link=link)
     record = _record(definition, attempt, done, request=request, link=link, body=body)
     rest, digest = digests(record)
-    patches = patched = 0
+    patches = (0, 0)
     if record.kind == KIND_PATCH and before is not None:
-        patches, patched = before.head.patches + 1, before.head.patched + len(record.body)
-    return Draft(  # in the order of its fields: by their names it would take three times as long
+        patches = before.head.patches + 1, before.head.patched + len(record.body)
+    head = head_of(
         record,
-        link.previous,
-        rest,
-        stub_hash(link.previous, digest + proof),
-        whole,
-        done.outcome,
-        link.secret,
-        definition.chart.text,
-        () if request.key is None and before is not None else _keys(record, request, error=decision.error),
-        proof,
-        len(whole) <= link.inline_bytes_max,
-        patches,
-        patched,
+        (stub_hash(link.previous, digest + proof), link.previous, rest),
+        (proof, whole if len(whole) <= link.inline_bytes_max else None),
+        secret=link.secret,
+        outcome=done.outcome,
+        patches=patches,
     )
+    keys = () if request.key is None and before is not None else _keys(record, request, error=decision.error)
+    return Draft(record, head, whole, definition.chart.text, keys)
 
 
 def _record(
@@ -84,7 +80,7 @@ def _record(
     link: Link,
     body: tuple[int, bytes],
 ) -> Record:
-    return Record(  # as above
+    return Record(  # in the order of its fields, as in `head_of`
         attempt.id,
         definition.name,
         attempt.version,
@@ -140,18 +136,10 @@ def draft_notice(head: Head, notice: Notice, *, definition: str, after: str, out
     )
     rest, digest = digests(record)
     proof = image_digest(notice.image)
-    return Draft(
-        record=record,
-        previous_hash=head.hash,
-        rest_digest=rest,
-        hash=stub_hash(head.hash, digest + proof),
-        image=notice.image,
-        image_digest=proof,
-        is_inline=head.image is not None,
-        outcome=outcome,
-        secret=head.secret,
-        definition=definition,
-    )
+    chained = (stub_hash(head.hash, digest + proof), head.hash, rest)
+    image = (proof, None if head.image is None else notice.image)
+    after_it = head_of(record, chained, image, secret=head.secret, outcome=outcome)
+    return Draft(record, after_it, notice.image, definition)
 
 
 def _body(

@@ -62,7 +62,7 @@ class Subscription:
             if self._reason is not None or not mine:
                 return
             if len(self._queue) + len(mine) <= self._most:
-                self._queue.extend(Transition(one.record, one.hash) for one in mine)  # without images
+                self._queue.extend(Transition(one.record, one.head.hash) for one in mine)  # without images
             else:
                 first = mine[0].record
                 self._reason = (

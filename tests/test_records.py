@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from persistence import records
 from persistence.records import (
-    Draft,
+    Head,
     Record,
     digests,
     genesis,
     head_digest,
     head_hash,
+    head_of,
     proof_of,
     record_digest,
     seal_of,
@@ -245,9 +246,10 @@ def test_integer_beyond_64_bits_is_no_record(value: int) -> None:
         record_digest(evolve(FULL, version=value))
 
 
-def test_head_of_a_draft_repeats_its_record() -> None:
-    draft = Draft(FULL, b"p" * 32, b"d" * 32, b"h" * 32, b"image", "sold", b"s" * 16, "chart")
-    assert asdict(draft.head()) == {
+def test_head_of_a_record_repeats_it() -> None:
+    chained, digest = (b"h" * 32, b"p" * 32, b"d" * 32), sha256(b"image").digest()
+    head = head_of(FULL, chained, (digest, b"image"), secret=b"s" * 16, outcome="sold")
+    assert asdict(head) == {
         "instance": "o-42",
         "workflow": "Order",
         "version": 2,
@@ -268,15 +270,19 @@ def test_head_of_a_draft_repeats_its_record() -> None:
         "patched": 0,
         "quarantine": None,
     }
-    draft.is_inline, draft.patches, draft.patched = False, 3, 70
-    head = draft.head()
-    assert (head.image, head.image_digest) == (None, sha256(b"image").digest())
+    head = head_of(FULL, chained, (digest, None), secret=b"s" * 16, outcome=None, patches=(3, 70))
+    assert (head.image, head.image_digest) == (None, digest)
     assert (head.patches, head.patched) == (3, 70)
+
+
+def standing(rest: bytes) -> Head:
+    image = (sha256(b"image").digest(), b"image")
+    return head_of(FULL, (b"h" * 32, b"p" * 32, rest), image, secret=b"s" * 16, outcome="sold")
 
 
 def test_head_proves_its_columns_without_its_row() -> None:
     rest, digest = digests(FULL)
-    head = Draft(FULL, b"p" * 32, rest, b"h" * 32, b"image", "sold", b"s" * 16, "chart").head()
+    head = standing(rest)
     assert head_digest(head) == digest
     for name in ("instance", "workflow", "version", "configuration", "fingerprint", "revision", "epoch", "time"):
         changes: dict[str, Any] = {name: OTHER[type(getattr(head, name))]}
@@ -285,6 +291,6 @@ def test_head_proves_its_columns_without_its_row() -> None:
 
 def test_stub_proves_the_hash_of_the_head_that_it_stands_for() -> None:
     rest, digest = digests(FULL)
-    head = Draft(FULL, b"p" * 32, rest, b"h" * 32, b"image", None, b"s" * 16, "chart").head()
+    head = standing(rest)
     assert stub_hash(b"p" * 32, proof_of(head)) == head_hash(b"p" * 32, digest, b"image")
     assert stub_hash(b"q" * 32, proof_of(head)) != head_hash(b"p" * 32, digest, b"image")

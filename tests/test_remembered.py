@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 import recovery
 from persistence import MemoryStore, SQLiteStore, Store
 from persistence.records import Draft, Head, digests, head_hash
+from persistence.records import head_of as standing
 from recovery import verify
 from statemachine import Compound, Cursor, Engine, History, Instance, Parallel, Refused, State, Workflow, check, on
 from statemachine.loading import configuration_of, configuration_text, memory_of
@@ -204,7 +205,9 @@ def forged(store: Store, after: str) -> None:
     rest, digest = digests(record)
     made = head_hash(head.hash, digest, head.image)
     text = definition_of(Player).chart.text
-    draft = Draft(record, head.hash, rest, made, head.image, None, head.secret, text)
+    image = (head.image_digest, head.image)
+    stands = standing(record, (made, head.hash, rest), image, secret=head.secret, outcome=None)
+    draft = Draft(record, stands, head.image, text)
     with store.transaction() as transaction:
         transaction.append([draft])
         transaction.commit()

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from benchmarks.durable.work import Lamp, Tick
 from persistence import Draft, MemoryStore, Record, SQLiteStore, Store, Transaction
-from persistence.records import digests, genesis, head_hash
+from persistence.records import digests, genesis, head_hash, head_of
 from statemachine import Engine
 
 __all__ = ["build"]
@@ -46,22 +46,23 @@ def build(path: Path, *, instances: int, versions: int = 1, say: Callable[[str],
 
 def _copies(templates: Sequence[Draft], names: Sequence[str], versions: int) -> Iterator[Draft]:
     """Yield the drafts of all instances, version by version: neighbours in the file are of different instances."""
-    secret = templates[0].secret
+    secret = templates[0].head.secret
     hashes = [genesis(name, templates[0].record.workflow, secret) for name in names]
     for version in range(1, versions + 1):
         template = templates[version - 1 if version <= TEMPLATES else TEMPLATES - 2 + version % 2]
         for number, name in enumerate(names):
             token = (number * versions + version).to_bytes(16, "big")
             copy = _copy(template, evolve(template.record, instance=name, version=version, token=token), hashes[number])
-            hashes[number] = copy.hash
+            hashes[number] = copy.head.hash
             yield copy
 
 
 def _copy(template: Draft, record: Record, previous: bytes) -> Draft:
     rest, digest = digests(record)
-    found = head_hash(previous, digest, template.image)
+    chained, was = (head_hash(previous, digest, template.image), previous, rest), template.head
+    head = head_of(record, chained, (was.image_digest, was.image), secret=was.secret, outcome=was.outcome)
     keys = tuple(evolve(key, instance=record.instance, version=record.version) for key in template.keys)
-    return evolve(template, record=record, previous_hash=previous, rest_digest=rest, hash=found, keys=keys)
+    return Draft(record, head, template.image, template.definition, keys)
 
 
 def _captured() -> list[Draft]:

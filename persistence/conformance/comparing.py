@@ -89,7 +89,8 @@ class StoreComparison(RuleBasedStateMachine):
             self.count += 1
             named = key if chain.version else None  # the key of a start has no text
             drafts.append(chain.next(key=named, after=after, image=image, outcome=outcome, number=self.count))
-            drafts[-1].is_inline = image is not LARGE
+            if image is LARGE:
+                drafts[-1].head.image = None
 
         def work(transaction: Transaction) -> None:
             transaction.append(drafts)
@@ -109,7 +110,7 @@ class StoreComparison(RuleBasedStateMachine):
         if wrong == "gap":
             draft = chain.next()
         elif wrong == "other hash":
-            draft.previous_hash = bytes(32)
+            draft.head.previous_hash = bytes(32)
         elif wrong == "again":
             draft.record.version -= 1
         elif instance in self.chains:

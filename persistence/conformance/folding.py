@@ -14,14 +14,14 @@ __all__ = ["FoldingContract"]
 def large(chain: Chain, *, patches: int = 0, key: str | None = None, outcome: str | None = None) -> Draft:
     """Return a draft whose head holds no image, so many patches after a whole one."""
     done = chain.next(kind=KIND_PATCH, key=key, outcome=outcome)
-    done.is_inline, done.patches, done.patched = False, patches, 70 * patches
+    done.head.image, done.head.patches, done.head.patched = None, patches, 70 * patches
     return done
 
 
 def named(draft: Draft, label: str, *, tags: tuple[str, ...] = (), note: str | None = None) -> Checkpoint:
     """Return a checkpoint of the version that a draft wrote."""
     record = draft.record
-    return Checkpoint(record.instance, record.version, draft.hash, label, tags, note, record.time + 7, draft.image)
+    return Checkpoint(record.instance, record.version, draft.head.hash, label, tags, note, record.time + 7, draft.image)
 
 
 def put(store: Store, *wanted: Checkpoint) -> None:
@@ -45,8 +45,8 @@ class FoldingContract(WritingContract):
             for draft in drafts:
                 write(store, draft)
                 with store.reader() as reader, store.transaction() as transaction:
-                    assert reader.head("i-1") == draft.head()
-                    assert transaction.heads(["i-1"]) == {"i-1": draft.head()}
+                    assert reader.head("i-1") == draft.head
+                    assert transaction.heads(["i-1"]) == {"i-1": draft.head}
 
     def test_head_without_its_image_is_rebuilt(self) -> None:
         """Whatever stood there, a head without an image reads back as given."""
@@ -57,10 +57,10 @@ class FoldingContract(WritingContract):
             write(store, second)
             self.damage_head(store, "i-1")
             with store.transaction() as transaction:
-                transaction.rebuild(second.head(), rows=(1, 2), reason="damaged", time=5)
+                transaction.rebuild(second.head, rows=(1, 2), reason="damaged", time=5)
                 transaction.commit()
             with store.reader() as reader:
-                assert reader.head("i-1") == second.head()
+                assert reader.head("i-1") == second.head
 
     def test_rows_to_a_version_begin_at_the_newest_whole_image(self) -> None:
         """Of one instance, oldest first; the row before is among them also where the version's own is whole."""
@@ -92,7 +92,7 @@ class FoldingContract(WritingContract):
         """What was set aside is not among them."""
         chain = Chain("i-1")
         drafts = [chain.next(), large(chain), chain.next()]
-        stub = Stub(2, "i-1", 2, drafts[1].hash, None, b"proof")
+        stub = Stub(2, "i-1", 2, drafts[1].head.hash, None, b"proof")
         with closing(self.open_store()) as store:
             write(store, *drafts[:2])
             with store.transaction() as transaction:
@@ -151,14 +151,14 @@ class FoldingContract(WritingContract):
                 transaction.checkpoint(named(first, "a"))
             with store.reader() as reader:
                 assert reader.checkpoints("i-1") == []
-                assert reader.head("i-1") == first.head()
+                assert reader.head("i-1") == first.head
             assert_lane(store, [[first]])
 
     def test_mended_checkpoint_keeps_what_its_author_said(self) -> None:
         """It gets version, hash and image; others keep theirs; one that is not there is a Conflict."""
         chain = Chain("i-1")
         first, second = chain.next(), chain.next(image=b"{}" * 5_000)
-        proven = (2, second.hash, second.image)
+        proven = (2, second.head.hash, second.image)
         with closing(self.open_store()) as store:
             write(store, first, second)
             put(store, named(first, "a", tags=("t",), note="n"), named(first, "b"))
@@ -171,7 +171,7 @@ class FoldingContract(WritingContract):
             mended.time = first.record.time + 7
             with store.reader() as reader:
                 assert reader.checkpoints("i-1") == [named(first, "b"), mended]
-                assert reader.labels("i-1") == [("a", second.hash), ("b", first.hash)]
+                assert reader.labels("i-1") == [("a", second.head.hash), ("b", first.head.hash)]
 
     # -- the life of keys ----------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from persistence.records import (
     digests,
     genesis,
     head_hash,
+    head_of,
+    image_digest,
     seal_of,
 )
 from persistence.store import Reader, Store, Transaction
@@ -90,7 +92,9 @@ class Chain:
         rest, digest = digests(record)
         own = head_hash(self.previous, digest, image)
         keys = () if key is None else (self.key_record(key, record),)
-        done = Draft(record, self.previous, rest, own, image, outcome, self.secret, self.definition, keys)
+        chained, stored = (own, self.previous, rest), (image_digest(image), image)
+        head = head_of(record, chained, stored, secret=self.secret, outcome=outcome)
+        done = Draft(record, head, image, self.definition, keys)
         self.previous, self.after = own, after
         return done
 
@@ -115,7 +119,7 @@ def write(store: Store, *batch: Draft) -> None:
 
 def rows_of(*drafts: Draft) -> list[Row]:
     """Return the journal rows that drafts become."""
-    return [Row(draft.record, draft.hash) for draft in drafts]
+    return [Row(draft.record, draft.head.hash) for draft in drafts]
 
 
 def generation_of(store: Store) -> int:
@@ -174,10 +178,10 @@ def assert_outcome(store: Store, instance: str, outcome: str | None) -> None:
 def assert_seen(reader: Reader, drafts: Sequence[Draft]) -> None:
     """Assert that a reader sees one instance, made of these drafts, and no more."""
     instance = drafts[-1].record.instance
-    assert reader.head(instance) == drafts[-1].head()
+    assert reader.head(instance) == drafts[-1].head
     assert reader.journal(instance) == rows_of(*drafts)
     assert reader.keys(instance) == [key for draft in drafts for key in draft.keys]
-    assert [sealed.hash for sealed in reader.lane()] == [draft.hash for draft in drafts]
+    assert [sealed.hash for sealed in reader.lane()] == [draft.head.hash for draft in drafts]
 
 
 def assert_seen_in(store: Store, drafts: Sequence[Draft]) -> None:
@@ -191,7 +195,7 @@ def assert_only(store: Store, first: Draft) -> None:
     """Assert that nothing exists but this start."""
     assert_seen_in(store, [first])
     with store.transaction() as transaction:
-        assert transaction.heads(["i-1", "i-2"]) == {"i-1": first.head()}
+        assert transaction.heads(["i-1", "i-2"]) == {"i-1": first.head}
         assert transaction.keys([("i-1", "send", "k"), ("i-2", "start", "k")]) == {}
         assert transaction.definition(b"lost".ljust(32)) is None
 
@@ -202,9 +206,9 @@ def assert_lane(store: Store, batches: Sequence[Sequence[Draft]]) -> None:
     seal = NO_SEAL
     for batch in batches:
         first = len(expected) + 1
-        seal = seal_of(seal, first, tuple(draft.hash for draft in batch))
+        seal = seal_of(seal, first, tuple(draft.head.hash for draft in batch))
         for draft in batch:
             is_last = draft is batch[-1]
-            expected.append(Sealed(len(expected) + 1, draft.hash, seal if is_last else None))
+            expected.append(Sealed(len(expected) + 1, draft.head.hash, seal if is_last else None))
     with store.reader() as reader:
         assert list(reader.lane()) == expected

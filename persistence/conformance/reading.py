@@ -54,13 +54,13 @@ class ReadingContract(ABC):
         with closing(self.open_store()) as store:
             write(store, done)
             with store.transaction() as transaction:
-                assert transaction.heads(["i-1", "absent"]) == {"i-1": done.head()}
-                assert transaction.row("i-1", 1) == Row(done.record, done.hash)
+                assert transaction.heads(["i-1", "absent"]) == {"i-1": done.head}
+                assert transaction.row("i-1", 1) == Row(done.record, done.head.hash)
                 assert transaction.keys([name, ("i-1", "send", "")]) == {name: done.keys[0]}
                 assert transaction.definition(done.record.fingerprint) == "chart one"
             with store.reader() as reader:
-                assert reader.head("i-1") == done.head()
-                assert reader.row("i-1", 1) == Row(done.record, done.hash)
+                assert reader.head("i-1") == done.head
+                assert reader.row("i-1", 1) == Row(done.record, done.head.hash)
                 assert reader.journal("i-1") == rows_of(done)
                 assert reader.keys("i-1") == list(done.keys)
                 assert reader.definition(done.record.fingerprint) == "chart one"
@@ -75,7 +75,7 @@ class ReadingContract(ABC):
             write(store, first)
             write(store, second)
             with store.reader() as reader:
-                assert reader.head("i-1") == second.head()
+                assert reader.head("i-1") == second.head
                 assert reader.journal("i-1") == rows_of(first, second)
 
     def test_none_is_not_empty(self) -> None:
@@ -106,7 +106,7 @@ class ReadingContract(ABC):
                     first, second = drafts[2 * place], drafts[2 * place + 1]
                     assert list(reader.instances(workflow=text)) == [text]
                     assert reader.journal(text) == rows_of(first, second)
-                    assert reader.head(text) == second.head()
+                    assert reader.head(text) == second.head
                     assert reader.keys(text) == list(second.keys)
                     assert reader.definition(first.record.fingerprint) == text
 
@@ -118,10 +118,10 @@ class ReadingContract(ABC):
         with closing(self.open_store()) as store:
             write(store, first)
             with store.reader() as reader:
-                assert reader.head("i-1") == first.head()
+                assert reader.head("i-1") == first.head
             write(store, second)
             with store.reader() as reader:
-                assert reader.head("i-1") == second.head()
+                assert reader.head("i-1") == second.head
                 assert reader.journal("i-1") == rows_of(first, second)
 
     def test_what_is_absent_is_none_or_left_out(self) -> None:
@@ -150,7 +150,7 @@ class ReadingContract(ABC):
             if other is None:
                 return
             with closing(other), other.reader() as reader:
-                assert reader.head("i-1") == drafts[-1].head()
+                assert reader.head("i-1") == drafts[-1].head
                 assert reader.journal("i-1") == rows_of(*drafts)
                 assert other.facts.store_id == store.facts.store_id
 
@@ -222,7 +222,7 @@ class ReadingContract(ABC):
             with store.reader() as reader:
                 assert reader.journal("i-1") == rows_of(*mine)
                 assert reader.journal("i-2") == rows_of(*theirs)
-                assert reader.row("i-1", TURNS) == Row(mine[-1].record, mine[-1].hash)
+                assert reader.row("i-1", TURNS) == Row(mine[-1].record, mine[-1].head.hash)
                 assert reader.row("i-1", TURNS + 1) is None
 
     def test_keys_come_by_version(self) -> None:
@@ -275,7 +275,7 @@ class ReadingContract(ABC):
         with closing(self.open_store()) as store:
             write(store, *drafts)
             with store.reader() as reader:
-                assert reader.head("i-1") == drafts[-1].head()
+                assert reader.head("i-1") == drafts[-1].head
             write(store, *later)
             with store.reader() as reader:
                 assert reader.journal("i-1") == rows_of(*drafts, *later)

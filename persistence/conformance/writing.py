@@ -67,11 +67,11 @@ class WritingContract(ReadingContract):
             write(store, first)
             with store.transaction() as transaction:
                 transaction.append([second])
-                assert transaction.heads(["i-1"]) == {"i-1": second.head()}
-                assert transaction.row("i-1", second.record.version) == Row(second.record, second.hash)
+                assert transaction.heads(["i-1"]) == {"i-1": second.head}
+                assert transaction.row("i-1", second.record.version) == Row(second.record, second.head.hash)
                 assert list(transaction.keys([("i-1", "send", "k")])) == [("i-1", "send", "k")]
                 with store.reader() as reader:
-                    assert reader.head("i-1") == first.head()
+                    assert reader.head("i-1") == first.head
                     assert reader.keys("i-1") == []
             assert_only(store, first)
 
@@ -83,7 +83,7 @@ class WritingContract(ReadingContract):
         with closing(self.open_store()) as store:
             write(store, first)
             with store.reader() as reader:
-                assert reader.head("i-1") == first.head()
+                assert reader.head("i-1") == first.head
                 aside(lambda: write(store, second, other))
                 assert list(reader.instances()) == ["i-1"]
                 assert_seen(reader, [first])
@@ -99,8 +99,8 @@ class WritingContract(ReadingContract):
             write(store, first)
             with store.reader() as outer:
                 with store.reader() as inner:
-                    assert inner.head("i-1") == first.head()
-                assert outer.head("i-1") == first.head()
+                    assert inner.head("i-1") == first.head
+                assert outer.head("i-1") == first.head
 
     # -- compare and set -----------------------------------------------------------------------------------------------
 
@@ -207,7 +207,7 @@ class WritingContract(ReadingContract):
                     transaction.quarantine(Quarantine("i-1", reason, 1, 5))
                     transaction.commit()
             write(store, second)
-            marked = second.head()
+            marked = second.head
             marked.quarantine = "first reason"
             with store.transaction() as transaction:
                 assert transaction.heads(["i-1"]) == {"i-1": marked}
@@ -230,7 +230,7 @@ class WritingContract(ReadingContract):
         """No reader of the journal meets the row; the stub holds its place in the lane, and the head stands."""
         chain = Chain("i-1")
         drafts = [chain.next(key="a"), chain.next(key="b"), chain.next()]
-        stub = Stub(2, "i-1", 2, drafts[1].hash, None, b"proof")
+        stub = Stub(2, "i-1", 2, drafts[1].head.hash, None, b"proof")
         with closing(self.open_store()) as store:
             write(store, *drafts[:2])
             with store.reader() as reader:
@@ -245,7 +245,7 @@ class WritingContract(ReadingContract):
                 assert reader.journal("i-1") == rows_of(drafts[0], drafts[2])
                 assert (reader.row("i-1", 2), reader.row("i-1", 3)) == (None, rows_of(drafts[2])[0])
                 assert (reader.stubs("i-1"), reader.stubs("i-2")) == ([stub], [])
-                assert reader.head("i-1") == drafts[2].head()
+                assert reader.head("i-1") == drafts[2].head
                 assert [key.version for key in reader.keys("i-1")] == [1, 2]  # its text may be lost with the row
                 assert reader.row_counts() == {"i-1": 2}
             with store.transaction() as transaction:
@@ -262,8 +262,10 @@ class WritingContract(ReadingContract):
             write(store, second)
             seen = generation_of(store)
             with store.transaction() as transaction:
-                transaction.rebuild(second.head(), rows=(1, 2), reason="damaged", time=5)
-                transaction.set_aside(Stub(2, "i-1", 2, second.hash, None, b""), rows=(1,), reason="damaged", time=5)
+                transaction.rebuild(second.head, rows=(1, 2), reason="damaged", time=5)
+                transaction.set_aside(
+                    Stub(2, "i-1", 2, second.head.hash, None, b""), rows=(1,), reason="damaged", time=5
+                )
             assert generation_of(store) != seen
             assert_seen_in(store, [first, second])
             with store.reader() as reader:
@@ -280,12 +282,12 @@ class WritingContract(ReadingContract):
             self.damage_head(store, "i-1")
             seen = generation_of(store)
             with store.transaction() as transaction:
-                transaction.rebuild(second.head(), rows=(1, 3), reason="damaged", time=5)
+                transaction.rebuild(second.head, rows=(1, 3), reason="damaged", time=5)
                 transaction.append([third])
                 transaction.commit()
             assert generation_of(store) != seen
             with store.reader() as reader:
-                assert reader.head("i-1") == third.head()
+                assert reader.head("i-1") == third.head
                 assert reader.journal("i-1") == rows_of(first, second, third)
 
     def test_repair_that_does_not_fit_is_a_conflict(self) -> None:
@@ -298,9 +300,9 @@ class WritingContract(ReadingContract):
                 write(store, draft)
             with store.transaction() as transaction:
                 rebuild, aside_at = transaction.rebuild, transaction.set_aside
-                raised(Conflict, lambda: rebuild(first.head(), rows=(1, 2), reason="", time=5))
-                raised(Conflict, lambda: rebuild(second.head(), rows=(), reason="", time=5))
-                raised(Conflict, lambda: rebuild(Chain("i-3").next().head(), rows=(1,), reason="", time=5))
+                raised(Conflict, lambda: rebuild(first.head, rows=(1, 2), reason="", time=5))
+                raised(Conflict, lambda: rebuild(second.head, rows=(), reason="", time=5))
+                raised(Conflict, lambda: rebuild(Chain("i-3").next().head, rows=(1,), reason="", time=5))
                 raised(Conflict, lambda: aside_at(Stub(3, "i-1", 2, b"h", None, b""), rows=(1,), reason="", time=5))
                 raised(Conflict, lambda: aside_at(Stub(9, "i-3", 1, b"h", None, b""), rows=(), reason="", time=5))
             assert_lane(store, [[first], [second], [other]])
@@ -316,7 +318,7 @@ class WritingContract(ReadingContract):
             self.damage_head(store, "i-1")
             with store.reader() as reader:
                 assert reader.evidence("i-1") == [
-                    Found(n, draft.record.version, draft.hash, row)
+                    Found(n, draft.record.version, draft.head.hash, row)
                     for n, draft, row in zip((1, 3), mine, rows_of(*mine), strict=True)
                 ]
                 assert reader.evidence("absent") == []

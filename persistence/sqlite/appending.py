@@ -75,39 +75,40 @@ class Appending:
 
     def _add(self, draft: Draft, seal: bytes | None) -> None:
         """Make the values of one draft's rows; a first version's head is written at once, which gives its number."""
-        record, memory, symbols = draft.record, self._memory, self._memory.symbols
+        record, head, memory = draft.record, draft.head, self._memory
+        symbols = memory.symbols
         memory.last = n = memory.last + 1
-        version, fingerprint, hashed = record.version, record.fingerprint, draft.hash
+        version, fingerprint = record.version, record.fingerprint
         definition = memory.definitions.get(fingerprint) or self._definition(fingerprint, draft.definition)
         event = symbols.get(record.event) or symbol(self._cursor, memory, record.event)
         before = symbols.get(record.before) or symbol(self._cursor, memory, record.before)
         after = symbols.get(record.after) or symbol(self._cursor, memory, record.after)
         where = (definition, record.revision, record.epoch, record.incarnation)
-        image, digest = (draft.image, None) if draft.is_inline else (None, draft.image_digest)
-        proof = (hashed, draft.previous_hash, draft.rest_digest, image, digest, draft.patches, draft.patched)
+        digest = head.image_digest if head.image is None else None  # else it follows from the image
+        proof = (head.hash, head.previous_hash, head.rest_digest, head.image, digest, head.patches, head.patched)
         if version == 1:
             whose = (record.instance, symbol(self._cursor, memory, record.workflow))
-            values = (*whose, version, after, *where, draft.secret, record.time, draft.outcome, n, 0, *proof)
+            values = (*whose, version, after, *where, head.secret, record.time, head.outcome, n, 0, *proof)
             put(self._cursor, statements.PUT_INSTANCE, (values,), what=f"{record.instance}: version 1")
             surrogate, prior = self._cursor.connection.last_insert_rowid(), 0
         else:
             surrogate, prior, had_ended = memory.instances.get(record.instance) or self._place(draft)
-            since: Values = (version - 1, draft.previous_hash)
+            since: Values = (version - 1, head.previous_hash)
             if surrogate in self._moves:
                 since = self._found_by_first(self._moves[surrogate], draft)
             self._moves[surrogate] = (version, after, *where, record.time, prior, n, *proof, surrogate, *since)
-            if draft.outcome is not None or had_ended:
-                self._ends.append((draft.outcome, surrogate))
-        memory.instances[record.instance] = (surrogate, n, draft.outcome is not None)
+            if head.outcome is not None or had_ended:
+                self._ends.append((head.outcome, surrogate))
+        memory.instances[record.instance] = (surrogate, n, head.outcome is not None)
         told = (record.key, record.actor, record.note, record.time, record.token, record.kind, packed(record.body))
-        self._rows.append((n, surrogate, version, prior, event, before, after, *where, *told, hashed, seal))
+        self._rows.append((n, surrogate, version, prior, event, before, after, *where, *told, head.hash, seal))
         for key in draft.keys:
             name, what = key_name(key.kind, key.key), symbol(self._cursor, memory, key.after)
             self._keys.append((surrogate, name, version, n, key.digest, what, key.error, key.time))
 
     def _found_by_first(self, earlier: Values, draft: Draft) -> Values:
         """Return version and hash that the first draft of an instance was decided against. Raises Conflict."""
-        version, previous = draft.record.version, draft.previous_hash
+        version, previous = draft.record.version, draft.head.previous_hash
         if (earlier[0], earlier[9]) != (version - 1, previous):
             raise Conflict(f"{draft.record.instance}: version {version} does not follow from the one before it")
         return earlier[-2:]

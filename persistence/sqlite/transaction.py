@@ -185,7 +185,7 @@ class SQLiteTransaction:
         if not drafts:
             return
         self.has_written = self._is_void = True  # until every draft of it has fitted
-        hashes = tuple([draft.hash for draft in drafts])
+        hashes = tuple([draft.head.hash for draft in drafts])
         seal = seal_of(self._memory.seal, self._memory.last + 1, hashes)
         try:
             Appending(self._cursor, self._memory).write(drafts, seal)
