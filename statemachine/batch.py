@@ -226,7 +226,7 @@ class Batch:
             if name not in self._asked:
                 self.look_up([name])
             known = self._asked[name]
-            return None if known is None else replay(self._transaction, loaded, request, known)
+            return None if known is None else replay(self._transaction, loaded, request, known=known)
         digest, done = pending
         if digest != request.digest:
             reason = f"key {request.key!r} was used for another event or payload at version {done.version}"

@@ -13,7 +13,7 @@ from statemachine.transition import Transition
 __all__ = ["check_chain", "proven_rows", "replay"]
 
 
-def replay(transaction: Transaction, loaded: Loaded, request: Request, known: KeyRecord) -> Transition:
+def replay(transaction: Transaction, loaded: Loaded, request: Request, *, known: KeyRecord) -> Transition:
     """Return what a known key did.
 
     Raises Refused: `key_reused` for another event or payload, `instance_unsound` where the row is not as written.
