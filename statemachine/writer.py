@@ -20,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from persistence.errors import Busy, Closed
@@ -95,11 +96,13 @@ class Called(Member):
 class Turn(Called):
     """A member whose sender waits for it on his own thread, and who leads when he is first."""
 
-    __slots__ = ("leads", "lock")
+    __slots__ = ("following", "is_left", "is_told", "leads", "lock")
 
     def __init__(self, work: Work[Any]) -> None:
         super().__init__(work)
         self.leads = False
+        self.is_told = self.is_left = False  # left: its sender was interrupted and waits no longer
+        self.following: Turn | None = None  # whom this one wakes
         self.lock = threading.Lock()
         self.lock.acquire()  # released once, by who hands it the baton or tells it
 
@@ -167,6 +170,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._untold: deque[Member] = deque()  # whose callbacks are to be run, by the thread alone
         self._is_calling = False
+        self._is_led = False  # by who has the baton
         self._is_closed = False
         self._owner = PROCESS.pid
         self.has_ended = False  # the thread
@@ -177,8 +181,10 @@ class Writer:
         """Run one member and return its result. Durable on return. Raises what it raises, Busy."""
         if not self._queue and self._baton.acquire(blocking=False):
             try:
+                self._is_led = True
                 return self._runs.alone(work)
             finally:
+                self._is_led = False
                 self._pass_on()
         if self._thread is threading.current_thread():
             return self._send_here(work)
@@ -188,8 +194,13 @@ class Writer:
             self._wait(turn)
             if turn.leads:
                 self._lead(turn)
+            else:
+                _wake_next(turn)
         except BaseException:
-            self._leave(turn)
+            if not self._leave(turn):  # nobody wakes this one any longer, so it wakes the next at once
+                with self._mutex:
+                    turn.is_left = True
+                _wake_next(turn)
             raise
         return cast("T", turn.outcome())
 
@@ -198,8 +209,11 @@ class Writer:
         if turn.lock.acquire(timeout=TURN_SECONDS_MAX):
             return
         if self._leave(turn):
+            if self._baton.locked() and not self._is_led:  # who took it was interrupted before he led
+                self._pass_on()
             raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
-        turn.lock.acquire()  # it is in a batch: what comes of that is told
+        if not turn.is_told:
+            turn.lock.acquire()  # it is in a batch: what comes of that is told
 
     def _send_here(self, work: Work[T]) -> T:
         """Lead until this member has been told: nobody else leads those that are queued before it."""
@@ -324,6 +338,7 @@ class Writer:
         """Run one batch, pass the baton on, and tell what came of it."""
         members: list[Member] = []
         try:
+            self._is_led = True
             self._take(own, members)
             if members:
                 self._runs.together(members)
@@ -337,9 +352,25 @@ class Writer:
                 with self._room:
                     self._running = 0
                     self._room.notify_all()
+                self._is_led = False
                 self._pass_on()
-                _tell([member for member in members if member is not own and not member.calls_back])
+                self._wake([member for member in members if isinstance(member, Turn) and member is not own])
+                _tell([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
                 self._call_back([member for member in members if member.calls_back])
+
+    def _wake(self, turns: list[Turn]) -> None:
+        """Tell senders what came of their turns: each who wakes wakes the next.
+
+        Woken all at once they would wait for the interpreter's lock, and hand it about: a third of the time was that.
+        """
+        with self._mutex:
+            waiting = [turn for turn in turns if not turn.is_left]
+            for turn, following in pairwise(waiting):
+                turn.following = following
+            for turn in waiting:
+                turn.is_told = True
+        if waiting:
+            waiting[0].tell()
 
     def _call_back(self, members: list[Member]) -> None:
         """Tell members whose senders' code runs then, one after the other: a callback that sends leads, and waits.
@@ -369,6 +400,12 @@ class Writer:
                 if member.begin():
                     members.append(member)
             self._running = len(members)
+
+
+def _wake_next(turn: Turn) -> None:
+    following, turn.following = turn.following, None
+    if following is not None:
+        following.lock.release()
 
 
 def _tell(members: list[Member]) -> None:

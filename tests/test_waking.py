@@ -1,0 +1,173 @@
+"""Senders who waited together wake one another, and nobody is left asleep where one of them was interrupted."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from attrs import define, frozen
+
+from persistence import Busy
+from statemachine import Engine, Instance, State, Workflow, on
+from statemachine import writer as writing
+from statemachine.writer import Turn
+
+WAIT_SECONDS_MAX = 20  # for what another thread does; only a fault takes so long
+ENTERED, GO, LEFT = threading.Event(), threading.Event(), threading.Event()
+
+
+@frozen
+class Hold: ...
+
+
+@frozen
+class Count: ...
+
+
+@frozen
+class Interrupt:
+    """Interrupt the main thread, and go on when it has left."""
+
+
+@define
+class Counted:
+    count: int = 0
+
+
+class Counter(Workflow[Counted], revision=1):
+    counting = State(initial=True)
+
+    @on(Hold, counting, to=None)
+    def hold(self, event: Hold) -> None:
+        ENTERED.set()
+        assert GO.wait(WAIT_SECONDS_MAX)
+
+    @on(Count, counting, to=None)
+    def add(self, event: Count) -> None:
+        self.data.count += 1
+
+    @on(Interrupt, counting, to=None)
+    def interrupt(self, event: Interrupt) -> None:
+        me = threading.main_thread().ident
+        assert me is not None
+        signal.pthread_kill(me, signal.SIGINT)
+        assert LEFT.wait(WAIT_SECONDS_MAX)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    for event in (ENTERED, GO, LEFT):
+        event.clear()
+    with Engine(tmp_path / "counters.db", Counter) as made:
+        yield made
+        GO.set()
+        LEFT.set()
+
+
+def sending(engine: Engine, *works: Callable[[], object]) -> list[threading.Thread]:
+    """Start a thread for each, the first of which holds the writer; the others wait in this order."""
+    threads: list[threading.Thread] = []
+    for number, work in enumerate(works):
+        thread = threading.Thread(target=work, daemon=True)
+        threads.append(thread)
+        thread.start()
+        assert ENTERED.wait(WAIT_SECONDS_MAX)
+        while len(engine._writer._queue) < number:
+            pass
+    return threads
+
+
+def joined(threads: list[threading.Thread]) -> bool:
+    for thread in threads:
+        thread.join(WAIT_SECONDS_MAX)
+    return not any(thread.is_alive() for thread in threads)
+
+
+def counters(engine: Engine, count: int) -> list[Instance[Counter, Counted]]:
+    return [engine.start(Counter, id=f"c-{number}") for number in range(count)]
+
+
+def test_all_who_wait_together_are_woken(engine: Engine) -> None:
+    first, *others = counters(engine, 9)
+    works = [lambda one=one: one.send(Count()) for one in others]
+    threads = sending(engine, lambda: first.send(Hold()), *works)
+    GO.set()
+    assert joined(threads)
+    assert [one.version for one in (first, *others)] == [2] * 9
+
+
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupted_in_a_batch(engine: Engine) -> bool:
+    """Interrupt one who waits in the middle of a batch that is being written; say whether the others were woken."""
+    first, leader, mine, last, end = counters(engine, 5)
+
+    def go_on() -> None:
+        while len(engine._writer._queue) < 4:
+            pass
+        GO.set()
+
+    threads = sending(engine, lambda: first.send(Hold()), lambda: leader.send(Interrupt()))
+
+    def follow() -> None:
+        while len(engine._writer._queue) < 2:  # the main thread is behind the leader
+            pass
+        threads.extend(sending_behind(engine, lambda: last.send(Count()), lambda: end.send(Count())))
+        go_on()
+
+    following = threading.Thread(target=follow, daemon=True)
+    following.start()
+    with pytest.raises(KeyboardInterrupt):
+        mine.send(Count())
+    LEFT.set()
+    following.join(WAIT_SECONDS_MAX)
+    is_woken = joined(threads)
+    assert mine.version == 2  # who stops waiting stops nothing else
+    return is_woken
+
+
+def sending_behind(engine: Engine, *works: Callable[[], object]) -> list[threading.Thread]:
+    threads: list[threading.Thread] = []
+    for work in works:
+        waiting = len(engine._writer._queue)
+        thread = threading.Thread(target=work, daemon=True)
+        threads.append(thread)
+        thread.start()
+        while len(engine._writer._queue) == waiting:
+            pass
+    return threads
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_who_is_interrupted_while_his_batch_is_written_leaves_nobody_asleep(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 10 * WAIT_SECONDS_MAX)  # nobody wakes by himself
+    assert interrupted_in_a_batch(engine)
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_a_sleeper_whose_waker_left_would_be_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: who leaves does not say so, and is to wake the next one all the same."""
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 10 * WAIT_SECONDS_MAX)
+    monkeypatch.setattr("tests.test_waking.WAIT_SECONDS_MAX", 2)
+    monkeypatch.setattr(Turn, "is_left", property(lambda _: False, lambda _turn, _value: None))
+    assert not interrupted_in_a_batch(engine)
+
+
+def test_a_baton_that_an_interrupt_took_along_is_laid_down_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt can come between taking it and leading: one sender waits in vain, the next one does not."""
+    (counter,) = counters(engine, 1)
+    assert engine._writer._baton.acquire(blocking=False)
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 0.05)
+    with pytest.raises(Busy, match="nothing happened, try again"):
+        counter.send(Count())
+    assert counter.send(Count()).version == 2
