@@ -30,7 +30,8 @@ from statemachine.errors import DataError
 __all__ = ["Image", "diff", "diff_fields", "fields_of", "fold", "last_of"]
 
 LEVELS = 4  # of objects and lists that one match passes; deeper ones are entered step by step
-_REST_OF_STRING = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# Up to the first quote, if that ends it: ten times as fast as looking at each byte for a backslash.
+_REST_OF_STRING = rb'(?:[^"]*+(?<!\\)"|[^"\\]*+(?:\\.[^"\\]*+)*+")'
 _STRING = rb'"' + _REST_OF_STRING
 _SCALARS = rb'[^"\[\]{}]*+(?:' + _STRING + rb'[^"\[\]{}]*+)*+'  # whatever holds no bracket
 
@@ -50,6 +51,11 @@ _key = re.compile(_STRING + rb":", re.DOTALL).match
 _value = re.compile(_VALUE, re.DOTALL).match
 _content = re.compile(_CONTENT, re.DOTALL).match
 _rest_of_string = re.compile(_REST_OF_STRING, re.DOTALL).match
+# All of an object or list in one call. What cannot be passed is taken to the end, as nothing: then nothing is tried
+# twice here either, and the last one found tells that it is to be gone through one by one.
+_ALL = rb"(?:,(?!\Z)|\Z)|.++"
+_all_items = re.compile(rb"(" + _VALUE + rb")" + _ALL, re.DOTALL).findall
+_all_fields = re.compile(rb"(" + _STRING + rb"):(" + _VALUE + rb")" + _ALL, re.DOTALL).findall
 
 _COMMA, _OBJECT, _LIST, _TEXT, _END_OBJECT, _END_LIST = b',{["}]'
 _OPENING, _GROWING = b"{[", b'["'
@@ -109,6 +115,8 @@ def fields_of(raw: bytes, *, like: dict[bytes, bytes] = _NOTHING) -> dict[bytes,
     at, last = 1, len(raw) - 1
     if raw[0] != _OBJECT or raw[last] != _END_OBJECT:
         _bad(raw, 0)
+    if not like and (every := _all_fields(raw, 1, last)) and every[-1][0]:
+        return dict(every)
     while True:
         one = _key(raw, at)
         if one is None:
@@ -145,6 +153,8 @@ def _items(raw: bytes) -> list[bytes]:
     at, last = 1, len(raw) - 1
     if raw[0] != _LIST or raw[last] != _END_LIST:
         _bad(raw, 0)
+    if (every := _all_items(raw, 1, last)) and every[-1]:
+        return every
     while True:
         end = _end_of(raw, at)
         found.append(raw[at:end])
@@ -339,7 +349,9 @@ FORMS: dict[bytes, Callable[[Fields, bytes, bytes], None]] = {
 
 def _encoded(value: Value) -> bytes:
     if isinstance(value, dict):
-        return b"{" + b",".join(key + b":" + _encoded(one) for key, one in value.items()) + b"}"
+        # Most were never opened, and are taken as they are.
+        fields = [key + b":" + (one if type(one) is bytes else _encoded(one)) for key, one in value.items()]
+        return b"{" + b",".join(fields) + b"}"
     if isinstance(value, list):
         return b"[" + b",".join(value) + b"]"
     return bytes(value)

@@ -151,6 +151,7 @@ def test_other_order_of_keys_is_told_by_the_whole_image() -> None:
         b'{"add":{"a":"x"}}',
         b'{"splice":{"n":[0,0,[]]}}', b'{"splice":{"a":[0]}}', b'{"in":{"n":{}}}', b'{"in":{"z":{}}}', b"\xff" * 9,
         b'{"set":{"a":"' + b"x" * 99, b'{"in":{"o":' * 5_000 + b"1" + b"}}" * 5_000,
+        b'{"set":{' + b'"\\"' * 99_999 + b"}}", b'{"splice":{"a":[0,0,[' + b'"\\"' * 99_999 + b"]]}}",
     ],
 )  # fmt: skip
 def test_patch_that_does_not_fit_is_refused(patch: bytes) -> None:
