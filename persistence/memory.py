@@ -106,6 +106,11 @@ class MemoryReader:
                 yield Standing(instance, head.configuration, head.outcome)
             begun = begun or instance == after
 
+    def newest(self, rows: int) -> list[str]:
+        """Return the ids of the instances that so many of the newest rows are of, in the order of their start."""
+        hashes = {sealed.hash for sealed in list(self.lane())[-rows:]}
+        return [name for name in self.instances() if any(row.hash in hashes for row in self.journal(name))]
+
     def head(self, instance: str) -> Head | None:
         """Read one head, with its mark."""
         written = self._contents.journals.get(instance, ())

@@ -162,6 +162,10 @@ class Reader(Protocol):
         """
         ...
 
+    def newest(self, rows: int) -> list[str]:
+        """Return the ids of the instances that so many of the newest rows are of, in the order of their start."""
+        ...
+
     def head(self, instance: str) -> Head | None:
         """Read one head, or None."""
         ...

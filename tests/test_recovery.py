@@ -174,14 +174,45 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+def killed(folder: Path) -> None:
+    """Write two rows in a process that dies."""
+    child = subprocess.run([sys.executable, "-c", CHILD, str(folder)], check=False, cwd=Path(__file__).parents[1])
+    assert child.returncode == -signal.SIGKILL
+
+
 def test_open_sweeps_after_a_kill_and_forgets_the_killed_owner(tmp_path: Path) -> None:
     damaged(tmp_path, DAMAGE["head: time"])
-    child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], check=False, cwd=Path(__file__).parents[1])
-    assert child.returncode == -signal.SIGKILL
+    killed(tmp_path)
     with recovery.open(tmp_path / "shop.db", Order, clock=Clock()) as engine:
         assert engine.get(Order, "k").state == "charging"
         assert engine.get(Order, "b").history()[-1].event == "perdure.rebuilt"
         assert engine.sql().execute("select count(*) from perdure_open_mark") == [(1,)]
+
+
+def test_open_repairs_what_was_written_last_of_a_large_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four instances are large here; the two newest rows are those of the process that died."""
+    path = damaged(tmp_path)
+    killed(tmp_path)
+    with sqlite3.connect(path) as connection:
+        connection.execute(DAMAGE["head: time"].replace("'b'", "'k'"))
+    connection.close()
+    monkeypatch.setattr("recovery.run.SWEPT_MAX", 2)
+    with recovery.open(path, Order, clock=Clock()) as engine:
+        assert engine.get(Order, "k").history()[-1].event == "perdure.rebuilt"
+
+
+def test_open_leaves_the_rest_of_a_large_store_to_its_first_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is damaged there is refused, and `recover` repairs it."""
+    path = damaged(tmp_path, DAMAGE["head: time"])
+    killed(tmp_path)
+    monkeypatch.setattr("recovery.run.SWEPT_MAX", 3)
+    with recovery.open(path, Order, clock=Clock()) as engine:
+        assert engine.get(Order, "k").state == "charging"
+        with pytest.raises(Refused, match="instance_unsound: .*perdure recover FILE"):
+            engine.get(Order, "b")
+    assert verdicts(recovery.recover(path, Order))["b"] == "REBUILT"
 
 
 def test_open_after_a_clean_close_sweeps_nothing(tmp_path: Path) -> None:

@@ -168,6 +168,17 @@ class ReadingContract(ABC):
                 assert list(reader.instances(workflow="Order")) == ["z", "m"]
                 assert list(reader.instances(workflow="Other")) == ["a"]
 
+    def test_newest_rows_name_their_instances(self) -> None:
+        """Each once, in the order of their start, however many rows are asked for."""
+        chains = [Chain(name) for name in ("i-1", "i-2", "i-3")]
+        with closing(self.open_store()) as store:
+            for chain in (*chains, chains[2], chains[0], chains[0]):
+                write(store, chain.next())
+            with store.reader() as reader:
+                found = [reader.newest(rows) for rows in (1, 2, 3, 4, 5, 9)]
+        assert found[:3] == [["i-1"], ["i-1"], ["i-1", "i-3"]]
+        assert found[3:] == [["i-1", "i-3"], ["i-1", "i-2", "i-3"], ["i-1", "i-2", "i-3"]]
+
     def test_standings_come_in_the_order_of_their_start_behind_one_of_them(self) -> None:
         """They are those of one workflow, as their heads say; moving on does not change a place."""
         one, other, two, three = Chain("z"), Chain("a", workflow="Other"), Chain("m"), Chain("b")

@@ -50,6 +50,12 @@ class SQLiteReader:
                 name, configuration, outcome = (bytes_of(one or b"").decode(errors="replace") for one in row)
                 yield Standing(name, configuration, None if row[2] is None else outcome)
 
+    def newest(self, rows: int) -> list[str]:
+        """Return the ids of the instances that so many of the newest rows are of, in the order of their start."""
+        with explained(self._connection.filename):
+            found = fetch_all(self._connection, statements.NEWEST, rows)
+        return [bytes_of(name).decode(errors="replace") for (name,) in found]
+
     def head(self, instance: str) -> Head | None:
         """Read one head."""
         with explained(self._connection.filename):

@@ -79,6 +79,11 @@ WHERE i.name = ?
 
 PLACE = "SELECT id, head, outcome IS NOT NULL FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
 INSTANCES = "SELECT CAST(name AS BLOB) FROM perdure_instance ORDER BY id"  # primary key; all
+# Those of the newest rows: the end of the journal, then primary keys. At most as many as rows are asked for.
+NEWEST = """
+SELECT CAST(name AS BLOB) FROM perdure_instance
+WHERE id IN (SELECT instance FROM perdure_journal ORDER BY n DESC LIMIT ?) ORDER BY id
+"""
 INSTANCES_OF = """
 SELECT CAST(i.name AS BLOB) FROM perdure_instance AS i JOIN perdure_symbol AS w ON w.id = i.workflow
 WHERE w.name = ? ORDER BY i.id
