@@ -69,14 +69,23 @@ def loaded_at(reader: Reader, definition: Definition, instance: str, *, place: i
     if type(version) is not int or not 1 <= version <= head.version:
         reason = f"{instance!r} has versions 1 to {head.version}, not {shown(place)}"
         raise Refused("invalid_argument", reason, version=head.version)
-    row = reader.row(instance, version)
-    if row is None:
+    # A checkpoint has the image: only what its hash is made of is read then.
+    rows = reader.rows_to(instance, version) if named is None else _pair(reader, instance, version)
+    if not rows or rows[-1].record.version != version:
         raise _unproven(head, version, "its row is missing, or was set aside")
-    previous = _previous(reader, head, version)
-    image = None if named is None or not _follows(row, named.image, previous) else named.image
-    if image is None:
-        image = _folded(reader, head, row, previous=previous)
+    row, previous = rows[-1], _previous(reader, head, version, rows=rows)
+    if named is None or not _follows(row, named.image, previous):
+        rows = rows if named is None else reader.rows_to(instance, version)
+        image = _folded(head, rows, previous=previous)
+    else:
+        image = named.image
     return _loaded(reader, definition, head, row=row, previous=previous, image=image)
+
+
+def _pair(reader: Reader, instance: str, version: int) -> list[Row]:
+    """Return the row of a version, behind the one before it."""
+    before = reader.row(instance, version - 1) if version > 1 else None
+    return [row for row in (before, reader.row(instance, version)) if row is not None]
 
 
 def _named(reader: Reader, head: Head, label: str) -> tuple[int, Checkpoint | None]:
@@ -88,11 +97,11 @@ def _named(reader: Reader, head: Head, label: str) -> tuple[int, Checkpoint | No
     raise Refused("invalid_argument", reason, version=head.version)
 
 
-def _previous(reader: Reader, head: Head, version: int) -> bytes:
-    """Return the hash before a version."""
+def _previous(reader: Reader, head: Head, version: int, *, rows: Sequence[Row]) -> bytes:
+    """Return the hash before a version, whose rows have the one before it where it stands."""
     if version == 1:
         return genesis(head.instance, head.workflow, head.secret)
-    before = reader.row(head.instance, version - 1)
+    before = next((row for row in rows if row.record.version == version - 1), None)
     if before is not None:
         return before.hash
     stub = next((stub for stub in reader.stubs(head.instance) if stub.version == version - 1), None)
@@ -105,11 +114,12 @@ def _follows(row: Row, image: bytes, previous: bytes) -> bool:
     return stub_hash(previous, digests(row.record)[1] + image_digest(image)) == row.hash
 
 
-def _folded(reader: Reader, head: Head, row: Row, *, previous: bytes) -> bytes:
-    """Return the image of a version from the journal, proven."""
+def _folded(head: Head, rows: Sequence[Row], *, previous: bytes) -> bytes:
+    """Return the image after the last of some rows, proven."""
+    row = rows[-1]
     version = row.record.version
     try:
-        image = folded(reader.rows_to(head.instance, version)).encoded()
+        image = folded(rows).encoded()
     except DataError as error:
         raise _unproven(head, version, str(error)) from error
     if not _follows(row, image, previous):

@@ -119,6 +119,54 @@ def test_the_end_from_outside_is_a_version(engine: Engine) -> None:
     assert [book.at(version).outcome for version in (1, 2, 3)] == [None, None, "terminated"]
 
 
+CUT_BELOW_THE_HEAD = "update perdure_journal set prior = 0 where version = 19"
+
+
+@pytest.fixture
+def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A book of 20 versions, with another instance's rows between them, entered at each third."""
+    monkeypatch.setattr("persistence.sqlite.appending.PLACES_EVERY", 3)
+    with Engine(tmp_path / "book.db", Book, Tally) as engine:
+        book, tally = engine.start(Book, BookData([]), id="b"), engine.start(Tally)
+        for line in lines(19):
+            tally.send(Add(1))
+            book.send(Write(line))
+    return tmp_path / "book.db"
+
+
+def test_an_old_version_is_found_from_the_place_above_it(long: Path) -> None:
+    """The way from the head is cut, and nobody takes it."""
+    change(long, CUT_BELOW_THE_HEAD)
+    with Engine(long, Book, Tally) as engine:
+        found = [len(engine.get(Book, "b").at(version).data.lines) for version in range(2, 19)]
+    assert found == list(range(1, 18))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "delete from perdure_place",
+        "update perdure_place set n = n + 1",
+        "update perdure_place set n = n - 2",
+        "update perdure_place set n = -1",
+        "update perdure_place set version = version + 2",
+    ],
+)
+def test_a_place_that_is_wrong_costs_the_way_from_the_head(long: Path, damage: str) -> None:
+    change(long, damage)
+    with Engine(long, Book, Tally) as engine:
+        assert [len(engine.get(Book, "b").at(version).data.lines) for version in range(1, 21)] == list(range(20))
+    assert recovery.verify(long, Book, Tally).is_clean
+
+
+def test_without_a_place_the_way_from_the_head_is_taken(long: Path) -> None:
+    """Negative control: then it matters that it is cut."""
+    change(long, "delete from perdure_place")
+    change(long, CUT_BELOW_THE_HEAD)
+    with Engine(long, Book, Tally) as engine:
+        assert refusal(lambda: engine.get(Book, "b").at(5)).code == "instance_unsound"
+
+
 @pytest.mark.parametrize("version", [0, -1, 4, True, 1.0, None, 2**70])
 def test_a_version_that_there_is_not_is_refused(engine: Engine, version: Any) -> None:
     book = written(engine, 2)

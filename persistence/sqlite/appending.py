@@ -18,6 +18,7 @@ from persistence.sqlite.errors import translate
 from persistence.sqlite.packing import packed
 from persistence.sqlite.query import fetch_one, run, run_each
 from persistence.sqlite.rows import key_name
+from persistence.sqlite.schema import PLACES_EVERY
 
 __all__ = ["NO_SEAL", "UNREAD", "Appending", "Memory", "put"]
 
@@ -51,6 +52,7 @@ class Appending:
         self._moves: dict[int, Values] = {}  # by surrogate: the values of `statements.MOVE_INSTANCE`
         self._ends: list[Values] = []
         self._rows: list[Values] = []
+        self._places: list[Values] = []
         self._keys: list[Values] = []
 
     def write(self, drafts: Sequence[Draft], seal: bytes) -> None:
@@ -69,6 +71,8 @@ class Appending:
         if self._ends:
             run_each(cursor, statements.END_INSTANCE, self._ends)
         run_each(cursor, statements.PUT_ROW, self._rows)
+        if self._places:
+            run_each(cursor, statements.PUT_PLACE, self._places)
         if self._keys:
             name = f"key {last.keys[0].key!r}" if len(drafts) == 1 else "a key"
             put(cursor, statements.PUT_KEY, self._keys, what=f"{last.record.instance}: {name}")
@@ -102,6 +106,8 @@ class Appending:
         memory.instances[record.instance] = (surrogate, n, head.outcome is not None)
         told = (record.key, record.actor, record.note, record.time, record.token, record.kind, packed(record.body))
         self._rows.append((n, surrogate, version, prior, event, before, after, *where, *told, head.hash, seal))
+        if version % PLACES_EVERY == 0:
+            self._places.append((surrogate, version, n))
         for key in draft.keys:
             name, what = key_name(key.kind, key.key), symbol(self._cursor, memory, key.after)
             self._keys.append((surrogate, name, version, n, key.digest, what, key.error, key.time))

@@ -4,6 +4,7 @@ A name that a damaged symbol table lost reads as an empty one: the record's dige
 """
 
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from types import UnionType
@@ -86,19 +87,31 @@ def read_rows(connection: apsw.Connection, instance: str, *, versions: tuple[int
     """Read the journal of one instance from one version to another, both included, oldest first."""
     first, last = versions
     with explained(connection.filename):
-        found = fetch_all(connection, statements.JOURNAL, instance, first, first, last)
-    return [_row(instance, values) for values in found]
+        for start in _starts(connection, instance, last):
+            found = fetch_all(connection, statements.JOURNAL, start, instance, first, first, last)
+            if found:
+                return [_row(instance, values) for values in found]
+    return []
+
+
+def _starts(connection: apsw.Connection, instance: str, version: int) -> Iterator[int | None]:
+    """Yield where a version may be looked for: from the nearest place above it, and else from the head (None)."""
+    place = fetch_one(connection, statements.PLACE_ABOVE, version, instance)
+    if place is not None:
+        yield place[0]
+    yield None
 
 
 def read_rows_to(connection: apsw.Connection, instance: str, version: int, *, near: int) -> list[Row]:
     """Read the rows that prove a version, oldest first; `near` is where its row may be."""
     with explained(connection.filename):
         found = fetch_all(connection, statements.ROWS_TO, instance, near, version) if near else []
-        if not found:
-            place = fetch_one(connection, statements.PLACE_OF, instance, version, version)
-            if place is None:
-                return []
-            found = fetch_all(connection, statements.ROWS_TO, instance, place[0], version)
+        starts = () if found else _starts(connection, instance, version)
+        for start in starts:
+            place = fetch_one(connection, statements.PLACE_OF, start, instance, version, version)
+            if place is not None:
+                found = fetch_all(connection, statements.ROWS_TO, instance, place[0], version)
+                break
     return [_row(instance, values) for values in found]
 
 

@@ -1,4 +1,4 @@
-"""The SQLite file: every table, who writes it, and what makes it valid. Format 2.
+"""The SQLite file: every table, who writes it, and what makes it valid. Format 3.
 
 Everything of ours begins with `perdure_`; the user's tables live beside it. `application_id` and `user_version` are the
 user's. The file is in WAL mode. `persistence.records` specifies the hashes.
@@ -21,16 +21,18 @@ A file is valid if and only if
 Beside the file lies its anchor, which says how far it had come (`persistence.sqlite.anchor`). `epoch` is raised when a
 loss is accepted; a record's epoch is that of the store when it was written.
 
-Written by transactions: instance, journal, key, definition, symbol, checkpoint. Rows of the journal are never updated,
+Written by transactions: instance, journal, place, key, definition, symbol, checkpoint. Rows of the journal are never updated,
 but for `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery:
 quarantine, set_aside, stub, a head that is rebuilt, and a checkpoint that is derived again. Written at open and close:
 open_mark. Deleted from: key, some time after the end of an instance, and then all of that instance. Reserved, and empty
 in files that this version writes: work. Integer keys are private to the file: names are what is hashed.
 """
 
-__all__ = ["FORMAT", "LEVELS", "TABLES", "VIEWS"]
+__all__ = ["FORMAT", "LEVELS", "PLACES_EVERY", "TABLES", "VIEWS"]
 
-FORMAT = 2
+FORMAT = 3
+
+PLACES_EVERY = 1_000  # versions: what is looked for below the head is found in so many steps; 10 bytes for so many rows
 
 LEVELS = {"full": "FULL", "normal": "NORMAL"}
 """Durability level of a store -> PRAGMA synchronous. `full` survives a power loss, `normal` a killed process."""
@@ -106,6 +108,14 @@ TABLES = (
         hash        BLOB NOT NULL,
         seal        BLOB                     -- on the last row of each commit
     ) STRICT
+    """,
+    """
+    CREATE TABLE perdure_place (             -- where a long journal is entered below its head
+        instance INTEGER NOT NULL,
+        version  INTEGER NOT NULL,           -- each 1,000th
+        n        INTEGER NOT NULL,           -- of its row: a hint, which that row itself bears out
+        PRIMARY KEY (instance, version)
+    ) STRICT, WITHOUT ROWID
     """,
     """
     CREATE TABLE perdure_key (

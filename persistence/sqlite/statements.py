@@ -126,10 +126,18 @@ INSERT INTO perdure_journal (
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-# The rows of one instance from a version on, by following `prior` back from the head: a primary key read per row.
+# The nearest place at or above a version: unique index on name, then primary key. 0 or 1 row.
+PLACE_ABOVE = """
+SELECT p.n FROM perdure_instance AS i JOIN perdure_place AS p ON p.instance = i.id AND p.version >= ?
+WHERE i.name = ? ORDER BY p.version LIMIT 1
+"""
+PUT_PLACE = "INSERT OR REPLACE INTO perdure_place (instance, version, n) VALUES (?, ?, ?)"
+
+# The rows of one instance from a version on, by following `prior` back from a place or, where none is given, the head:
+# a primary key read per row.
 JOURNAL = """
 WITH RECURSIVE chain (n, instance) AS (
-    SELECT head, id FROM perdure_instance WHERE name = ?
+    SELECT coalesce(?, head), id FROM perdure_instance WHERE name = ?
     UNION
     SELECT j.prior, j.instance FROM perdure_journal AS j JOIN chain ON j.n = chain.n AND j.instance = chain.instance
     WHERE j.prior > 0 AND j.version > ?
@@ -172,15 +180,14 @@ LEFT JOIN perdure_symbol AS b ON b.id = j.before
 LEFT JOIN perdure_symbol AS a ON a.id = j.after
 ORDER BY j.n
 """
-# Where the row of a version stands, by following `prior` back from the head.
+# Where the row of a version stands, by following `prior` back from a place or the head: a primary key read per row.
 PLACE_OF = """
-WITH RECURSIVE chain (n, instance, version) AS (
-    SELECT j.n, j.instance, j.version FROM perdure_instance AS i
-    JOIN perdure_journal AS j ON j.n = i.head AND j.instance = i.id WHERE i.name = ?
+WITH RECURSIVE chain (n, instance, version, prior) AS (
+    SELECT j.n, j.instance, j.version, j.prior FROM perdure_instance AS i
+    JOIN perdure_journal AS j ON j.n = coalesce(?, i.head) AND j.instance = i.id WHERE i.name = ?
     UNION
-    SELECT p.n, p.instance, p.version FROM chain
-    JOIN perdure_journal AS j ON j.n = chain.n
-    JOIN perdure_journal AS p ON p.n = j.prior AND p.instance = chain.instance
+    SELECT j.n, j.instance, j.version, j.prior FROM chain
+    JOIN perdure_journal AS j ON j.n = chain.prior AND j.instance = chain.instance
     WHERE chain.version > ?
 )
 SELECT n FROM chain WHERE version = ? LIMIT 1
