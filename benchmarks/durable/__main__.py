@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from benchmarks.durable import grouped, large, serial, stages, syncs
+from benchmarks.durable import grouped, large, loading, serial, stages, syncs
 from benchmarks.durable.lines import HEAD, Line, as_json, as_text, progress
 from benchmarks.durable.raw import FOLD_PAGES
 from benchmarks.durable.sizes import FULL, SMOKE, Setting
@@ -27,7 +27,7 @@ MEASURES: dict[str, Callable[[Setting], Iterator[Line]]] = {
     "bytes": syncs.stored,
     "instances": large.instances,
     "rows": large.rows,
-    "loading": large.loading,
+    "loading": loading.loading,
     "reopening": large.reopening,
     "memory": large.memory,
 }

@@ -1,11 +1,11 @@
-"""Files with many instances and many rows: how fast they are written to, loaded from and reopened, and what is kept."""
+"""Files with many instances and many rows: how fast they are written to and reopened, and what is kept."""
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 from benchmarks.durable import child
@@ -14,11 +14,9 @@ from benchmarks.durable.grown import build
 from benchmarks.durable.lines import Line, line, skipped
 from benchmarks.durable.sizes import Setting
 from benchmarks.durable.work import SEED, Lamp, Tick, scratch
-from statemachine import Engine, Instance
+from statemachine import Engine
 
-VERSIONS = 3_000
-
-__all__ = ["instances", "loading", "memory", "reopening", "rows"]
+__all__ = ["instances", "memory", "reopening", "rows"]
 
 
 def instances(setting: Setting) -> Iterator[Line]:
@@ -81,45 +79,6 @@ def _in_flight(lamps: list[Any]) -> float:
     start = time.perf_counter()
     asyncio.run(flood(lamps, len(lamps), in_flight=min(256, len(lamps))))
     return time.perf_counter() - start
-
-
-def loading(setting: Setting) -> Iterator[Line]:
-    """Load heads that an engine has not seen, drawn from all."""
-    size = setting.size
-    with scratch(setting.folder) as place:
-        path = place / "lamps.db"
-        names = build(path, instances=size.live, say=setting.say)
-        drawn = Random(SEED).sample(names, k=size.loads)
-        with Engine(path, Lamp) as engine:
-            times = [_milliseconds(engine, name) for name in drawn]
-    late = quantiles(times, n=100)[98]
-    yield line("load a head", times, "ms", note=f"{size.loads} of {size.live} instances, each once; p99 {late:.3f} ms")
-    yield _loading_older(setting)
-    yield skipped("load a named checkpoint", "there are no named checkpoints")
-
-
-def _loading_older(setting: Setting) -> Line:
-    """Load versions drawn from the last thousand."""
-    name = "load an older version"
-    if not hasattr(Instance, "at"):
-        return skipped(name, "Instance has no at()")
-    with scratch(setting.folder) as place:
-        names = build(place / "lamps.db", instances=10, versions=VERSIONS, say=setting.say)
-        random, times = Random(SEED), list[float]()
-        with Engine(place / "lamps.db", Lamp) as engine:
-            for _ in range(setting.size.loads):
-                lamp: Any = engine.get(Lamp, random.choice(names))
-                version = random.randint(VERSIONS - 1_000, VERSIONS)
-                start = time.perf_counter()
-                lamp.at(version)
-                times.append((time.perf_counter() - start) * 1000)
-    return line(name, times, "ms", note=f"{len(times)} versions drawn from the last 1,000 of {VERSIONS}")
-
-
-def _milliseconds(engine: Engine, name: str) -> float:
-    start = time.perf_counter()
-    engine.get(Lamp, name)
-    return (time.perf_counter() - start) * 1000
 
 
 def reopening(setting: Setting) -> Iterator[Line]:

@@ -27,6 +27,10 @@ class Size:
     spread: int  # transitions sent to instances drawn from all
     live: int  # instances in the file that is loaded from and reopened
     loads: int
+    old: int  # instances that are loaded as they were
+    aged: int  # versions that each of them has
+    large: int  # bytes of the large state
+    patched: int  # versions that it has
     reopens: int
     growth: int  # transitions over which memory must not grow
 
@@ -47,6 +51,10 @@ FULL = Size(
     spread=4_096,
     live=100_000,
     loads=500,
+    old=40,
+    aged=8_000,
+    large=1 << 20,
+    patched=500,
     reopens=5,
     growth=1_000_000,
 )
@@ -66,6 +74,10 @@ SMOKE = Size(
     spread=64,
     live=500,
     loads=20,
+    old=3,
+    aged=80,
+    large=1 << 14,
+    patched=20,
     reopens=2,
     growth=400,
 )
