@@ -93,7 +93,7 @@ def reopen(path: Path) -> dict[str, float]:
 
 
 def recover(path: Path) -> float:
-    """Return the milliseconds of `recovery.open`, which also sweeps all heads."""
+    """Return the milliseconds of `recovery.open`, which also judges what was written last."""
     start = time.perf_counter()
     engine = recovery.open(path, Lamp)
     spent = time.perf_counter() - start

@@ -68,6 +68,7 @@ TARGETS = {
     "load a named checkpoint, 4 KiB": at_most(5),
     "load an older version, 1 MiB": at_most(10),
     "reopen after a kill": at_most(50),
+    "reopen after a kill, recovery.open": at_most(50),
     "memory": at_most(50),
     "memory, growth": at_most(1),
 }
