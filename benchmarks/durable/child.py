@@ -17,6 +17,7 @@ from typing import Any
 
 import recovery
 from benchmarks.durable.grouped import flood
+from benchmarks.durable.grown import id_of
 from benchmarks.durable.raw import read_one
 from benchmarks.durable.work import Lamp, Tick
 from benchmarks.marks import BEGIN, END, mark
@@ -105,19 +106,21 @@ def _first(path: Path) -> str:
     return path.with_suffix(".first").read_text(encoding="utf-8")
 
 
-def memory(path: Path, count: int) -> dict[str, float]:
-    """Return resident MB: after the imports, with the engine open, after half of so many events, and after all."""
+def memory(path: Path, instances: int, count: int) -> dict[str, float]:
+    """Return resident MB: after the imports, with the engine open, after half of so many events, and after all.
+
+    The instances take turns, and no handle is kept.
+    """
     found = {"imported": resident()}
+    batch = min(BATCH, instances, count // 2)
     with Engine(path, Lamp) as engine:
         found["opened"] = resident()
-        lamps = engine.list(Lamp)
-        found["handles"] = resident()
         sent = 0
         for half in ("half", "whole"):
             end = sent + count // 2
             while sent < end:
-                first = sent % len(lamps)
-                sent += asyncio.run(flood(lamps[first : first + BATCH], min(BATCH, count // 2), in_flight=100))
+                lamps = [engine.get(Lamp, id_of(number % instances)) for number in range(sent, sent + batch)]
+                sent += asyncio.run(flood(lamps, batch, in_flight=100))
             found[half] = resident()
     return found
 

@@ -5,6 +5,7 @@ a version and a token of its own and is hashed onto its own chain. So every head
 what is saved is deciding the same thing a million times.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -18,7 +19,7 @@ from persistence import Draft, MemoryStore, Record, SQLiteStore, Store, Transact
 from persistence.records import digests, genesis, head_hash, head_of
 from statemachine import Engine
 
-__all__ = ["build"]
+__all__ = ["build", "id_of"]
 
 BATCH = 1_000  # transitions a commit
 TEMPLATES = 5  # versions captured; the last two, which lead back to each other, stand for all that follow
@@ -27,7 +28,7 @@ TEMPLATES = 5  # versions captured; the last two, which lead back to each other,
 def build(path: Path, *, instances: int, versions: int = 1, say: Callable[[str], None]) -> list[str]:
     """Make a store with so many instances at this version, closed cleanly, and return their ids."""
     templates = _captured()
-    names = [f"lamp-{number:07d}" for number in range(instances)]
+    names = [id_of(number) for number in range(instances)]
     store = SQLiteStore(path)
     try:
         drafts = _copies(templates, names, versions)
@@ -40,8 +41,14 @@ def build(path: Path, *, instances: int, versions: int = 1, say: Callable[[str],
             say(f"{path.name}: {written} of {instances * versions} rows")
     finally:
         store.close()
+    os.sync()  # else the disk is busy with it while it is measured
     path.with_suffix(".first").write_text(names[0], encoding="utf-8")
     return names
+
+
+def id_of(number: int) -> str:
+    """Return the id of one of its instances."""
+    return f"lamp-{number:07d}"
 
 
 def _copies(templates: Sequence[Draft], names: Sequence[str], versions: int) -> Iterator[Draft]:

@@ -114,9 +114,10 @@ def memory(setting: Setting) -> Iterator[Line]:
         path = place / "lamps.db"
         build(path, instances=size.live, say=setting.say)
         setting.say(f"memory: {size.growth} transitions")
-        found: dict[str, float] = child.run("memory", path, size.growth)
+        found: dict[str, float] = child.run("memory", path, size.live, size.growth)
     note = f"{size.live} instances on disk, engine open; of it {found['imported']:.1f} MB Python and imports"
     yield line("memory", [found["opened"]], "MB", note=note)
-    grown = found["whole"] - found["half"]
-    note = f"over the second {size.growth // 2} transitions; {found['half']:.1f} MB with a handle of each instance"
+    note = f"after {size.growth // 2} transitions, all instances in turn, with what is remembered of them"
+    yield line("memory, at work", [found["half"]], "MB", note=note)
+    grown, note = found["whole"] - found["half"], f"over {size.growth // 2} transitions more"
     yield line("memory, growth", [grown], "MB", note=note)
