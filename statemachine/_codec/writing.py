@@ -67,7 +67,8 @@ def orjson_writing() -> Write | None:
         return found if FLOAT_MIN <= abs(found) < FLOAT_MAX or not found else orjson.Fragment(repr(found))
 
     plain = f"{FLOAT_MIN!r} <= {{x}} < {FLOAT_MAX!r} or {-FLOAT_MAX!r} < {{x}} <= {-FLOAT_MIN!r} or {{x}} == 0.0"
-    return Write(number, plain, orjson.dumps)
+    # A copy: from 3.12 on orjson leaves 4 KiB behind each result, and what is encoded is remembered.
+    return Write(number, plain, lambda value: b"%b" % orjson.dumps(value))
 
 
 @lru_cache(maxsize=1)
