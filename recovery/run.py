@@ -183,8 +183,8 @@ def open(  # noqa: A001  # recovery.open is the design's name, beside the built-
 ) -> Engine:
     """Open a store, look at what was written last if it was not closed cleanly, and return an engine on it.
 
-    This costs what is due, not what is stored: each instance is judged at its first load anyway. Of a store of more than
-    256 instances the heads of those are repaired here that its 256 newest rows are of; `recover` looks at all.
+    This costs what is due, not what is stored: each instance is judged at its first load anyway. Of more than 256
+    instances only those are looked at here, and repaired, that the 256 newest rows are of; `recover` looks at all.
     `path` is an SQLite file, or a Store that is open already (`schema`, `durability` and `anchor` are its own affair).
     Raises StoreError children, DefinitionError.
     """

@@ -210,7 +210,7 @@ def test_open_leaves_the_rest_of_a_large_store_to_its_first_load(
     monkeypatch.setattr("recovery.run.SWEPT_MAX", 3)
     with recovery.open(path, Order, clock=Clock()) as engine:
         assert engine.get(Order, "k").state == "charging"
-        with pytest.raises(Refused, match="instance_unsound: .*perdure recover FILE"):
+        with pytest.raises(Refused, match=r"instance_unsound: .*perdure recover FILE"):
             engine.get(Order, "b")
     assert verdicts(recovery.recover(path, Order))["b"] == "REBUILT"
 

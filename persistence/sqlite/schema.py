@@ -21,11 +21,12 @@ A file is valid if and only if
 Beside the file lies its anchor, which says how far it had come (`persistence.sqlite.anchor`). `epoch` is raised when a
 loss is accepted; a record's epoch is that of the store when it was written.
 
-Written by transactions: instance, journal, place, key, definition, symbol, checkpoint. Rows of the journal are never updated,
-but for `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by recovery:
-quarantine, set_aside, stub, a head that is rebuilt, and a checkpoint that is derived again. Written at open and close:
-open_mark. Deleted from: key, some time after the end of an instance, and then all of that instance. Reserved, and empty
-in files that this version writes: work. Integer keys are private to the file: names are what is hashed.
+Written by transactions: instance, journal, place, key, definition, symbol, checkpoint. Rows of the journal are never
+updated, but for `prior`, which is no part of what is hashed and which rebuilding a head mends (INV-7). Written by
+recovery: quarantine, set_aside, stub, a head that is rebuilt, and a checkpoint that is derived again. Written at open
+and close: open_mark. Deleted from: key, some time after the end of an instance, and then all of that instance.
+Reserved, and empty in files that this version writes: work. Integer keys are private to the file: names are what is
+hashed.
 """
 
 __all__ = ["FORMAT", "LEVELS", "PLACES_EVERY", "TABLES", "VIEWS"]
