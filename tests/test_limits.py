@@ -95,7 +95,7 @@ def test_the_page_names_every_limit_of_an_engine_with_its_default() -> None:
 
 def test_the_page_names_fixed_limits_as_they_are() -> None:
     told = [(name, int(value.replace(",", ""))) for name, value in ROW.findall(PAGE) if "." in name]
-    assert len(told) == 9
+    assert len(told) == 10
     for name, value in told:
         module, _, constant = name.rpartition(".")
         assert getattr(import_module(module), constant) == value, name
