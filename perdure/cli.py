@@ -130,8 +130,8 @@ def recover(
 def backup(*, file: str, target: str, accept_damage: bool) -> int:
     """Copy the store in FILE into TARGET, which must not exist, while others write to it.
 
-    The copy is of one moment. It is read before it gets its name: its pages, every seal and every chain. Copying the
-    file by other means loses what stands in its -wal.
+    The copy is of one moment. It is read before it gets its name: its pages, seals, chains, definitions, keys and
+    checkpoints. Copying the file by other means loses what stands in its -wal.
 
     For example: perdure backup shop.db backups/shop-1.db
 

@@ -5,7 +5,7 @@ before it by hash, be legal under the definition that wrote it, and stand under 
 break means depends on where it is: at the newest version the head may prove what the row no longer says.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from attrs import evolve, field, frozen
@@ -13,25 +13,13 @@ from attrs import evolve, field, frozen
 from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub
 from persistence.lane import LaneFacts
 from persistence.records import digests, genesis, image_digest, proof_of
-from statemachine.chart import Chart
+from statemachine.chains import Chain, Charts, walk
 from statemachine.errors import DataError
-from statemachine.folding import Folding, follow
+from statemachine.folding import Folding
 from statemachine.limits import Limits
-from statemachine.loading import broken_head, illegal, outcome_of
+from statemachine.loading import broken_head, outcome_of
 
-__all__ = ["Chain", "Charts", "Proof", "charts_of", "prove", "walk"]
-
-Charts = Callable[[bytes], Chart | None]
-
-
-@frozen
-class Chain:
-    """A journal as far as it proves itself."""
-
-    standing: tuple[Row | Stub, ...] = ()  # versions 1, 2, 3 …
-    reason: str | None = None  # why the version after them does not follow; None where there is none
-    folding: Folding = field(factory=Folding)  # the image after the newest version, where there is no reason
-    is_torn: bool = False  # that version's row is lost or changed; else it is whole, and wrong
+__all__ = ["Proof", "head_of", "prove"]
 
 
 @frozen
@@ -47,57 +35,6 @@ class Proof:
     image: bytes | None = None  # of that head
     stub: Stub | None = None  # in the place of the torn row; None where no seal holds the head's hash
     loses: tuple[str, ...] = field(factory=tuple)  # what stands above the last sound version
-
-
-def charts_of(reader: Reader, classes: Iterable[Chart]) -> Charts:
-    """Return a function that gives the chart of a fingerprint; None for one that is missing or damaged.
-
-    A chart of a class proves its fingerprint itself; any other is read from the store, once.
-    """
-    known: dict[bytes, Chart | None] = {chart.fingerprint: chart for chart in classes}
-
-    def chart(fingerprint: bytes) -> Chart | None:
-        if fingerprint not in known:
-            try:
-                text = reader.definition(fingerprint)
-                found = None if text is None else Chart(text)
-            except (Corrupt, KeyError, TypeError, ValueError):
-                found = None
-            known[fingerprint] = found if found is not None and found.fingerprint == fingerprint else None
-        return known[fingerprint]
-
-    return chart
-
-
-def walk(head: Head, rows: Sequence[Row], stubs: Sequence[Stub], *, charts: Charts, lane: LaneFacts) -> Chain:
-    """Follow a journal from version 1, as far as it proves itself. Pure, but for reading the charts."""
-    standing = list[Row | Stub]()
-    before: str | None = ""  # the configuration; None after a stub, where it is lost
-    folding = Folding()
-    for version, found, reason, folded in follow(head, rows, stubs):
-        if found is None or reason is not None:
-            return Chain(tuple(standing), f"version {version}: {reason}", is_torn=True)
-        wrong = _wrong(found, before, charts=charts, lane=lane)
-        if wrong is not None:
-            return Chain(tuple(standing), f"version {version}: {wrong}")
-        standing.append(found)
-        folding, before = folded, found.record.after if isinstance(found, Row) else None
-    return Chain(tuple(standing), folding=folding)
-
-
-def _wrong(found: Row | Stub, before: str | None, *, charts: Charts, lane: LaneFacts) -> str | None:
-    """Return what is wrong with a transition that follows by its hash; `before` is None after a stub: it is lost."""
-    if lane.doubts(found.hash):
-        return "the seal of its commit does not hold its hash"
-    if isinstance(found, Stub):
-        return None
-    record = found.record
-    if before is not None and record.before != before:
-        return f"it starts from {record.before!r}, the row before it ended in {before!r}"
-    chart = charts(record.fingerprint)
-    if chart is None:
-        return "the definition that wrote it is missing or damaged"
-    return illegal(record.after, chart)
 
 
 def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Proof:

@@ -11,12 +11,13 @@ from functools import cached_property
 
 from attrs import evolve, field, frozen
 
-from persistence import Corrupt, Head, KeyRecord, Reader, Row, Stub
+from persistence import Corrupt, Head, Reader, Row, Stub
 from persistence.lane import LaneFacts, lane_facts
-from recovery.checkpoints import DamagedCheckpoint, damaged_checkpoints
-from recovery.evidence import Chain, Charts, Proof, charts_of, head_of, prove, walk
+from recovery.evidence import Proof, head_of, prove
 from statemachine.admission import HeadFacts, Verdict, judge_head
-from statemachine.codec import loads
+from statemachine.answers import broken_key
+from statemachine.chains import Chain, Charts, charts_of, walk
+from statemachine.checkpoints import DamagedCheckpoint, damaged_checkpoints
 from statemachine.definition import Definition
 from statemachine.errors import DataError
 from statemachine.folding import folded
@@ -111,7 +112,7 @@ def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) ->
     """Add what the whole chain says, as the head's pointers lead along it, and its keys."""
     count, stubs = view.counts.get(head.instance, 0), view.reader.stubs(head.instance)
     chain = _chain(view, head, stubs)
-    is_led = _reaches(chain, head)
+    is_led = chain.reaches(head)
     is_all = is_led and sum(isinstance(one, Row) for one in chain.standing) == count
     found = evolve(found, rows=count + len(stubs))
     if is_damaged or not is_all:
@@ -120,7 +121,7 @@ def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) ->
     found = evolve(found, checkpoints=damaged_checkpoints(view.reader, head, standing))
     if found.broken_chain is not None:
         return found
-    return evolve(found, broken_key=_broken_key(view, head, standing))
+    return evolve(found, broken_key=broken_key(view.reader, head, standing, definitions=view.definitions))
 
 
 def _examined(view: View, head: Head, definition: Definition | None) -> HeadFacts:
@@ -137,16 +138,6 @@ def _chain(view: View, head: Head, stubs: Sequence[Stub]) -> Chain:
     except Corrupt as error:
         return Chain(reason=str(error))
     return walk(head, rows, stubs, charts=view.charts, lane=view.lane)
-
-
-def _reaches(chain: Chain, head: Head) -> bool:
-    """Say whether a chain leads to the head and ends there."""
-    standing = chain.standing
-    if chain.reason is not None or not len(standing) == head.version > 0 or standing[-1].hash != head.hash:
-        return False
-    # The counts of patches are proven by nothing but the rows that they count.
-    counted = (chain.folding.patches, chain.folding.patched)
-    return isinstance(standing[-1], Stub) or counted == (head.patches, head.patched)
 
 
 def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> InstanceFacts:
@@ -209,59 +200,3 @@ def _looking_back(view: View, found: InstanceFacts, head: Head) -> InstanceFacts
             loses = tuple(f"version {one.record.version}: {one.record.event}" for one in lost)
             return evolve(found, sound_version=place + 1, loses=(*loses, *found.loses))
     return evolve(found, sound_version=0)
-
-
-def _broken_key(view: View, head: Head, standing: Sequence[Row | Stub]) -> str | None:
-    """Compare keys with the rows that they answer for, both ways, and their digests with the payloads."""
-    try:
-        keys = view.reader.keys(head.instance)
-    except Corrupt as error:
-        return str(error)
-    definition = view.definitions.get(head.workflow)
-    if not keys and head.outcome is not None:
-        return None  # they are kept for some time after its end
-    versions = max(len(standing), head.version)  # the head's own row may be torn
-    stubs = {one.version: one.n for one in standing if isinstance(one, Stub)}
-    by_version = {one.record.version: one for one in standing if isinstance(one, Row)}
-    for key in keys:
-        row = by_version.get(key.version)
-        is_placed = 0 < key.version <= versions and stubs.get(key.version, key.n) == key.n
-        reason = _wrong_key(key, row, definition=definition) if is_placed else "answers for another version"
-        if reason is not None:
-            return f"key {key.key!r} of version {key.version} {reason}"
-    answered = {(key.version, key.kind) for key in keys}
-    lost = (version for version, row in by_version.items() if _kind(row) and (version, _kind(row)) not in answered)
-    missing = next(lost, None)
-    return None if missing is None else f"version {missing} was sent with a key that is not on record"
-
-
-def _kind(row: Row) -> str:
-    """Return the kind of key that a row answers for; empty where it has none."""
-    return "start" if row.record.version == 1 else "send" if row.record.key is not None else ""
-
-
-def _wrong_key(key: KeyRecord, row: Row | None, *, definition: Definition | None) -> str | None:
-    if row is None:
-        return None  # of a row that was set aside only the hash is known
-    if row.record.after != key.after:
-        return "answers for another version"
-    if key.kind != _kind(row) or (key.is_told and key.key != (row.record.key or "")):
-        return f"answers for a transition that was sent with {row.record.key!r}"
-    if key.error != loads(row.record.body).get("error"):
-        return "answers with another error than the journal's"
-    if key.time != row.record.time:
-        return "has another time than its transition"
-    return _wrong_payload(key, row, definition)
-
-
-def _wrong_payload(key: KeyRecord, row: Row, definition: Definition | None) -> str | None:
-    body = loads(row.record.body)  # an object: its image was hashed
-    if "event" not in body:
-        return "answers for a row without a payload"
-    if definition is None or definition.fingerprint != row.record.fingerprint:
-        return None
-    try:
-        digest = definition.digest_of(row.record.event, body["event"])
-    except DataError:
-        return None  # a validator, which is no part of a definition, takes it no longer: nothing to compare
-    return None if digest == key.digest else "stands for another payload than the journal's"

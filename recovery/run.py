@@ -13,10 +13,9 @@ from typing import Any
 from attrs import evolve, frozen
 
 from persistence import Conflict, Corrupt, NotFound, SQLiteStore, Store
-from recovery.checkpoints import mend
 from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.report import Finding, RecoveryReport
-from recovery.resume import resume
+from recovery.resume import mend, resume
 from recovery.verdict import judge
 from statemachine import Engine, Limits, Verdict, Workflow
 from statemachine.admission import Judgement

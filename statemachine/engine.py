@@ -321,11 +321,11 @@ class Engine:
     def backup(self, path: "str | os.PathLike[str]", /, *, accept_damage: bool = False) -> tuple[str, ...]:
         """Copy the store as it is at this moment into a file that must not exist, while everybody writes on.
 
-        The copy is opened and read before it gets its name: its pages, every seal, and every chain from its first
-        transition to its head. It keeps the level, is no more open than the store was closed cleanly, and has no
-        anchor: who opens it makes one. Returns what is damaged in it: nothing, unless `accept_damage`. Durable on
-        return. Copying the file by other means loses what stands in its -wal. Raises BackupFailed, StoreFull,
-        CannotOpen; then nothing is left of it.
+        The copy is opened and read before it gets its name: its pages, every seal, every chain from its first
+        transition to its head, the definitions that wrote them, keys and named checkpoints. It keeps the level, is no
+        more open than the store was closed cleanly, and has no anchor: who opens it makes one. Returns what is damaged
+        in it: nothing, unless `accept_damage`. Durable on return. Copying the file by other means loses what stands in
+        its -wal. Raises BackupFailed, StoreFull, CannotOpen; then nothing is left of it.
         """
         from statemachine.backing import damage_of  # for those who use it
 
@@ -334,7 +334,7 @@ class Engine:
 
         def prove(copy: Reader) -> None:
             nonlocal found
-            found = tuple(damage_of(copy))
+            found = tuple(damage_of(copy, self._definitions))
             if found and not accept_damage:
                 more = "" if len(found) == 1 else f" (and {len(found) - 1} more)"
                 raise BackupFailed(
