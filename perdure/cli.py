@@ -106,6 +106,8 @@ def recover(
 
     With the classes of its workflows (perdure recover shop.db shop:Order) the data is read too.
 
+    Where SQLite finds the pages of FILE damaged nothing is written: restore a backup.
+
     TAIL LOST says that acknowledged transitions are not in FILE: nothing is written then. If there is no backup that
     has them, --accept-tail-loss saves a copy of the log and lets the store go on, in a new epoch.
 

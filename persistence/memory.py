@@ -154,6 +154,10 @@ class MemoryReader:
         """Return nothing: there is no file."""
         return []
 
+    def malformed(self) -> list[str]:
+        """Return nothing: there is no file."""
+        return []
+
     def key(self, name: tuple[str, str, str]) -> KeyRecord | None:
         """Read one key record by (instance, kind, key)."""
         written, known = self._contents.keys.get(name, (0, None))

@@ -189,6 +189,10 @@ class Reader(Protocol):
         """Return what the store itself finds wrong with its file: the pages, and rows that belong to nobody."""
         ...
 
+    def malformed(self) -> list[str]:
+        """Return what of `damage` makes writing into the file unsafe: then recovery writes nothing."""
+        ...
+
     def keys(self, instance: str) -> list[KeyRecord]:
         """Read all keys of one instance, by version, kind and key."""
         ...

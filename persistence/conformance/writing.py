@@ -323,4 +323,4 @@ class WritingContract(ReadingContract):
                 ]
                 assert reader.evidence("absent") == []
                 assert reader.row_counts() == {"i-1": 2, "i-2": 1}
-                assert reader.damage() == []
+                assert reader.damage() == reader.malformed() == []
