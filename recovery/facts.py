@@ -6,14 +6,14 @@ definition that wrote it. Where anything is wrong, `evidence` is asked what the 
 Guards and actions never run, so new code cannot rewrite history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from attrs import evolve, field, frozen
 
 from persistence import Corrupt, Head, Reader, Row, Stub
 from persistence.lane import LaneFacts, lane_facts
-from recovery.evidence import Proof, head_of, prove
+from recovery.evidence import Proof, Traces, damaged_places, head_of, prove, traces_of
 from statemachine.admission import HeadFacts, Verdict, judge_head
 from statemachine.answers import broken_key
 from statemachine.chains import Chain, Charts, charts_of, walk
@@ -23,7 +23,7 @@ from statemachine.errors import DataError
 from statemachine.folding import folded
 from statemachine.loading import examine, fit
 
-__all__ = ["InstanceFacts", "View", "instance_facts"]
+__all__ = ["InstanceFacts", "View", "facts_of", "instance_facts"]
 
 LOOK_BACK_MAX = 1_000  # versions asked for the last one that fits its class; further back it would hardly be offered
 
@@ -60,6 +60,8 @@ class View:
         self.full = full
         self.has_sql = has_sql
         self.charts: Charts = charts_of(reader, (one.chart for one in definitions.values()))
+        self.traces: Traces | None = None  # of the instances that had a closer look
+        self._earlier: Traces | None = None  # of an earlier view
 
     def again(self, reader: Reader) -> "View":
         """Return a later view, for one instance that has not moved: what was asked of the whole store still holds."""
@@ -67,7 +69,18 @@ class View:
         for name in ("lane", "counts"):
             if name in vars(self):  # else it is asked of the later reader: ours is closed by then
                 setattr(view, name, vars(self)[name])
+        view._earlier = self.traces
         return view
+
+    def look_closer(self, heads: Sequence[Head]) -> None:
+        """Look for the rows of some instances, all at once.
+
+        A seal that does not follow accuses every row of its commit; where one of them does not follow in its own
+        journal, that is what was changed, and the others are cleared.
+        """
+        self.traces = traces_of(self.reader, heads, earlier=self._earlier)
+        if self.lane.has_doubts:
+            self.lane = self.lane.explained(damaged_places(self.reader, heads, self.traces))
 
     @cached_property
     def lane(self) -> LaneFacts:
@@ -80,17 +93,49 @@ class View:
         return self.reader.row_counts()
 
 
+def facts_of(
+    view: View, instances: Sequence[str], *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[int, InstanceFacts]]:
+    """Gather the facts of instances, each with its place among them; those that need a closer look come last.
+
+    The closer look is at journal and lane, once for all of them. An id that there is none of is left out; what cannot
+    be read is a fact too.
+    """
+    suspects = list[tuple[int, Head]]()
+    for place, instance in enumerate(instances):
+        try:
+            head = view.reader.head(instance)
+            facts = None if head is None else _facts(view, head)
+            suspects += [(place, head)] if facts is None and head is not None else []
+        except Corrupt as error:
+            facts = _unreadable(view, instance, error)
+        if facts is not None:
+            yield place, facts
+        if progress is not None:
+            progress(place + 1, len(instances))
+    if suspects:
+        view.look_closer([head for _, head in suspects])
+    for place, head in suspects:
+        try:
+            facts = _facts(view, head)
+        except Corrupt as error:
+            facts = _unreadable(view, head.instance, error)
+        assert facts is not None
+        yield place, facts
+
+
 def instance_facts(view: View, instance: str) -> InstanceFacts | None:
-    """Gather the facts of one instance; None if there is none of that id. What cannot be read is a fact too."""
-    try:
-        head = view.reader.head(instance)
-        return None if head is None else _facts(view, head)
-    except Corrupt as error:
-        rows = view.counts.get(instance, 0) if view.full else 0
-        return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(), broken_chain=str(error), rows=rows)
+    """Gather the facts of one instance; None if there is none of that id."""
+    return next((facts for _, facts in facts_of(view, [instance])), None)
 
 
-def _facts(view: View, head: Head) -> InstanceFacts:
+def _unreadable(view: View, instance: str, error: Corrupt) -> InstanceFacts:
+    rows = view.counts.get(instance, 0) if view.full else 0
+    return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(), broken_chain=str(error), rows=rows)
+
+
+def _facts(view: View, head: Head) -> InstanceFacts | None:
+    """Gather the facts of an instance; None where it needs a closer look than the view has had."""
     definition = view.definitions.get(head.workflow)
     found = InstanceFacts(
         instance=head.instance,
@@ -103,12 +148,12 @@ def _facts(view: View, head: Head) -> InstanceFacts:
         sound_version=head.version,
     )
     is_damaged = judge_head(found.head).verdict is Verdict.QUARANTINED
-    if not view.full:
-        return _deep(view, found, head, is_led=True) if is_damaged else found
-    return _whole(view, found, head, is_damaged=is_damaged)
+    if view.full:
+        return _whole(view, found, head, is_damaged=is_damaged)
+    return _deep(view, found, head, is_led=True) if is_damaged else found
 
 
-def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) -> InstanceFacts:
+def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) -> InstanceFacts | None:
     """Add what the whole chain says, as the head's pointers lead along it, and its keys."""
     count, stubs = view.counts.get(head.instance, 0), view.reader.stubs(head.instance)
     chain = _chain(view, head, stubs)
@@ -116,7 +161,10 @@ def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) ->
     is_all = is_led and sum(isinstance(one, Row) for one in chain.standing) == count
     found = evolve(found, rows=count + len(stubs))
     if is_damaged or not is_all:
-        found = _deep(view, found, head, is_led=is_led)
+        deep = _deep(view, found, head, is_led=is_led)
+        if deep is None:
+            return None
+        found = deep
     standing = chain.standing if found.proof is None else found.proof.chain.standing
     found = evolve(found, checkpoints=damaged_checkpoints(view.reader, head, standing))
     if found.broken_chain is not None:
@@ -140,14 +188,17 @@ def _chain(view: View, head: Head, stubs: Sequence[Stub]) -> Chain:
     return walk(head, rows, stubs, charts=view.charts, lane=view.lane)
 
 
-def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> InstanceFacts:
+def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> InstanceFacts | None:
     """Add what the rows prove on their own, and judge the head that would stand after a repair.
 
+    None where nobody has looked for its rows yet.
     `is_led` says that the head's own pointers lead to its rows, as far as they were followed.
     """
+    if view.traces is None or head.instance not in view.traces.places:
+        return None
     definition = view.definitions.get(head.workflow)
     has_link = found.head.broken_link is None
-    proof = prove(head, view.reader, charts=view.charts, lane=view.lane)
+    proof = prove(head, view.reader, view.traces, charts=view.charts, lane=view.lane)
     found = evolve(
         found,
         broken_chain=proof.broken,

@@ -17,7 +17,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from persistence import Conflict, Corrupt, NotFound, SQLiteStore, Store
-from recovery.facts import InstanceFacts, View, instance_facts
+from recovery.facts import InstanceFacts, View, facts_of, instance_facts
 from recovery.report import Finding, RecoveryReport
 from recovery.resume import mend, resume
 from recovery.verdict import judge
@@ -275,19 +275,16 @@ def _survey(
 
     Sound instances that have ended are left out at level `heads`, but for those in `told`.
     """
-    judged: list[tuple[InstanceFacts, Judgement]] = []
+    found: list[tuple[int, InstanceFacts, Judgement]] = []
     with store.reader() as reader:
         view = View(reader, definitions=definitions, full=full, has_sql=store.capabilities.sql)
-        instances, owned = list(reader.instances()), 0
-        for done, instance in enumerate(instances):
-            facts = instance_facts(view, instance)
-            if facts is not None:
-                owned += facts.rows
-                judgement = judge(facts)
-                if full or facts.outcome is None or not judgement.is_usable or instance in told:
-                    judged.append((facts, judgement))
-            if progress is not None:
-                progress(done + 1, len(instances))
+        owned = 0
+        for place, facts in facts_of(view, list(reader.instances()), progress=progress):
+            owned += facts.rows
+            judgement = judge(facts)
+            if full or facts.outcome is None or not judgement.is_usable or facts.instance in told:
+                found.append((place, facts, judgement))
+        judged = [(facts, judgement) for _, facts, judgement in sorted(found, key=lambda one: one[0])]
         malformed = reader.malformed() if full or _due(judged) else []
         damage = [*reader.damage(), *_lane_damage(view, owned), *_damaged_definitions(view)] if full else [*malformed]
         damage += [str(one) for facts, _ in judged for one in facts.checkpoints]

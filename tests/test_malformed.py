@@ -83,7 +83,7 @@ def test_a_file_with_damaged_pages_stays_as_it_is_to_the_last_byte(tmp_path: Pat
     report = recovery.recover(path, Order, level="full")
     assert (report.malformed, report.is_clean) == (True, False)
     assert any("recovery writes nothing into it" in line for line in report.store)
-    assert "REBUILT" in verdicts(report).values()
+    assert not set(verdicts(report).values()) <= {"CLEAN"}
     assert [one.repair for one in report.instances if one.repair] == []
     assert path.read_bytes() == before
     assert recovery.verify(path, Order).malformed

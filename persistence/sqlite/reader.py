@@ -16,12 +16,13 @@ from persistence.sqlite.rows import (
     read_evidence,
     read_head,
     read_keys,
+    read_places,
     read_rows,
     read_rows_to,
     read_stubs,
 )
 from persistence.sqlite.usersql import UserSql
-from persistence.store import Value
+from persistence.store import PLACE_MIN, Value
 
 __all__ = ["SQLiteReader"]
 
@@ -79,9 +80,13 @@ class SQLiteReader:
         """Read what the rows of an instance that were set aside left, by version."""
         return read_stubs(self._connection, instance)
 
-    def evidence(self, instance: str) -> list[Found]:
-        """Read every row that is kept for an instance, by n. Scans the journal."""
-        return read_evidence(self._connection, instance)
+    def places(self, instances: Sequence[str], *, first: int = PLACE_MIN) -> dict[str, list[int]]:
+        """Read where the rows of some instances stand. Scans the journal once, from `first` on."""
+        return read_places(self._connection, instances, first=first)
+
+    def evidence(self, instance: str, places: Sequence[int]) -> list[Found]:
+        """Read the rows at some places that say they belong to an instance, by n."""
+        return read_evidence(self._connection, instance, places)
 
     def row_counts(self) -> dict[str, int]:
         """Count the rows that are kept for each instance."""

@@ -237,14 +237,18 @@ SELECT s.n, i.name, s.version, s.hash, s.seal, s.proof
 FROM perdure_instance AS i JOIN perdure_stub AS s ON s.instance = i.id WHERE i.name = ? ORDER BY s.version
 """
 
-# Every row that says it belongs to an instance, without any pointer; texts as bytes, so that each is read on its own.
-# Scans the journal.
+# Where the rows of some instances stand, whose numbers are a JSON list: one pass over the journal from a place on.
+PLACES = """
+SELECT instance, n FROM perdure_journal WHERE n >= ? AND instance IN (SELECT value FROM json_each(?)) ORDER BY n
+"""
+# Of the rows at some n, a JSON list, those that say they belong to an instance, without any pointer; texts as bytes, so
+# that each is read on its own. Primary keys.
 EVIDENCE = """
 SELECT j.n, CAST(w.name AS BLOB), j.version, d.fingerprint, CAST(e.name AS BLOB), CAST(b.name AS BLOB),
        CAST(a.name AS BLOB), j.revision, j.epoch, j.incarnation, CAST(j.key AS BLOB), CAST(j.actor AS BLOB),
        CAST(j.note AS BLOB), j.time, j.token, j.kind, j.body, j.hash
 FROM perdure_instance AS i
-JOIN perdure_journal AS j ON j.instance = i.id
+JOIN perdure_journal AS j ON j.instance = i.id AND j.n IN (SELECT value FROM json_each(?))
 LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
 LEFT JOIN perdure_definition AS d ON d.id = j.definition
 LEFT JOIN perdure_symbol AS e ON e.id = j.event
