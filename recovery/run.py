@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from persistence import Conflict, Corrupt, NotFound, SQLiteStore, Store
+from persistence import CannotOpen, Conflict, Corrupt, NotFound, SQLiteStore, Store
 from recovery.facts import InstanceFacts, View, facts_of, instance_facts
 from recovery.report import Finding, RecoveryReport
 from recovery.resume import mend, resume
@@ -45,6 +45,7 @@ def verify(
 
     An instance whose class is not given is judged without its data (`NOT READ`). Raises StoreError children.
     """
+    _check_path(path)
     store = SQLiteStore(path, anchor=anchor, read_only=True)
     try:
         return _survey(store, _definitions(workflows), full=True, progress=progress).report(store, os.fspath(path))
@@ -60,6 +61,7 @@ def accept_tail_loss(path: Path, *, anchor: Path | None = None) -> tuple[str, ..
     anchor too, where `anchor` names it; where nothing is lost it does nothing. Durable on return. Raises StoreError
     children.
     """
+    _check_path(path)
     store, is_malformed = _look(path, anchor, full=True)
     store.close()
     if is_malformed:
@@ -110,6 +112,7 @@ def recover(
     """
     if level not in {"heads", "full"}:
         raise ValueError(f"level {level!r} is unknown; use 'heads' or 'full'")
+    _check_path(path)
     is_full = level == "full"
     store: Store = _opened(path, anchor, full=is_full) if isinstance(path, (str, os.PathLike)) else path
     try:
@@ -208,6 +211,7 @@ def open(  # noqa: A001  # recovery.open is the design's name, beside the built-
     Raises StoreError children, DefinitionError; Corrupt where something is to be repaired in a file whose pages are
     damaged: what would be written into it might be lost, and sound pages with it.
     """
+    _check_path(path)
     if isinstance(path, (str, os.PathLike)):
         store: Store = SQLiteStore(path, level=durability, schema=schema, anchor=anchor)
     else:
@@ -228,6 +232,12 @@ def _sweep(store: Store, workflows: Iterable[type[Workflow[Any]]], *, name: str)
 
 def _name_of(path: "Path | Store") -> str:
     return os.fspath(path) if isinstance(path, (str, os.PathLike)) else "store"
+
+
+def _check_path(path: object) -> None:
+    """Raise CannotOpen for what is neither a path nor a store."""
+    if not isinstance(path, (str, os.PathLike)) and not hasattr(path, "transaction"):
+        raise CannotOpen(f"{path!r} is neither a path nor a Store; give the name of the file")
 
 
 def _definitions(workflows: Iterable[type[Workflow[Any]]]) -> dict[str, Definition]:

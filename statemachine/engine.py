@@ -10,7 +10,6 @@ INV-9: nobody is answered before COMMIT has returned, refusals and duplicates in
 """
 
 import os
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -33,6 +32,7 @@ from statemachine.loading import Loaded, admit
 from statemachine.offers import View
 from statemachine.proving import proven_rows
 from statemachine.runner import FrameRunner
+from statemachine.settings import check_settings, clock_of
 from statemachine.snapshot import Snapshot, Snapshots
 from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
@@ -50,10 +50,6 @@ __all__ = ["Engine"]
 
 D = TypeVar("D")
 W = TypeVar("W", bound=Workflow[Any])
-
-
-def _system_clock() -> int:
-    return time.time_ns() // 1000
 
 
 class Engine:
@@ -79,11 +75,12 @@ class Engine:
         when_full: Literal["refuse", "wait"] = "refuse",
         read_only: bool = False,
     ) -> None:
+        check_settings(limits=limits, clock=clock, when_full=when_full)
         self._definitions: dict[str, Definition] = {}
         for workflow in workflows:
             self._add(definition_of(workflow))
         self.limits = limits or Limits()
-        self._clock = clock or _system_clock
+        self._clock = clock_of(clock)
         self._pid = PROCESS.pid
         self._waits = when_full == "wait"
         if isinstance(path, (str, os.PathLike)):

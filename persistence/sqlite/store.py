@@ -43,7 +43,6 @@ from persistence.sqlite.connection import (
     BUSY_MS_MAX,
     Log,
     Names,
-    check_path,
     connect,
     fold_once,
     has_log,
@@ -53,7 +52,7 @@ from persistence.sqlite.connection import (
 )
 from persistence.sqlite.copying import copy_store
 from persistence.sqlite.errors import explained, translate
-from persistence.sqlite.meta import read_meta
+from persistence.sqlite.meta import check_given, read_meta
 from persistence.sqlite.query import fetch_one, iterate, run
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
@@ -106,7 +105,7 @@ class SQLiteStore:
         self._ending = Ending(self._committed, self._settle)
         self._turn = Block(self._begin, self._finish)
         self._open_transaction: SQLiteTransaction | None = None
-        check_path(self.path, read_only=read_only)
+        check_given(self.path, schema, anchor, read_only=read_only)
         self._anchor = Anchor(self.path, anchor, vfs=vfs)
         if level is not None and level not in LEVELS:
             raise WrongLevel(f"{self.path}: {level!r} is no durability level; choose one of {', '.join(LEVELS)}")
