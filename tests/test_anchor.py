@@ -359,6 +359,31 @@ def test_a_missing_anchor_is_reported_and_made(tmp_path: Path) -> None:
     assert recovery.verify(path, Tally).notes == ()
 
 
+def test_a_link_to_a_database_has_the_anchor_and_the_log_of_the_file_it_leads_to(tmp_path: Path) -> None:
+    """Else what was written through one name would be unknown, or a loss, to who comes by the other."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "links").mkdir()
+    real, link = tmp_path / "real" / "tally.db", tmp_path / "links" / "other.db"
+    link.symlink_to(real)
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    for number, name in enumerate((link, real, tmp_path / "folder" / "tally.db", link)):
+        with Engine(name, Tally) as engine:
+            assert engine.start(Tally, id=f"t-{number}").version == 1
+            assert engine.store.facts.notes == ()
+            assert {one.name for one in real.parent.iterdir()} >= {"tally.db", "tally.db-wal", "tally.db-anchor"}
+    assert [one.name for one in link.parent.iterdir()] == ["other.db"]
+    assert recovery.verify(link, Tally).is_clean
+
+
+def test_a_new_store_makes_no_anchor_of_a_file_that_is_something_else(tmp_path: Path) -> None:
+    """Its size may be right by chance: what is in it decides."""
+    picture = tmp_path / "picture"
+    picture.write_bytes(b"JPEG" * 160)
+    with pytest.raises(CannotOpen, match="this is no anchor: no slot in it is valid; nothing was changed"):
+        Engine(tmp_path / "tally.db", Tally, anchor=picture)
+    assert picture.read_bytes() == b"JPEG" * 160
+
+
 def test_a_named_anchor_that_is_missing_bars_every_write_until_that_is_accepted(tmp_path: Path) -> None:
     path, anchor = tmp_path / "t.db", tmp_path / "elsewhere"
     with Engine(path, Tally, anchor=anchor) as engine:

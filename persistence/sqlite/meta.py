@@ -1,4 +1,4 @@
-"""What a store is asked to open, and what the file says of itself in `perdure_meta` (F1), before anything is changed."""
+"""What a store is asked to open, and what the file says of itself in `perdure_meta` (F1), before anything changes."""
 
 import os
 

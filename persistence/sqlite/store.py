@@ -131,7 +131,9 @@ class SQLiteStore:
         if meta is None and self.read_only:
             raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
         facts = None
-        if meta is not None:
+        if meta is None:
+            self._anchor.check_new(slots)
+        else:
             facts = compared(self._writer, self._anchor, slots, accepts=accepts, read_only=self.read_only)
         if facts is None or not (self.read_only or facts.barred):
             with explained(self.path):
