@@ -50,7 +50,7 @@ def charts_of(reader: Reader, classes: Iterable[Chart]) -> Charts:
             try:
                 text = reader.definition(fingerprint)
                 found = None if text is None else Chart(text)
-            except (Corrupt, KeyError, TypeError, ValueError):
+            except (AttributeError, Corrupt, KeyError, TypeError, ValueError):
                 found = None
             known[fingerprint] = found if found is not None and found.fingerprint == fingerprint else None
         return known[fingerprint]

@@ -208,7 +208,7 @@ def _checkpoint(instance: str, values: tuple[Any, ...]) -> Checkpoint:
 
 
 def read_definition(connection: apsw.Connection, fingerprint: bytes) -> str | None:
-    """Read the canonical text of a chart, or None."""
+    """Read the canonical text of a chart, or None; where a damaged page holds no text, an empty one, which is none."""
     with explained(connection.filename):
         row = fetch_one(connection, statements.DEFINITION_TEXT, fingerprint)
-    return None if row is None else row[0]
+    return None if row is None else row[0] if isinstance(row[0], str) else ""

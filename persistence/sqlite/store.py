@@ -329,15 +329,14 @@ class SQLiteStore:
         with explained(self.path):
             if fetch_one(self._writer, statements.EPOCH) != (str(self._facts.epoch),):
                 raise Closed(f"{self.path}: another process accepted a loss, and a new epoch began; open it again")
-            row = fetch_one(self._writer, statements.LAST)
+            last, seal = end_of_lane(self._writer)
         self._memory.data_version = seen
-        if row is not None:
-            if row[0] > ROWS_MAX:
-                raise Corrupt(
-                    f"{self.path}: the order of commits ends at row {row[0]}, which is damage: nothing can follow it; "
-                    "keep a copy and restore it from a backup"
-                )
-            self._memory.last, self._memory.seal = row[0], row[1] or NO_SEAL
+        if last > ROWS_MAX:
+            raise Corrupt(
+                f"{self.path}: the order of commits ends at row {last}, which is damage: nothing can follow it; "
+                "keep a copy and restore it from a backup"
+            )
+        self._memory.last, self._memory.seal = last, seal
 
     def _forget(self) -> None:
         self._memory = Memory()
