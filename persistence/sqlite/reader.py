@@ -99,14 +99,15 @@ class SQLiteReader:
         found = self._integrity()[:LINES_MAX]
         with explained(self._connection.filename):
             orphans = fetch_all(self._connection, statements.ORPHANS)
-            ((keys,),) = fetch_all(self._connection, statements.ORPHAN_KEYS)
+            orphaned = fetch_all(self._connection, statements.ORPHANED)
         for surrogate, count, first, last in orphans:
             found.append(
                 f"{count} rows from {first} to {last} belong to an instance (number {surrogate}) whose row in "
                 "perdure_instance is gone, and with it the name and the secret that their hashes begin with"
             )
-        if keys:
-            found.append(f"{keys} keys belong to instances whose rows in perdure_instance are gone")
+        for what, count in orphaned:
+            if count:
+                found.append(f"{count} {what} belong to instances whose rows in perdure_instance are gone")
         return found
 
     def malformed(self) -> list[str]:

@@ -266,9 +266,14 @@ ORPHANS = """
 SELECT j.instance, count(*), min(j.n), max(j.n) FROM perdure_journal AS j
 WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = j.instance) GROUP BY j.instance
 """
-# One pass over the keys.
-ORPHAN_KEYS = """
-SELECT count(*) FROM perdure_key AS k WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = k.instance)
+# What else belongs to instances whose head row is gone. One pass over each table; as many rows as there are tables.
+ORPHANED = """
+SELECT 'keys', count(*) FROM perdure_key
+WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = perdure_key.instance)
+UNION ALL SELECT 'named checkpoints', count(*) FROM perdure_checkpoint
+WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = perdure_checkpoint.instance)
+UNION ALL SELECT 'quarantine marks', count(*) FROM perdure_quarantine
+WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = perdure_quarantine.instance)
 """
 # Every page and index of the file. Many lines: what a value of the user's breaks must not hide what a page does.
 INTEGRITY = "PRAGMA integrity_check(10000)"

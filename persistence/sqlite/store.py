@@ -37,7 +37,7 @@ from persistence.process import PROCESS
 from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.anchor import Anchor, Slot
-from persistence.sqlite.appending import NO_SEAL, UNREAD, Memory
+from persistence.sqlite.appending import UNREAD, Memory
 from persistence.sqlite.comparing import compared, end_of_lane, strangers
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
