@@ -66,9 +66,7 @@ def read_text(source: "str | os.PathLike[str]") -> tuple[str, bytes, bool]:
 
     A text is the document itself, a path names its file. Raises DefinitionError (PD162, PD172), OSError.
     """
-    if not isinstance(source, (str, os.PathLike)):
-        message = f"{shown(source)} is neither text nor a path. Decode bytes, or name the file: Path('order.scxml')."
-        raise mistake("PD172", Place("document"), message)
+    _check_source(source)
     if isinstance(source, str):
         if len(source) > BYTES_MAX:  # each character has a byte at least
             raise _too_large(Place("document"))
@@ -81,6 +79,12 @@ def read_text(source: "str | os.PathLike[str]") -> tuple[str, bytes, bool]:
     if len(data) > BYTES_MAX:
         raise _too_large(Place(label))
     return label, data, isinstance(source, str)
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, (str, os.PathLike)):
+        message = f"{shown(source)} is neither text nor a path. Decode bytes, or name the file: Path('order.scxml')."
+        raise mistake("PD172", Place("document"), message)
 
 
 def _too_large(place: Place) -> DefinitionError:
