@@ -22,11 +22,11 @@ def judge(name: str) -> Judged:
     try:
         return judged(definition_of(workflow_class(name)))
     except DefinitionError as error:
+        if error.code == "PD156":
+            raise click.UsageError(f"{name!r} is abstract. Name a class that derives from it.") from error
         if not error.findings:
             raise
         return Judged(error.findings, (), is_complete=True)
-    except TypeError as error:
-        raise click.UsageError(f"{name!r} is abstract. Name a class that derives from it.") from error
 
 
 def as_text(results: Mapping[str, Judged], *, color: bool) -> str:

@@ -106,6 +106,8 @@ def recover(
 
     With the classes of its workflows (perdure recover shop.db shop:Order) the data is read too.
 
+    Where SQLite finds the pages of FILE damaged nothing is written: restore a backup.
+
     TAIL LOST says that acknowledged transitions are not in FILE: nothing is written then. If there is no backup that
     has them, --accept-tail-loss saves a copy of the log and lets the store go on, in a new epoch.
 
@@ -130,8 +132,8 @@ def recover(
 def backup(*, file: str, target: str, accept_damage: bool) -> int:
     """Copy the store in FILE into TARGET, which must not exist, while others write to it.
 
-    The copy is of one moment. It is read before it gets its name: its pages, every seal and every chain. Copying the
-    file by other means loses what stands in its -wal.
+    The copy is of one moment. It is read before it gets its name: its pages, seals, chains, definitions, keys and
+    checkpoints. Copying the file by other means loses what stands in its -wal.
 
     For example: perdure backup shop.db backups/shop-1.db
 

@@ -6,10 +6,12 @@ changed: a row's hash, the seal itself, the seal before it, or a row is gone. Th
 head) can be tried in it: if a stored seal then follows, it proves that hash.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from persistence.records import Sealed, seal_of
 
@@ -19,6 +21,7 @@ NO_SEAL = bytes(32)
 MISSING_MAX = 10_000  # a number that was damaged can leave a gap of any size
 CUTS_MAX = 1_000  # places at which a lost seal may have stood that are tried; no commit has more rows
 BASES_MAX = 4  # seals that a commit after a broken one is tried with; each further one would be a further fault
+COMMITS_MAX = 2  # before and behind a row's own that are tried with it; as above
 
 
 @frozen
@@ -32,18 +35,43 @@ class Stretch:
 
     def proves(self, n: int, row_hash: bytes) -> Sealed | None:
         """Return the position n as it was sealed, if a stored seal proves that it had this hash."""
+        return next((found for part in self._parts(n) if (found := part.tried(n, row_hash)) is not None), None)
+
+    @cached_property
+    def _sealed(self) -> list[Sealed]:
+        return [row for row in self.rows if row.seal is not None]
+
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
+        return [row.n for row in self._sealed], [row.n for row in self.rows]
+
+    def _parts(self, n: int) -> Iterator["Stretch"]:
+        """Yield the commit of a position with those behind it, and then with the one before it, and so on."""
+        ends, places = self._places
+        own = bisect_left(ends, n)
+        last = ends[own + COMMITS_MAX] if own + COMMITS_MAX < len(ends) else self.last
+        for place in range(own - 1, max(own - 2 - COMMITS_MAX, -2), -1):
+            before = self._sealed[place] if place >= 0 else None
+            seal, first = (self.seal, self.first) if before is None else (before.seal or b"", before.n + 1)
+            yield Stretch(seal, first, last, self.rows[bisect_left(places, first) : bisect_right(places, last)])
+
+    def tried(self, n: int, row_hash: bytes) -> Sealed | None:
+        """Return the same, from the seal before it alone."""
         # A seal that is lost, with its row or without, leaves a commit without an end: each place is tried as one.
         sealed = {row.n for row in self.rows if row.seal is not None}
         places = range(self.first, min(self.last, self.first + CUTS_MAX) + 1)
         cuts = [0, n, *(place for place in places if place not in sealed)]
         return next((found for cut in cuts if (found := self._tried(n, row_hash, cut=cut)) is not None), None)
 
-    def doubts(self, row_hash: bytes) -> bool:
-        """Say whether a row of this hash stands in the first commit, whole, and no stored seal proves it."""
+    def doubted(self, damaged: frozenset[int]) -> list[bytes]:
+        """Return the hashes of the first commit, if it is whole, none of it is damage and no stored seal proves them.
+
+        A seal that proves one of them as they stand proves all.
+        """
         end = next((row.n for row in self.rows if row.seal is not None), self.first)
         commit = [row for row in self.rows if row.n <= end]
-        is_whole = len(commit) == end - self.first + 1
-        return is_whole and any(row.hash == row_hash and self.proves(row.n, row_hash) is None for row in commit)
+        is_whole = len(commit) == end - self.first + 1 and not any(row.n in damaged for row in commit)
+        return [row.hash for row in commit] if is_whole and self.proves(end, commit[-1].hash) is None else []
 
     def _tried(self, n: int, row_hash: bytes, *, cut: int) -> Sealed | None:
         stored = {row.n: row for row in self.rows}
@@ -78,28 +106,52 @@ class LaneFacts:
     seal: bytes = NO_SEAL
     broken: tuple[str, ...] = field(factory=tuple)
     stretches: tuple[Stretch, ...] = field(factory=tuple)
+    damaged: frozenset[int] = frozenset()  # positions of rows that are known not to be as they were
 
-    def missing(self) -> list[int]:
-        """Return the positions that hold neither a row nor a stub, the first MISSING_MAX of them."""
+    @cached_property
+    def missing(self) -> tuple[int, ...]:
+        """The positions that hold neither a row nor a stub, the first MISSING_MAX of them, in their order."""
         present = {row.n for stretch in self.stretches for row in stretch.rows}
         places = (n for stretch in self.stretches for n in range(stretch.first, stretch.last + 1))
-        return list(islice((n for n in places if n not in present), MISSING_MAX))
+        return tuple(islice((n for n in places if n not in present), MISSING_MAX))
 
     def is_in_stretch(self, n: int) -> bool:
         """Say whether the seals around a position do not follow."""
-        return any(stretch.first <= n <= stretch.last for stretch in self.stretches)
+        return self._around(n) is not None
+
+    def _around(self, n: int) -> Stretch | None:
+        place = bisect_right(self._firsts, n) - 1
+        return self.stretches[place] if place >= 0 and n <= self.stretches[place].last else None
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        return [stretch.first for stretch in self.stretches]
 
     def proves(self, n: int, row_hash: bytes) -> Sealed | None:
         """Return position n as it was sealed, if a seal proves that it had this hash; for positions in a stretch."""
-        return next((s.proves(n, row_hash) for s in self.stretches if s.first <= n <= s.last), None)
+        stretch = self._around(n)
+        return None if stretch is None else stretch.proves(n, row_hash)
+
+    def explained(self, places: Iterable[int]) -> "LaneFacts":
+        """Return the same, doubting nobody whose commit has a row at one of these places: that is the damage."""
+        return evolve(self, damaged=frozenset(places))
+
+    @property
+    def has_doubts(self) -> bool:
+        """Whether there is any row that `doubts` doubts."""
+        return bool(self._doubted)
 
     def doubts(self, row_hash: bytes) -> bool:
         """Say whether a row of this hash stands in the lane and its seal says that it was another.
 
         Only the first commit of a stretch can be doubted: of the later ones nobody knows the seal that they follow
-        from. Beside a row that is gone nothing is known, and nothing doubted.
+        from. Beside a row that is gone, or damaged by itself, nothing is known, and nothing doubted.
         """
-        return any(stretch.doubts(row_hash) for stretch in self.stretches)
+        return row_hash in self._doubted
+
+    @cached_property
+    def _doubted(self) -> frozenset[bytes]:
+        return frozenset(one for stretch in self.stretches for one in stretch.doubted(self.damaged))
 
 
 @define

@@ -28,7 +28,7 @@ from persistence.records import (
     Stub,
     seal_of,
 )
-from persistence.store import Capabilities, Value
+from persistence.store import PLACE_MIN, Capabilities, Value
 
 __all__ = ["MemoryReader", "MemoryStore", "MemoryTransaction"]
 
@@ -146,16 +146,28 @@ class MemoryReader:
         found = [stub for commit, stub in list(self._contents.stubs.values()) if commit <= self._commit]
         return sorted((stub for stub in found if stub.instance == instance), key=lambda stub: stub.version)
 
-    def evidence(self, instance: str) -> list[Found]:
-        """Read every row that is kept for an instance, by n."""
+    def places(self, instances: Sequence[str], *, first: int = PLACE_MIN) -> dict[str, list[int]]:
+        """Return the n of every row of some instances from `first` on."""
         places = {sealed.hash: sealed.n for sealed in self.lane()}
-        return [Found(places[row.hash], row.record.version, row.hash, row) for row in self.journal(instance)]
+        known = [instance for instance in instances if self.head(instance) is not None]
+        found = {instance: [places[row.hash] for row in self.journal(instance)] for instance in known}
+        return {instance: [n for n in of_it if n >= first] for instance, of_it in found.items()}
+
+    def evidence(self, instance: str, places: Sequence[int]) -> list[Found]:
+        """Read the rows of an instance at some places."""
+        found = {sealed.hash: sealed.n for sealed in self.lane()}
+        mine = [Found(found[row.hash], row.record.version, row.hash, row) for row in self.journal(instance)]
+        return [one for one in mine if one.n in set(places)]
 
     def row_counts(self) -> dict[str, int]:
         """Count the rows that are kept for each instance."""
         return {instance: len(self.journal(instance)) for instance in self.instances()}
 
     def damage(self) -> list[str]:
+        """Return nothing: there is no file."""
+        return []
+
+    def malformed(self) -> list[str]:
         """Return nothing: there is no file."""
         return []
 
@@ -353,7 +365,7 @@ class MemoryTransaction:
         """Check that this is the head: here a head is always the journal's newest row. Raises Conflict."""
         del reason, time
         self._check_fits()
-        evidence = self._view.evidence(head.instance)
+        evidence = self._view.evidence(head.instance, self._view.places([head.instance]).get(head.instance, []))
         if not evidence or (evidence[-1].n, evidence[-1].hash) != (rows[-1] if rows else 0, head.hash):
             raise Conflict(f"{head.instance}: its newest row is not of version {head.version} and that hash")
         self.has_written = self.has_marked = True

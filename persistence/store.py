@@ -31,6 +31,8 @@ from persistence.records import (
 
 __all__ = ["Capabilities", "Reader", "Store", "Transaction", "Value"]
 
+PLACE_MIN = -(2**63)  # no row is committed there; a damaged one can stand anywhere
+
 Value = None | int | float | str | bytes
 """What SQLite stores in one column."""
 
@@ -178,10 +180,18 @@ class Reader(Protocol):
         """Read one transition of an instance, or None."""
         ...
 
-    def evidence(self, instance: str) -> list[Found]:
-        """Read every row that is kept for an instance, by n, each on its own: no pointer is followed or need be right.
+    def places(self, instances: Sequence[str], *, first: int = PLACE_MIN) -> dict[str, list[int]]:
+        """Return the n, from `first` on, of every row that says it belongs to one of these instances, in their order.
 
-        May read the whole journal: it is asked only where something is wrong already.
+        Where an instance's head says that its newest row stands is among them too, whether one stands there or not.
+        One pass over what stands from `first` on, however many are asked for. An instance that does not exist has none.
+        """
+        ...
+
+    def evidence(self, instance: str, places: Sequence[int]) -> list[Found]:
+        """Read the rows at some places that say they belong to an instance, by n, each on its own.
+
+        No pointer is followed or need be right: it is asked where something is wrong already.
         """
         ...
 
@@ -191,6 +201,10 @@ class Reader(Protocol):
 
     def damage(self) -> list[str]:
         """Return what the store itself finds wrong with its file: the pages, and rows that belong to nobody."""
+        ...
+
+    def malformed(self) -> list[str]:
+        """Return what of `damage` makes writing into the file unsafe: then recovery writes nothing."""
         ...
 
     def keys(self, instance: str) -> list[KeyRecord]:

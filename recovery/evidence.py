@@ -5,7 +5,7 @@ before it by hash, be legal under the definition that wrote it, and stand under 
 break means depends on where it is: at the newest version the head may prove what the row no longer says.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from attrs import evolve, field, frozen
@@ -13,25 +13,13 @@ from attrs import evolve, field, frozen
 from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub
 from persistence.lane import LaneFacts
 from persistence.records import digests, genesis, image_digest, proof_of
-from statemachine.chart import Chart
+from statemachine.chains import Chain, Charts, walk
 from statemachine.errors import DataError
 from statemachine.folding import Folding, follow
 from statemachine.limits import Limits
-from statemachine.loading import broken_head, illegal, outcome_of
+from statemachine.loading import broken_head, outcome_of
 
-__all__ = ["Chain", "Charts", "Proof", "charts_of", "prove", "walk"]
-
-Charts = Callable[[bytes], Chart | None]
-
-
-@frozen
-class Chain:
-    """A journal as far as it proves itself."""
-
-    standing: tuple[Row | Stub, ...] = ()  # versions 1, 2, 3 …
-    reason: str | None = None  # why the version after them does not follow; None where there is none
-    folding: Folding = field(factory=Folding)  # the image after the newest version, where there is no reason
-    is_torn: bool = False  # that version's row is lost or changed; else it is whole, and wrong
+__all__ = ["Proof", "Traces", "damaged_places", "head_of", "prove", "traces_of"]
 
 
 @frozen
@@ -49,60 +37,49 @@ class Proof:
     loses: tuple[str, ...] = field(factory=tuple)  # what stands above the last sound version
 
 
-def charts_of(reader: Reader, classes: Iterable[Chart]) -> Charts:
-    """Return a function that gives the chart of a fingerprint; None for one that is missing or damaged.
-
-    A chart of a class proves its fingerprint itself; any other is read from the store, once.
-    """
-    known: dict[bytes, Chart | None] = {chart.fingerprint: chart for chart in classes}
-
-    def chart(fingerprint: bytes) -> Chart | None:
-        if fingerprint not in known:
-            try:
-                text = reader.definition(fingerprint)
-                found = None if text is None else Chart(text)
-            except (Corrupt, KeyError, TypeError, ValueError):
-                found = None
-            known[fingerprint] = found if found is not None and found.fingerprint == fingerprint else None
-        return known[fingerprint]
-
-    return chart
+PLACE_MAX = 2**63 - 2  # behind which no row can follow: a damaged one may stand there
 
 
-def walk(head: Head, rows: Sequence[Row], stubs: Sequence[Stub], *, charts: Charts, lane: LaneFacts) -> Chain:
-    """Follow a journal from version 1, as far as it proves itself. Pure, but for reading the charts."""
-    standing = list[Row | Stub]()
-    before: str | None = ""  # the configuration; None after a stub, where it is lost
-    folding = Folding()
-    for version, found, reason, folded in follow(head, rows, stubs):
-        if found is None or reason is not None:
-            return Chain(tuple(standing), f"version {version}: {reason}", is_torn=True)
-        wrong = _wrong(found, before, charts=charts, lane=lane)
-        if wrong is not None:
-            return Chain(tuple(standing), f"version {version}: {wrong}")
-        standing.append(found)
-        folding, before = folded, found.record.after if isinstance(found, Row) else None
-    return Chain(tuple(standing), folding=folding)
+@frozen
+class Traces:
+    """Where what proves some instances stands: one look at journal and lane for all of them."""
+
+    places: Mapping[str, tuple[int, ...]]  # by instance: of rows that say they are its own, and of its newest
+    sealed: Mapping[bytes, Sealed]  # by hash: what in the lane has that of one of their heads
+    last: int  # of the lane as it was looked at
 
 
-def _wrong(found: Row | Stub, before: str | None, *, charts: Charts, lane: LaneFacts) -> str | None:
-    """Return what is wrong with a transition that follows by its hash; `before` is None after a stub: it is lost."""
-    if lane.doubts(found.hash):
-        return "the seal of its commit does not hold its hash"
-    if isinstance(found, Stub):
-        return None
-    record = found.record
-    if before is not None and record.before != before:
-        return f"it starts from {record.before!r}, the row before it ended in {before!r}"
-    chart = charts(record.fingerprint)
-    if chart is None:
-        return "the definition that wrote it is missing or damaged"
-    return illegal(record.after, chart)
+def traces_of(reader: Reader, heads: Sequence[Head], *, earlier: Traces | None = None) -> Traces:
+    """Look for the traces of some instances; of those that were known earlier, only behind what was looked at then."""
+    names = [head.instance for head in heads]
+    if earlier is not None and all(name in earlier.places for name in names):
+        later = reader.places(names, first=min(earlier.last, PLACE_MAX) + 1)
+        return evolve(earlier, places={name: (*earlier.places[name], *later.get(name, ())) for name in names})
+    wanted, sealed, last = {head.hash for head in heads}, dict[bytes, Sealed](), 0
+    for one in reader.lane():
+        last = one.n
+        if one.hash in wanted:
+            sealed.setdefault(one.hash, one)
+    found = reader.places(names)
+    return Traces({name: tuple(found.get(name, ())) for name in names}, sealed, last)
 
 
-def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Proof:
+def damaged_places(reader: Reader, heads: Sequence[Head], traces: Traces) -> Iterator[int]:
+    """Iterate over the places of rows that do not follow in the journals of some instances, whatever seals say."""
+    for head in heads:
+        found = reader.evidence(head.instance, traces.places[head.instance])
+        rows = [one.row for one in found if one.row is not None]
+        follows = {
+            one.hash
+            for _, one, reason, _ in follow(head, rows, reader.stubs(head.instance))
+            if one is not None and reason is None
+        }
+        yield from (one.n for one in found if one.hash not in follows)
+
+
+def prove(head: Head, reader: Reader, traces: Traces, *, charts: Charts, lane: LaneFacts) -> Proof:
     """Gather what is proven of an instance whose head or newest row is damaged."""
-    found = reader.evidence(head.instance)
+    found = reader.evidence(head.instance, traces.places[head.instance])
     stubs = reader.stubs(head.instance)
     chain = walk(head, [one.row for one in found if one.row is not None], stubs, charts=charts, lane=lane)
     chain = _said_unreadable(chain, found)
@@ -126,7 +103,7 @@ def prove(head: Head, reader: Reader, *, charts: Charts, lane: LaneFacts) -> Pro
     image = _image_beside(head, reader)
     if image is None:
         return evolve(proof, broken=f"{chain.reason}; its data is lost with it, it is too large to stand in the head")
-    stub = _stub(head, chain, leftover, reader=reader, lane=lane)
+    stub = _stub(head, chain, [n for n in traces.places[head.instance] if n not in standing], traces=traces, lane=lane)
     return evolve(proof, torn=chain.reason, head=head, image=image, stub=stub)
 
 
@@ -149,7 +126,7 @@ def _moved(found: Sequence[Found], rows: Sequence[int], lane: LaneFacts) -> str 
         if n <= before:
             return f"version {one.version}: its row stands at {n}, out of the order of commits"
         if lane.is_in_stretch(n) and lane.proves(n, one.hash) is None:
-            place = next((place for place in lane.missing() if lane.proves(place, one.hash) is not None), None)
+            place = next((place for place in lane.missing if lane.proves(place, one.hash) is not None), None)
             if place is not None:
                 return f"version {one.version}: its row stands at {n}, and was committed as row {place}"
     return None
@@ -183,7 +160,7 @@ def _short_of(head: Head, chain: Chain, rows: Sequence[int], *, lane: LaneFacts)
         return chain  # the head tells of a transition that the chain holds
     last = rows[-1] if rows else 0
     is_ahead = head.version > version or head.previous_hash == hashes[-1]
-    if newest and not is_ahead and not any(n > last for n in lane.missing()):
+    if newest and not is_ahead and not any(n > last for n in lane.missing[-1:]):
         return chain  # the head tells nothing, and no row is missing that it could have told of
     return evolve(chain, reason=f"version {version + 1}: its row is missing from the journal", is_torn=True)
 
@@ -248,16 +225,16 @@ def _differs(head: Head, proven: Head) -> str:
     return f"version {proven.version}: the head's {', '.join(names)} was changed; the journal is sound"
 
 
-def _stub(head: Head, chain: Chain, leftover: Sequence[Found], *, reader: Reader, lane: LaneFacts) -> Stub | None:
-    """Return what would take a torn row's place, if head and seal prove each other."""
+def _stub(head: Head, chain: Chain, places: Sequence[int], *, traces: Traces, lane: LaneFacts) -> Stub | None:
+    """Return what would take a torn row's place, if head and seal prove each other; `places` are tried first."""
     if broken_head(head) is not None or head.previous_hash != _hashes(head, chain)[-1]:
         return None
-    stored = next((one for one in reader.lane() if one.hash == head.hash), None)
+    stored = traces.sealed.get(head.hash)
     if stored is not None and not lane.is_in_stretch(stored.n):
         sealed: Sealed | None = stored
     else:
-        places = [*(one.n for one in leftover), *lane.missing()] if stored is None else [stored.n]
-        sealed = next((one for n in places if (one := lane.proves(n, head.hash)) is not None), None)
+        tried = [*places, *lane.missing] if stored is None else [stored.n]
+        sealed = next((one for n in tried if (one := lane.proves(n, head.hash)) is not None), None)
     if sealed is None:
         return None
     return Stub(sealed.n, head.instance, head.version, head.hash, sealed.seal, proof_of(head))

@@ -6,23 +6,24 @@ definition that wrote it. Where anything is wrong, `evidence` is asked what the 
 Guards and actions never run, so new code cannot rewrite history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from attrs import evolve, field, frozen
 
-from persistence import Corrupt, Head, KeyRecord, Reader, Row, Stub
+from persistence import Corrupt, Head, Reader, Row, Stub
 from persistence.lane import LaneFacts, lane_facts
-from recovery.checkpoints import DamagedCheckpoint, damaged_checkpoints
-from recovery.evidence import Chain, Charts, Proof, charts_of, head_of, prove, walk
+from recovery.evidence import Proof, Traces, damaged_places, head_of, prove, traces_of
 from statemachine.admission import HeadFacts, Verdict, judge_head
-from statemachine.codec import loads
+from statemachine.answers import broken_key
+from statemachine.chains import Chain, Charts, charts_of, walk
+from statemachine.checkpoints import DamagedCheckpoint, damaged_checkpoints
 from statemachine.definition import Definition
 from statemachine.errors import DataError
 from statemachine.folding import folded
 from statemachine.loading import examine, fit
 
-__all__ = ["InstanceFacts", "View", "instance_facts"]
+__all__ = ["InstanceFacts", "View", "facts_of", "instance_facts"]
 
 LOOK_BACK_MAX = 1_000  # versions asked for the last one that fits its class; further back it would hardly be offered
 
@@ -59,6 +60,8 @@ class View:
         self.full = full
         self.has_sql = has_sql
         self.charts: Charts = charts_of(reader, (one.chart for one in definitions.values()))
+        self.traces: Traces | None = None  # of the instances that had a closer look
+        self._earlier: Traces | None = None  # of an earlier view
 
     def again(self, reader: Reader) -> "View":
         """Return a later view, for one instance that has not moved: what was asked of the whole store still holds."""
@@ -66,7 +69,18 @@ class View:
         for name in ("lane", "counts"):
             if name in vars(self):  # else it is asked of the later reader: ours is closed by then
                 setattr(view, name, vars(self)[name])
+        view._earlier = self.traces
         return view
+
+    def look_closer(self, heads: Sequence[Head]) -> None:
+        """Look for the rows of some instances, all at once.
+
+        A seal that does not follow accuses every row of its commit; where one of them does not follow in its own
+        journal, that is what was changed, and the others are cleared.
+        """
+        self.traces = traces_of(self.reader, heads, earlier=self._earlier)
+        if self.lane.has_doubts:
+            self.lane = self.lane.explained(damaged_places(self.reader, heads, self.traces))
 
     @cached_property
     def lane(self) -> LaneFacts:
@@ -79,17 +93,49 @@ class View:
         return self.reader.row_counts()
 
 
+def facts_of(
+    view: View, instances: Sequence[str], *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[int, InstanceFacts]]:
+    """Gather the facts of instances, each with its place among them; those that need a closer look come last.
+
+    The closer look is at journal and lane, once for all of them. An id that there is none of is left out; what cannot
+    be read is a fact too.
+    """
+    suspects = list[tuple[int, Head]]()
+    for place, instance in enumerate(instances):
+        try:
+            head = view.reader.head(instance)
+            facts = None if head is None else _facts(view, head)
+            suspects += [(place, head)] if facts is None and head is not None else []
+        except Corrupt as error:
+            facts = _unreadable(view, instance, error)
+        if facts is not None:
+            yield place, facts
+        if progress is not None:
+            progress(place + 1, len(instances))
+    if suspects:
+        view.look_closer([head for _, head in suspects])
+    for place, head in suspects:
+        try:
+            facts = _facts(view, head)
+        except Corrupt as error:
+            facts = _unreadable(view, head.instance, error)
+        assert facts is not None
+        yield place, facts
+
+
 def instance_facts(view: View, instance: str) -> InstanceFacts | None:
-    """Gather the facts of one instance; None if there is none of that id. What cannot be read is a fact too."""
-    try:
-        head = view.reader.head(instance)
-        return None if head is None else _facts(view, head)
-    except Corrupt as error:
-        rows = view.counts.get(instance, 0) if view.full else 0
-        return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(), broken_chain=str(error), rows=rows)
+    """Gather the facts of one instance; None if there is none of that id."""
+    return next((facts for _, facts in facts_of(view, [instance])), None)
 
 
-def _facts(view: View, head: Head) -> InstanceFacts:
+def _unreadable(view: View, instance: str, error: Corrupt) -> InstanceFacts:
+    rows = view.counts.get(instance, 0) if view.full else 0
+    return InstanceFacts(instance, "", 0, "", b"", None, HeadFacts(), broken_chain=str(error), rows=rows)
+
+
+def _facts(view: View, head: Head) -> InstanceFacts | None:
+    """Gather the facts of an instance; None where it needs a closer look than the view has had."""
     definition = view.definitions.get(head.workflow)
     found = InstanceFacts(
         instance=head.instance,
@@ -102,25 +148,28 @@ def _facts(view: View, head: Head) -> InstanceFacts:
         sound_version=head.version,
     )
     is_damaged = judge_head(found.head).verdict is Verdict.QUARANTINED
-    if not view.full:
-        return _deep(view, found, head, is_led=True) if is_damaged else found
-    return _whole(view, found, head, is_damaged=is_damaged)
+    if view.full:
+        return _whole(view, found, head, is_damaged=is_damaged)
+    return _deep(view, found, head, is_led=True) if is_damaged else found
 
 
-def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) -> InstanceFacts:
+def _whole(view: View, found: InstanceFacts, head: Head, *, is_damaged: bool) -> InstanceFacts | None:
     """Add what the whole chain says, as the head's pointers lead along it, and its keys."""
     count, stubs = view.counts.get(head.instance, 0), view.reader.stubs(head.instance)
     chain = _chain(view, head, stubs)
-    is_led = _reaches(chain, head)
+    is_led = chain.reaches(head)
     is_all = is_led and sum(isinstance(one, Row) for one in chain.standing) == count
     found = evolve(found, rows=count + len(stubs))
     if is_damaged or not is_all:
-        found = _deep(view, found, head, is_led=is_led)
+        deep = _deep(view, found, head, is_led=is_led)
+        if deep is None:
+            return None
+        found = deep
     standing = chain.standing if found.proof is None else found.proof.chain.standing
     found = evolve(found, checkpoints=damaged_checkpoints(view.reader, head, standing))
     if found.broken_chain is not None:
         return found
-    return evolve(found, broken_key=_broken_key(view, head, standing))
+    return evolve(found, broken_key=broken_key(view.reader, head, standing, definitions=view.definitions))
 
 
 def _examined(view: View, head: Head, definition: Definition | None) -> HeadFacts:
@@ -139,24 +188,17 @@ def _chain(view: View, head: Head, stubs: Sequence[Stub]) -> Chain:
     return walk(head, rows, stubs, charts=view.charts, lane=view.lane)
 
 
-def _reaches(chain: Chain, head: Head) -> bool:
-    """Say whether a chain leads to the head and ends there."""
-    standing = chain.standing
-    if chain.reason is not None or not len(standing) == head.version > 0 or standing[-1].hash != head.hash:
-        return False
-    # The counts of patches are proven by nothing but the rows that they count.
-    counted = (chain.folding.patches, chain.folding.patched)
-    return isinstance(standing[-1], Stub) or counted == (head.patches, head.patched)
-
-
-def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> InstanceFacts:
+def _deep(view: View, found: InstanceFacts, head: Head, *, is_led: bool) -> InstanceFacts | None:
     """Add what the rows prove on their own, and judge the head that would stand after a repair.
 
+    None where nobody has looked for its rows yet.
     `is_led` says that the head's own pointers lead to its rows, as far as they were followed.
     """
+    if view.traces is None or head.instance not in view.traces.places:
+        return None
     definition = view.definitions.get(head.workflow)
     has_link = found.head.broken_link is None
-    proof = prove(head, view.reader, charts=view.charts, lane=view.lane)
+    proof = prove(head, view.reader, view.traces, charts=view.charts, lane=view.lane)
     found = evolve(
         found,
         broken_chain=proof.broken,
@@ -209,59 +251,3 @@ def _looking_back(view: View, found: InstanceFacts, head: Head) -> InstanceFacts
             loses = tuple(f"version {one.record.version}: {one.record.event}" for one in lost)
             return evolve(found, sound_version=place + 1, loses=(*loses, *found.loses))
     return evolve(found, sound_version=0)
-
-
-def _broken_key(view: View, head: Head, standing: Sequence[Row | Stub]) -> str | None:
-    """Compare keys with the rows that they answer for, both ways, and their digests with the payloads."""
-    try:
-        keys = view.reader.keys(head.instance)
-    except Corrupt as error:
-        return str(error)
-    definition = view.definitions.get(head.workflow)
-    if not keys and head.outcome is not None:
-        return None  # they are kept for some time after its end
-    versions = max(len(standing), head.version)  # the head's own row may be torn
-    stubs = {one.version: one.n for one in standing if isinstance(one, Stub)}
-    by_version = {one.record.version: one for one in standing if isinstance(one, Row)}
-    for key in keys:
-        row = by_version.get(key.version)
-        is_placed = 0 < key.version <= versions and stubs.get(key.version, key.n) == key.n
-        reason = _wrong_key(key, row, definition=definition) if is_placed else "answers for another version"
-        if reason is not None:
-            return f"key {key.key!r} of version {key.version} {reason}"
-    answered = {(key.version, key.kind) for key in keys}
-    lost = (version for version, row in by_version.items() if _kind(row) and (version, _kind(row)) not in answered)
-    missing = next(lost, None)
-    return None if missing is None else f"version {missing} was sent with a key that is not on record"
-
-
-def _kind(row: Row) -> str:
-    """Return the kind of key that a row answers for; empty where it has none."""
-    return "start" if row.record.version == 1 else "send" if row.record.key is not None else ""
-
-
-def _wrong_key(key: KeyRecord, row: Row | None, *, definition: Definition | None) -> str | None:
-    if row is None:
-        return None  # of a row that was set aside only the hash is known
-    if row.record.after != key.after:
-        return "answers for another version"
-    if key.kind != _kind(row) or (key.is_told and key.key != (row.record.key or "")):
-        return f"answers for a transition that was sent with {row.record.key!r}"
-    if key.error != loads(row.record.body).get("error"):
-        return "answers with another error than the journal's"
-    if key.time != row.record.time:
-        return "has another time than its transition"
-    return _wrong_payload(key, row, definition)
-
-
-def _wrong_payload(key: KeyRecord, row: Row, definition: Definition | None) -> str | None:
-    body = loads(row.record.body)  # an object: its image was hashed
-    if "event" not in body:
-        return "answers for a row without a payload"
-    if definition is None or definition.fingerprint != row.record.fingerprint:
-        return None
-    try:
-        digest = definition.digest_of(row.record.event, body["event"])
-    except DataError:
-        return None  # a validator, which is no part of a definition, takes it no longer: nothing to compare
-    return None if digest == key.digest else "stands for another payload than the journal's"

@@ -60,6 +60,7 @@ class RecoveryReport:
     instances: tuple[Finding, ...] = field(factory=tuple)
     store: tuple[str, ...] = field(factory=tuple)  # findings about the file and the order of commits
     notes: tuple[str, ...] = field(factory=tuple)  # what is told of the file, and passed
+    malformed: bool = False  # SQLite finds its pages damaged: nothing was written; looked for before a repair
 
     @property
     def is_clean(self) -> bool:

@@ -18,9 +18,10 @@ from persistence import Quarantine, Store, Transaction
 from recovery.facts import InstanceFacts, View, instance_facts
 from recovery.verdict import judge
 from statemachine.admission import Judgement, Verdict
+from statemachine.checkpoints import DamagedCheckpoint
 from statemachine.drafting import Notice, draft_notice
 
-__all__ = ["KEPT", "REBUILT", "resume"]
+__all__ = ["KEPT", "REBUILT", "mend", "resume"]
 
 REBUILT = "perdure.rebuilt"
 KEPT = "perdure.kept"
@@ -68,3 +69,12 @@ def _write(transaction: Transaction, facts: InstanceFacts, judgement: Judgement,
         transaction.set_aside(proof.stub, rows=proof.rows, reason=judgement.reason, time=time)
         return f"row set aside, recorded as version {proof.head.version + 1}"
     return ""
+
+
+def mend(transaction: Transaction, damaged: DamagedCheckpoint, *, time: int) -> bool:
+    """Keep a checkpoint as found and write what is proven in its place; say whether that could be done."""
+    if damaged.proven is None:
+        return False
+    proven = (damaged.proven.version, damaged.proven.hash, damaged.proven.image)
+    transaction.mend_checkpoint(damaged.instance, damaged.label, proven, reason=damaged.reason, time=time)
+    return True

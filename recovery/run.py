@@ -6,6 +6,10 @@ nothing the second time. Where the anchor tells of a lost tail nothing is writte
 
 `open` sweeps only after an unclean close, and only a bounded number of heads: what a crash can hurt are the pages that
 were being written, so it looks at those written last. What it leaves is judged when it is loaded, as ever.
+
+Nor is anything written into a file whose pages SQLite itself finds damaged: a page that is taken for free, or has two
+owners, would be overwritten, and what stands sound in it lost. Asking costs a look at every page, so level `heads` asks
+only before it repairs. Values that do not fit their columns are damage of one row, and no reason to write nothing.
 """
 
 import os
@@ -16,11 +20,10 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from persistence import Conflict, Corrupt, NotFound, SQLiteStore, Store
-from recovery.checkpoints import mend
-from recovery.facts import InstanceFacts, View, instance_facts
+from persistence import CannotOpen, Conflict, Corrupt, NotFound, SQLiteStore, Store
+from recovery.facts import InstanceFacts, View, facts_of, instance_facts
 from recovery.report import Finding, RecoveryReport
-from recovery.resume import resume
+from recovery.resume import mend, resume
 from recovery.verdict import judge
 from statemachine import Engine, Limits, Verdict, Workflow
 from statemachine.admission import Judgement
@@ -34,6 +37,11 @@ SWEPT_MAX = 256  # heads judged after an unclean close, in some 20 ms: more than
 Progress = Callable[[int, int], None]
 """Called with how many instances are done, and of how many."""
 
+MALFORMED = (
+    "its pages are damaged, so recovery writes nothing into it: keep a copy of it with its -wal, and restore a backup; "
+    "where there is none, .recover of the sqlite3 shell makes a file of what can be read, for perdure verify to judge"
+)
+
 
 def verify(
     path: Path, *workflows: type[Workflow[Any]], anchor: Path | None = None, progress: Progress | None = None
@@ -42,6 +50,7 @@ def verify(
 
     An instance whose class is not given is judged without its data (`NOT READ`). Raises StoreError children.
     """
+    _check_path(path)
     store = SQLiteStore(path, anchor=anchor, read_only=True)
     try:
         return _survey(store, _definitions(workflows), full=True, progress=progress).report(store, os.fspath(path))
@@ -57,17 +66,39 @@ def accept_tail_loss(path: Path, *, anchor: Path | None = None) -> tuple[str, ..
     anchor too, where `anchor` names it; where nothing is lost it does nothing. Durable on return. Raises StoreError
     children.
     """
-    _check_store(path, anchor)
+    _check_path(path)
+    store, is_malformed = _look(path, anchor, full=True)
+    store.close()
+    if is_malformed:
+        raise Corrupt(f"{os.fspath(path)}: {MALFORMED}")
     store = SQLiteStore(path, anchor=anchor, accepts_loss=True)
     store.close()
     return store.facts.notes
 
 
-def _check_store(path: Path, anchor: Path | None) -> None:
-    """Refuse what is no store: opened for writing, it would become one."""
+def _look(path: Path, anchor: Path | None, *, full: bool) -> tuple[SQLiteStore, bool]:
+    """Open a store for reading, and say whether its pages are damaged, if every one is looked at.
+
+    What is no store is refused: opened for writing, it would become one.
+    """
     if not os.path.exists(path):  # noqa: PTH110  # takes any PathLike
         raise NotFound(f"{os.fspath(path)}: there is no such file; check the path")
-    SQLiteStore(path, anchor=anchor, read_only=True).close()
+    store = SQLiteStore(path, anchor=anchor, read_only=True)
+    try:
+        with store.reader() as reader:
+            return store, full and bool(reader.malformed())
+    except BaseException:
+        store.close()
+        raise
+
+
+def _opened(path: Path, anchor: Path | None, *, full: bool) -> SQLiteStore:
+    """Open a store to repair it; where its pages are damaged, for reading: not even an open mark is written."""
+    store, is_malformed = _look(path, anchor, full=full)
+    if is_malformed:
+        return store
+    store.close()
+    return SQLiteStore(path, anchor=anchor)
 
 
 def recover(
@@ -81,20 +112,18 @@ def recover(
 
     A head that disagrees with its sound journal is rebuilt, a damaged newest row is set aside where its head is proven
     without it, and each repair is a transition of its own. Everything else stays usable. Durable on return. Safe beside
-    live writers. A file without a store in it is refused. Raises StoreError children, and ValueError for an unknown
-    level.
+    live writers. Where SQLite finds the file's pages damaged nothing is written, and the report says so (`malformed`).
+    A file without a store in it is refused. Raises StoreError children, and ValueError for an unknown level.
     """
     if level not in {"heads", "full"}:
         raise ValueError(f"level {level!r} is unknown; use 'heads' or 'full'")
-    if isinstance(path, (str, os.PathLike)):
-        _check_store(path, anchor)
-        store: Store = SQLiteStore(path, anchor=anchor)
-    else:
-        store = path
+    _check_path(path)
+    is_full = level == "full"
+    store: Store = _opened(path, anchor, full=is_full) if isinstance(path, (str, os.PathLike)) else path
     try:
-        name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else "store"
-        report = _recover(store, _definitions(workflows), name, full=level == "full", progress=progress)
-        store.settle()
+        report = _recover(store, _definitions(workflows), _name_of(path), full=is_full, progress=progress)
+        if not report.malformed:
+            store.settle()
         return report
     finally:
         if store is not path:
@@ -105,6 +134,8 @@ def _recover(
     store: Store, definitions: Mapping[str, Definition], name: str, *, full: bool, progress: Progress | None
 ) -> RecoveryReport:
     found = _survey(store, definitions, full=full, progress=progress)
+    if found.malformed:
+        return found.report(store, name)
     repairs, failed = _repair(store, found)
     verdicts = {facts.instance: judgement for facts, judgement in found.judged}
     repaired = {
@@ -130,13 +161,10 @@ def _repair(store: Store, found: "_Survey") -> tuple[dict[str, str], list[str]]:
     done, failed = dict[str, str](), list[str]()
     if store.facts.barred is not None:
         return done, failed
-    for facts, judgement in found.judged:
-        is_due = judgement.verdict in {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
-        if not is_due or facts.head.mark is not None:
-            continue
+    for facts in found.due():
         try:
             done[facts.instance] = resume(store, found.view, facts, time=time.time_ns() // 1000)
-        except (Conflict, Corrupt) as error:  # pages that lead a search astray cost only this instance
+        except (Conflict, Corrupt) as error:  # damage that the verdict does not know of costs only this instance
             failed.append(f"the repair of {facts.instance!r} could not be done, nothing of it was written: {error}")
     return done, failed
 
@@ -186,20 +214,41 @@ def open(  # noqa: A001  # recovery.open is the design's name, beside the built-
     This costs what is due, not what is stored: each instance is judged at its first load anyway. Of more than 256
     instances only those are looked at here, and repaired, that the 256 newest rows are of; `recover` looks at all.
     `path` is an SQLite file, or a Store that is open already (`schema`, `durability` and `anchor` are its own affair).
-    Raises StoreError children, DefinitionError.
+    Raises StoreError children, DefinitionError; Corrupt where something is to be repaired in a file whose pages are
+    damaged: what would be written into it might be lost, and sound pages with it.
     """
+    _check_path(path)
     if isinstance(path, (str, os.PathLike)):
         store: Store = SQLiteStore(path, level=durability, schema=schema, anchor=anchor)
     else:
         store = path
     try:
-        if store.facts.unclean:
-            _repair(store, _survey(store, _definitions(workflows), full=False, most=SWEPT_MAX))
-            store.settle()
+        _sweep(store, workflows, name=_name_of(path))
         return Engine(store, *workflows, clock=clock, limits=limits)
     except BaseException:
         store.close()
         raise
+
+
+def _sweep(store: Store, workflows: Iterable[type[Workflow[Any]]], *, name: str) -> None:
+    """Repair what was written last, where the store was not closed cleanly. Raises Corrupt where it may not be."""
+    if not store.facts.unclean:
+        return
+    found = _survey(store, _definitions(workflows), full=False, most=SWEPT_MAX)
+    if found.malformed:
+        raise Corrupt(f"{name}: {MALFORMED}")
+    _repair(store, found)
+    store.settle()
+
+
+def _name_of(path: "Path | Store") -> str:
+    return os.fspath(path) if isinstance(path, (str, os.PathLike)) else "store"
+
+
+def _check_path(path: object) -> None:
+    """Raise CannotOpen for what is neither a path nor a store."""
+    if not isinstance(path, (str, os.PathLike)) and not hasattr(path, "transaction"):
+        raise CannotOpen(f"{path!r} is neither a path nor a Store; give the name of the file")
 
 
 def _definitions(workflows: Iterable[type[Workflow[Any]]]) -> dict[str, Definition]:
@@ -214,6 +263,11 @@ class _Survey:
     view: View  # its reader is closed; what it remembers holds
     judged: tuple[tuple[InstanceFacts, Judgement], ...]
     damage: tuple[str, ...]
+    malformed: bool
+
+    def due(self) -> list[InstanceFacts]:
+        """Return the instances that a repair, or a mark, is due to."""
+        return _due(self.judged)
 
     def report(self, store: Store, path: str) -> RecoveryReport:
         full = self.view.full
@@ -226,6 +280,7 @@ class _Survey:
             instances=tuple(_finding(facts, judgement) for facts, judgement in self.judged),
             store=(*filter(None, (store.facts.barred,)), *self.damage),
             notes=store.facts.notes,
+            malformed=self.malformed,
         )
 
 
@@ -242,25 +297,28 @@ def _survey(
 
     Sound instances that have ended are left out at level `heads`, but for those in `told`.
     """
-    judged: list[tuple[InstanceFacts, Judgement]] = []
+    found: list[tuple[int, InstanceFacts, Judgement]] = []
     with store.reader() as reader:
         view = View(reader, definitions=definitions, full=full, has_sql=store.capabilities.sql)
         instances, owned = list(islice(reader.instances(), None if most is None else most + 1)), 0
         if most is not None and len(instances) > most:
             instances = reader.newest(most)
-        for done, instance in enumerate(instances):
-            facts = instance_facts(view, instance)
-            if facts is not None:
-                owned += facts.rows
-                judgement = judge(facts)
-                if full or facts.outcome is None or not judgement.is_usable or instance in told:
-                    judged.append((facts, judgement))
-            if progress is not None:
-                progress(done + 1, len(instances))
-        checkpoints = [str(one) for facts, _ in judged for one in facts.checkpoints]
-        damage = [*reader.damage(), *_lane_damage(view, owned), *_damaged_definitions(view)] if full else []
-        damage += checkpoints
-        return _Survey(view, tuple(judged), tuple(damage))
+        for place, facts in facts_of(view, instances, progress=progress):
+            owned += facts.rows
+            judgement = judge(facts)
+            if full or facts.outcome is None or not judgement.is_usable or facts.instance in told:
+                found.append((place, facts, judgement))
+        judged = [(facts, judgement) for _, facts, judgement in sorted(found, key=lambda one: one[0])]
+        malformed = reader.malformed() if full or _due(judged) else []
+        damage = [*reader.damage(), *_lane_damage(view, owned), *_damaged_definitions(view)] if full else [*malformed]
+        damage += [str(one) for facts, _ in judged for one in facts.checkpoints]
+        damage += [MALFORMED] if malformed else []
+        return _Survey(view, tuple(judged), tuple(damage), bool(malformed))
+
+
+def _due(judged: Iterable[tuple[InstanceFacts, Judgement]]) -> list[InstanceFacts]:
+    due = {Verdict.QUARANTINED, Verdict.REBUILT, Verdict.KEPT_AT_HEAD}
+    return [facts for facts, judgement in judged if judgement.verdict in due and facts.head.mark is None]
 
 
 def _lane_damage(view: View, owned: int) -> list[str]:

@@ -10,7 +10,6 @@ INV-9: nobody is answered before COMMIT has returned, refusals and duplicates in
 """
 
 import os
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -33,6 +32,7 @@ from statemachine.loading import Loaded, admit
 from statemachine.offers import View
 from statemachine.proving import proven_rows
 from statemachine.runner import FrameRunner
+from statemachine.settings import check_settings, clock_of
 from statemachine.snapshot import Snapshot, Snapshots
 from statemachine.tasks import check_runnable
 from statemachine.transition import Transition
@@ -50,10 +50,6 @@ __all__ = ["Engine"]
 
 D = TypeVar("D")
 W = TypeVar("W", bound=Workflow[Any])
-
-
-def _system_clock() -> int:
-    return time.time_ns() // 1000
 
 
 class Engine:
@@ -79,11 +75,12 @@ class Engine:
         when_full: Literal["refuse", "wait"] = "refuse",
         read_only: bool = False,
     ) -> None:
+        check_settings(limits=limits, clock=clock, when_full=when_full)
         self._definitions: dict[str, Definition] = {}
         for workflow in workflows:
             self._add(definition_of(workflow))
         self.limits = limits or Limits()
-        self._clock = clock or _system_clock
+        self._clock = clock_of(clock)
         self._pid = PROCESS.pid
         self._waits = when_full == "wait"
         if isinstance(path, (str, os.PathLike)):
@@ -321,11 +318,11 @@ class Engine:
     def backup(self, path: "str | os.PathLike[str]", /, *, accept_damage: bool = False) -> tuple[str, ...]:
         """Copy the store as it is at this moment into a file that must not exist, while everybody writes on.
 
-        The copy is opened and read before it gets its name: its pages, every seal, and every chain from its first
-        transition to its head. It keeps the level, is no more open than the store was closed cleanly, and has no
-        anchor: who opens it makes one. Returns what is damaged in it: nothing, unless `accept_damage`. Durable on
-        return. Copying the file by other means loses what stands in its -wal. Raises BackupFailed, StoreFull,
-        CannotOpen; then nothing is left of it.
+        The copy is opened and read before it gets its name: its pages, every seal, every chain from its first
+        transition to its head, the definitions that wrote them, keys and named checkpoints. It keeps the level, is no
+        more open than the store was closed cleanly, and has no anchor: who opens it makes one. Returns what is damaged
+        in it: nothing, unless `accept_damage`. Durable on return. Copying the file by other means loses what stands in
+        its -wal. Raises BackupFailed, StoreFull, CannotOpen; then nothing is left of it.
         """
         from statemachine.backing import damage_of  # for those who use it
 
@@ -334,7 +331,7 @@ class Engine:
 
         def prove(copy: Reader) -> None:
             nonlocal found
-            found = tuple(damage_of(copy))
+            found = tuple(damage_of(copy, self._definitions))
             if found and not accept_damage:
                 more = "" if len(found) == 1 else f" (and {len(found) - 1} more)"
                 raise BackupFailed(

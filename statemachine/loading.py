@@ -209,7 +209,7 @@ def _as_stored(head: Head, text: str | None) -> tuple[str | None, str | None]:
         return f"version {head.version}: the definition that wrote it is not in the store", None
     try:
         chart = Chart(text)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):  # as JSON it can be anything
         return f"version {head.version}: the definition that wrote it is damaged", None
     if chart.fingerprint != head.fingerprint:
         return f"version {head.version}: the definition that wrote it was changed", None

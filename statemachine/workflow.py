@@ -234,7 +234,10 @@ def definition_of(workflow: type[Any]) -> Definition:
     """Return the compiled form of a workflow class. Raises DefinitionError for what is none."""
     definition: Definition | None = getattr(workflow, "__definition__", None)
     if definition is None:
-        raise TypeError(f"{workflow!r} is no workflow class")
+        raise DefinitionError(
+            "PD156",
+            f"{workflow!r} is no workflow class that can run. Give a subclass of Workflow that is not abstract.",
+        )
     return definition
 
 

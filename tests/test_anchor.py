@@ -19,6 +19,7 @@ from recovery.drills.disks.passing import Call, Disk
 from recovery.drills.disks.recording import RecordingDisk
 from statemachine import Engine
 from tests.children import Add, Tally, run_child
+from tests.damage import mistype
 
 FRAME = 24 + 4096
 R = TypeVar("R")
@@ -357,6 +358,47 @@ def test_a_missing_anchor_is_reported_and_made(tmp_path: Path) -> None:
     assert not beside(path, "-anchor").exists()
     sent(path, 1, start=False)
     assert recovery.verify(path, Tally).notes == ()
+
+
+@pytest.mark.parametrize("seal", ["NULL", "x''", "zeroblob(31)", "'text'", "7"])
+def test_a_newest_seal_that_is_damage_is_no_loss_and_is_followed_by_the_next_commit(tmp_path: Path, seal: str) -> None:
+    """Each opening tells the anchor where the store ends: what is no seal would be missed by the one after it."""
+    path = tmp_path / "tally.db"
+    with Engine(path, Tally) as engine:
+        engine.start(Tally, id="a").send(Add(1))
+    mistype(path, "perdure_journal", f"seal = {seal} where n = 2")
+    for version in (3, 4):
+        with Engine(path, Tally) as engine:
+            assert (engine.store.facts.barred, engine.store.facts.notes) == (None, ())
+            assert engine.get(Tally, "a").send(Add(1)).version == version
+    report = recovery.verify(path, Tally)
+    assert report.counts() == {"CLEAN": 1}
+    assert report.store != ()
+
+
+def test_a_link_to_a_database_has_the_anchor_and_the_log_of_the_file_it_leads_to(tmp_path: Path) -> None:
+    """Else what was written through one name would be unknown, or a loss, to who comes by the other."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "links").mkdir()
+    real, link = tmp_path / "real" / "tally.db", tmp_path / "links" / "other.db"
+    link.symlink_to(real)
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    for number, name in enumerate((link, real, tmp_path / "folder" / "tally.db", link)):
+        with Engine(name, Tally) as engine:
+            assert engine.start(Tally, id=f"t-{number}").version == 1
+            assert engine.store.facts.notes == ()
+            assert {one.name for one in real.parent.iterdir()} >= {"tally.db", "tally.db-wal", "tally.db-anchor"}
+    assert [one.name for one in link.parent.iterdir()] == ["other.db"]
+    assert recovery.verify(link, Tally).is_clean
+
+
+def test_a_new_store_makes_no_anchor_of_a_file_that_is_something_else(tmp_path: Path) -> None:
+    """Its size may be right by chance: what is in it decides."""
+    picture = tmp_path / "picture"
+    picture.write_bytes(b"JPEG" * 160)
+    with pytest.raises(CannotOpen, match="this is no anchor: no slot in it is valid; nothing was changed"):
+        Engine(tmp_path / "tally.db", Tally, anchor=picture)
+    assert picture.read_bytes() == b"JPEG" * 160
 
 
 def test_a_named_anchor_that_is_missing_bars_every_write_until_that_is_accepted(tmp_path: Path) -> None:

@@ -14,15 +14,23 @@ import pytest
 
 import recovery
 from examples.order import Order
-from persistence import BackupFailed, Closed, MemoryStore, NotFound, Reader, SQLiteStore, StoreFull
+from persistence import BackupFailed, Closed, MemoryStore, NotFound, Quarantine, Reader, SQLiteStore, StoreFull
 from persistence.sqlite import copying
 from persistence.sqlite.connection import connect
 from statemachine import Engine
 from tests.children import Add, Tally, child
+from tests.damage import DAMAGE, DEEP_DAMAGE, change
+from tests.damage import damaged as changed
 from tests.kit import shipped, shop
 from tests.test_cli import perdure
 
 ROUNDS = 30
+DEFINITION_DAMAGE = {
+    "definition: text": "update perdure_definition set text = replace(text, 'cart', 'tart')",
+    "definition: fingerprint": "update perdure_definition set fingerprint = zeroblob(32)",
+    "definition: gone": "delete from perdure_definition",
+}
+FOUND = {**DAMAGE, **DEEP_DAMAGE, **DEFINITION_DAMAGE}
 
 
 def names(folder: Path) -> list[str]:
@@ -268,13 +276,13 @@ def damaged(folder: Path, statement: str) -> Path:
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
-        ("update perdure_journal set body = x'00' where version = 3", "'o-1': instance_unsound"),
+        ("update perdure_journal set body = x'00' where version = 3", "'o-1': version 3: its body cannot"),
         ("update perdure_journal set seal = x'00' where n = 2", "the seal at row 2 does not follow"),
         (
             "update perdure_instance set time = 0 where name = 'o-2'",
             "'o-2': version 1: a column, the image",
         ),
-        ("update perdure_instance set head = 2 where name = 'o-1'", "'o-1': instance_unsound"),
+        ("update perdure_instance set head = 2 where name = 'o-1'", "'o-1': its journal ends at version 2"),
         ("delete from perdure_journal where n = 7", "'o-2'"),
         ("delete from perdure_instance where name = 'o-2'", "belong to an instance"),
     ],
@@ -289,6 +297,45 @@ def test_a_copy_that_is_damaged_is_not_kept_unless_that_is_accepted(tmp_path: Pa
     assert any(told in line for line in found), found
     assert found[0] in str(raised.value)
     assert not recovery.verify(target, Order).is_clean
+
+
+@pytest.mark.parametrize("damage", FOUND)
+def test_what_a_verification_finds_a_backup_finds(tmp_path: Path, damage: str) -> None:
+    """Heads, rows, keys and definitions, each changed by another program: the same engine that wrote them refuses."""
+    path = changed(tmp_path, FOUND[damage])
+    with Engine(path, Order, read_only=True) as engine:
+        with pytest.raises(BackupFailed, match="the copy is damaged, as the store is"):
+            engine.backup(tmp_path / "copy.db")
+        found = engine.backup(tmp_path / "copy.db", accept_damage=True)
+    assert not recovery.verify(tmp_path / "copy.db", Order).is_clean
+    assert len(found) == len(set(found))
+
+
+def test_a_key_that_stands_for_another_payload_is_found_where_the_class_is_known(tmp_path: Path) -> None:
+    """Without it nobody can say which digest a payload has."""
+    path = changed(tmp_path, DEEP_DAMAGE["key: digest"])
+    with Engine(path, read_only=True) as engine:
+        assert engine.backup(tmp_path / "without.db") == ()
+    with Engine(path, Order, read_only=True) as engine, pytest.raises(BackupFailed, match="stands for another payload"):
+        engine.backup(tmp_path / "with.db")
+
+
+def test_a_named_checkpoint_that_is_damaged_is_found(tmp_path: Path) -> None:
+    with shop(tmp_path) as engine:
+        shipped(engine, "o-1").checkpoint("paid")
+    change(tmp_path / "shop.db", "update perdure_checkpoint set image = cast('{}' as blob)")
+    with Engine(tmp_path / "shop.db", Order) as engine, pytest.raises(BackupFailed, match="checkpoint 'paid' of 'o-1'"):
+        engine.backup(tmp_path / "copy.db")
+
+
+def test_an_instance_that_is_set_aside_as_it_should_be_does_not_spoil_the_copy(tmp_path: Path) -> None:
+    """A broken invariant is nothing that a copy adds or takes away: the mark goes with it."""
+    with shop(tmp_path) as engine:
+        shipped(engine, "o-1")
+        with engine.store.transaction() as transaction:
+            transaction.quarantine(Quarantine("o-1", "an invariant is broken", 6, 0))
+            transaction.commit()
+        assert engine.backup(tmp_path / "copy.db") == ()
 
 
 def test_a_page_that_is_torn_is_found(tmp_path: Path) -> None:

@@ -398,6 +398,16 @@ def test_read_only_folder_of_a_running_engine_can_be_read(shared: Path) -> None:
         assert engine.get(Tally, "t").send(Add(1)).version == 3
 
 
+def test_anchor_that_may_not_be_written_is_named(shared: Path) -> None:
+    """Everything else may be; it says which file it is, and who only reads needs no such right."""
+    shared.parent.chmod(0o777)
+    shared.chmod(0o666)
+    to_write, to_read = as_nobody(shared)
+    anchor = f"{os.path.realpath(shared)}-anchor"
+    assert to_write == ["ReadOnlyStore", f"PS308 {anchor}: the anchor may not be written; check the rights"]
+    assert to_read == 1
+
+
 def test_file_without_the_right_to_read_is_named(shared: Path) -> None:
     shared.chmod(0o600)
     for told in as_nobody(shared):

@@ -636,7 +636,9 @@ def test_a_foreign_state_in_is_in_is_named() -> None:
 
 
 def test_what_is_no_workflow_is_named() -> None:
-    with pytest.raises(TypeError, match="<class 'int'> is no workflow class"):
+    with pytest.raises(
+        TypeError, match=r"^PD156 <class 'int'> is no workflow class that can run\. Give a subclass of Workflow"
+    ):
         definition_of(int)
 
 

@@ -19,7 +19,7 @@ from statemachine.folding import stored_image
 from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX, Limits
 from statemachine.patches import fold
 from tests.children import run_child
-from tests.damage import change
+from tests.damage import change, mistype
 from tests.format_page import ASKED, PATH, Book, Write, asked, made, rewritten
 from tests.kit import STOCKED
 from tests.snippets import python_blocks
@@ -196,3 +196,30 @@ def test_users_sqlite3_opens_the_page_s_file_and_its_schema_tells_of_columns(fil
     _, ((_, sql, *_),) = asked(file, ["SELECT sql FROM sqlite_schema WHERE name = 'perdure_journal'"])
     assert "-- order of commits" in sql
     assert sqlite3.sqlite_version_info >= (3, 37)
+
+
+ODD = ('a"b', "a\\b", "a'b", "a\nb\tc", "a\x01b", "a\0b", "[", "{}", "é\U0001f600", ",", '","')
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_views_answer_where_a_damaged_name_holds_anything(copied: Path, name: str) -> None:
+    """States are split at their commas, and told as they stand; SQLite's JSON ends a text at a NUL."""
+    change(copied, "UPDATE perdure_symbol SET name = ? WHERE name = 'review'", name)
+    connection = sqlite3.connect(copied)
+    found = [state for (state,) in connection.execute("SELECT state FROM perdure_states WHERE instance = 'o-3'")]
+    assert found == name.partition("\0")[0].split(",")
+    for (view,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
+        connection.execute(f"SELECT * FROM {view}").fetchall()
+    connection.close()
+
+
+@pytest.mark.parametrize("name", ["x'ff22'", "CAST(x'ff2241' AS TEXT)", "NULL", "7"])
+def test_views_answer_where_a_damaged_name_is_no_text(copied: Path, name: str) -> None:
+    mistype(copied, "perdure_symbol", f"name = {name} WHERE name = 'review'")
+    connection = sqlite3.connect(copied)
+    connection.text_factory = bytes
+    for (view,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
+        connection.execute(f"SELECT * FROM {view.decode()}").fetchall()
+    ((count,),) = connection.execute("SELECT count(*) FROM perdure_states WHERE instance = 'o-3'").fetchall()
+    assert count == 1
+    connection.close()

@@ -15,7 +15,7 @@ from attrs import define, frozen
 
 import recovery
 from examples.order import Cancel, Charged, Order, Submit
-from persistence import Corrupt, NotFound
+from persistence import BackupFailed, Corrupt, NotFound, Quarantine
 from persistence.records import digests, head_hash
 from persistence.sqlite import SQLiteStore
 from statemachine import Engine, Final, Instance, Refused, State, Workflow, invariant, on
@@ -29,6 +29,7 @@ from tests.damage import (
     change,
     damaged,
     dump,
+    mistype,
     verdicts,
 )
 from tests.kit import STOCKED, Clock, shop
@@ -236,6 +237,39 @@ def test_the_report_names_the_last_sound_version(tmp_path: Path) -> None:
         "version 6: Labelled; user rows and finished effects would stay"
     ) in str(report)
     assert json.loads(report.to_json())["instances"][0]["sound_version"] == 3
+
+
+@pytest.mark.parametrize("text", ["7", "'7'", "'[]'", "'x'", "x'7b7d'", "1.5", "NULL", "''"])
+def test_a_definition_that_is_damaged_to_anything_is_a_verdict_and_no_exception(tmp_path: Path, text: str) -> None:
+    """As JSON, or as a value of SQLite, it can be anything: without its class nothing is read with it."""
+    path = damaged(tmp_path)
+    mistype(path, "perdure_definition", f"text = {text}")
+    found = recovery.verify(path)
+    assert set(verdicts(found).values()) == {"QUARANTINED"}
+    assert all("the definition that wrote it is" in one.reason for one in found.instances)
+    assert set(verdicts(recovery.verify(path, Order)).values()) == {"CLEAN"}
+    with Engine(path, read_only=True) as engine, pytest.raises(BackupFailed, match="the copy is damaged"):
+        engine.backup(tmp_path / "copy.db")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("perdure_checkpoint", "1 named checkpoints belong to instances whose rows in perdure_instance are gone"),
+        ("perdure_quarantine", "1 quarantine marks belong to instances whose rows in perdure_instance are gone"),
+    ],
+)
+def test_what_belongs_to_nobody_is_told(tmp_path: Path, table: str, told: str) -> None:
+    """Nobody else would miss it: a name for a version, or what kept an instance from being loaded."""
+    path = damaged(tmp_path)
+    with shop(tmp_path) as engine:
+        engine.get(Order, "b").checkpoint("named")
+        with engine.store.transaction() as transaction:
+            transaction.quarantine(Quarantine("c", "planted", 6, 0))
+            transaction.commit()
+    assert recovery.verify(path, Order).store == ()
+    change(path, f"update {table} set instance = -instance")
+    assert told in recovery.verify(path, Order).store
 
 
 def test_text_that_is_no_utf_8_is_damage_of_one_instance_and_a_coded_error(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from tests.damage import (
     dump,
     everything,
     forge,
-    misplace,
     mistype,
     verdicts,
 )
@@ -227,11 +226,11 @@ def test_a_cell_of_a_type_that_its_table_forbids_stops_nobody_else(tmp_path: Pat
 
 
 def test_a_repair_that_cannot_be_done_stops_nobody_else(tmp_path: Path) -> None:
-    """A page that leads a search astray lets b's rows be read and not be found; c is rebuilt all the same."""
-    path = damaged(tmp_path, "update perdure_instance set time = 0 where name = 'c'")
-    misplace(path, 8)
+    """Where b's row would leave its stub one stands already, of nobody; c is rebuilt all the same."""
+    path = damaged(tmp_path, "update perdure_instance set time = 0 where name = 'c'", TORN)
+    change(path, "insert into perdure_stub (n, instance, version, hash, proof) values (8, 99, 1, x'00', x'00')")
     report = recovery.recover(path, Order, level="full")
-    assert verdicts(report) == {"a": "CLEAN", "b": "REBUILT", "c": "REBUILT"}
+    assert verdicts(report) == {"a": "CLEAN", "b": "KEPT AT HEAD", "c": "REBUILT"}
     assert (finding(report, "c").is_bad, finding(report).is_bad, report.is_clean) == (False, True, False)
     assert any(
         one.startswith("the repair of 'b' could not be done, nothing of it was written: PS302") for one in report.store

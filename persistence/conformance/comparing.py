@@ -21,7 +21,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from persistence.conformance.kit import Chain
+from persistence.conformance.kit import Chain, evidence_of
 from persistence.errors import Conflict, StoreError
 from persistence.memory import MemoryStore
 from persistence.records import Checkpoint, Draft, Quarantine, Stub, record_digest
@@ -141,7 +141,7 @@ class StoreComparison(RuleBasedStateMachine):
     def set_newest_aside(self, instance: str) -> None:
         """Take the newest row of an instance out of its journal."""
         with self.stores[0].reader() as reader:
-            found, seals = reader.evidence(instance), {one.n: one.seal for one in reader.lane()}
+            found, seals = evidence_of(reader, instance), {one.n: one.seal for one in reader.lane()}
             head = reader.head(instance)
         if head is None or not found or found[-1].row is None or found[-1].version != head.version:
             return
@@ -206,7 +206,7 @@ def _read(store: Store) -> dict[str, object]:
         for instance in INSTANCES:
             told[f"head of {instance}"] = reader.head(instance)
             told[f"journal of {instance}"] = reader.journal(instance)
-            told[f"evidence of {instance}"] = reader.evidence(instance)
+            told[f"evidence of {instance}"] = evidence_of(reader, instance)
             keys = sorted(reader.keys(instance), key=lambda one: (one.version, one.kind))
             told[f"keys of {instance}"] = [attrs.evolve(one, key="", is_told=True) for one in keys]
             gone = {one.version for one in reader.stubs(instance)}  # with a row its key's text may be lost

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from persistence.conformance.kit import Chain, assert_lane, raised, rows_of, write
+from persistence.conformance.kit import Chain, assert_lane, evidence_of, raised, rows_of, write
 from persistence.conformance.writing import WritingContract
 from persistence.errors import Conflict
 from persistence.records import KIND_PATCH, Checkpoint, Draft, Stub
@@ -113,7 +113,7 @@ class FoldingContract(WritingContract):
                 write(store, done)
                 with store.reader() as reader:
                     assert reader.journal("i-1") == rows_of(done)
-                    assert [one.row for one in reader.evidence("i-1")] == rows_of(done)
+                    assert [one.row for one in evidence_of(reader, "i-1")] == rows_of(done)
 
     # -- named checkpoints ---------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from persistence.records import (
     KIND_IMAGE,
     Draft,
+    Found,
     KeyRecord,
     Record,
     Row,
@@ -21,7 +22,8 @@ from persistence.store import Reader, Store, Transaction
 
 __all__ = [
     "INTEGER_MAX", "ODD_TEXTS", "THREADS", "TURNS", "Chain", "append", "aside", "assert_lane", "assert_only",
-    "assert_outcome", "assert_seen", "assert_seen_in", "for_absent", "generation_of", "raised", "rows_of", "write",
+    "assert_outcome", "assert_seen", "assert_seen_in", "evidence_of",
+    "for_absent", "generation_of", "raised", "rows_of", "write",
 ]  # fmt: skip
 
 NO_SEAL = bytes(32)  # what the first seal of a lane chains from
@@ -43,6 +45,11 @@ ODD_TEXTS = (
     "\ufeff",
     "x" * 1_000,
 )
+
+
+def evidence_of(reader: Reader, instance: str) -> list[Found]:
+    """Read every row that says it belongs to an instance."""
+    return reader.evidence(instance, reader.places([instance]).get(instance, []))
 
 
 class Chain:

@@ -317,10 +317,16 @@ class WritingContract(ReadingContract):
             mine = [drafts[0], drafts[2]]
             self.damage_head(store, "i-1")
             with store.reader() as reader:
-                assert reader.evidence("i-1") == [
+                found = [
                     Found(n, draft.record.version, draft.head.hash, row)
                     for n, draft, row in zip((1, 3), mine, rows_of(*mine), strict=True)
                 ]
-                assert reader.evidence("absent") == []
+                places = reader.places(["i-1", "absent", "i-2"])
+                assert ([n for n in places.pop("i-1") if n < len(drafts) + 1], places) == ([1, 3], {"i-2": [2]})
+                assert reader.places(["i-2"], first=3) == {"i-2": []}
+                assert reader.places([]) == {}
+                assert reader.evidence("i-1", [1, 2, 3, 9]) == found
+                assert reader.evidence("i-1", [3]) == found[1:]
+                assert reader.evidence("absent", [1, 2, 3]) == reader.evidence("i-1", []) == []
                 assert reader.row_counts() == {"i-1": 2, "i-2": 1}
-                assert reader.damage() == []
+                assert reader.damage() == reader.malformed() == []

@@ -64,6 +64,7 @@ def accept(connection: apsw.Connection, anchor: Anchor, slot: Slot, *, epoch: in
         run(connection, statements.COMMIT if is_first else statements.ROLLBACK)
     if not is_first:
         raise Conflict(f"{path}: somebody else accepted the loss first")
-    following = Slot(slot.store_id, epoch, slot.level, n, seal or slot.seal)
+    is_seal = isinstance(seal, bytes) and len(seal) == len(slot.seal)  # else it is damage, and `slot` says what it was
+    following = Slot(slot.store_id, epoch, slot.level, *((n, seal) if is_seal else (slot.n, slot.seal)))
     anchor.rewrite(following)
     return following, copy

@@ -38,7 +38,7 @@ from zlib import crc32
 import apsw
 from attrs import frozen
 
-from persistence.errors import CannotOpen, NotFound
+from persistence.errors import CannotOpen, NotFound, ReadOnlyStore
 from persistence.process import PROCESS
 from persistence.records import seal_of
 from persistence.sqlite import statements
@@ -137,14 +137,29 @@ class Anchor:
         finally:
             file.xClose()
 
-    def _opened(self, flags: int) -> apsw.VFSFile | None:
+    def check_new(self, slots: list[Slot | None]) -> None:
+        """Refuse to make the anchor of a new store of a file that somebody named and that is something else.
+
+        An anchor that was ruined looks like that too; but then there is a store. Raises CannotOpen.
+        """
+        if self.is_named and slots and not any(slots):
+            raise CannotOpen(
+                f"{self.path}: this is no anchor: no slot in it is valid; nothing was changed, name another file"
+            )
+
+    def _opened(self, flags: int, *, writes: bool = False) -> apsw.VFSFile | None:
+        given = [flags, 0]  # the second is what came of the first: where writing is not allowed, a file to read
         with explained(self.path):
             try:
-                return apsw.VFSFile(self.vfs, self.path, [flags, 0])
+                file = apsw.VFSFile(self.vfs, self.path, given)
             except apsw.CantOpenError:
                 if flags & apsw.SQLITE_OPEN_CREATE or Path(self.path).exists():
                     raise
                 return None
+        if writes and given[1] & apsw.SQLITE_OPEN_READONLY:
+            file.xClose()
+            raise ReadOnlyStore(f"{self.path}: the anchor may not be written; check the rights")
+        return file
 
     def _read(self, file: apsw.VFSFile) -> list[Slot | None]:
         with explained(self.path):
@@ -161,7 +176,7 @@ class Anchor:
         """Make the file if it is missing, make this slot ours, and write and sync it. Raises StoreError."""
         if number >= SLOTS_MAX:
             raise CannotOpen(f"{self.path}: {SLOTS_MAX} engines have the store open; close one")
-        self._file = self._file or self._opened(_OPEN | apsw.SQLITE_OPEN_CREATE)
+        self._file = self._file or self._opened(_OPEN | apsw.SQLITE_OPEN_CREATE, writes=True)
         self._offset, self._n = number * SLOT_BYTES, slot.n
         prefix = bytes.fromhex(slot.store_id)
         word = slot.epoch << 8 | _levels.index(slot.level)
@@ -177,7 +192,7 @@ class Anchor:
 
     def rewrite(self, slot: Slot) -> None:
         """Let every slot of the file say this, and sync them. Raises StoreError."""
-        if (file := self._opened(_OPEN)) is None:
+        if (file := self._opened(_OPEN, writes=True)) is None:
             return
         self._file = file
         with explained(self.path):

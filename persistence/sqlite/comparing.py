@@ -17,13 +17,14 @@ every write until `recovery.accept_tail_loss`.
 import apsw
 
 from persistence.errors import Conflict, Corrupt
-from persistence.records import StoreFacts
+from persistence.records import StoreFacts, seal_of
 from persistence.sqlite import statements
 from persistence.sqlite.accepting import accept
 from persistence.sqlite.anchor import NO_SEAL, Anchor, Slot, holds
 from persistence.sqlite.errors import explained
 from persistence.sqlite.meta import read_meta
-from persistence.sqlite.query import fetch_one
+from persistence.sqlite.query import fetch_all, fetch_one
+from persistence.sqlite.rows import bytes_of
 
 __all__ = ["TAIL_LOST", "compared", "end_of_lane", "strangers"]
 
@@ -31,9 +32,17 @@ TAIL_LOST, ANCHOR_MISSING = "TAIL LOST", "ANCHOR MISSING"
 
 
 def end_of_lane(connection: apsw.Connection) -> tuple[int, bytes]:
-    """Return n of the newest row, and the seal there."""
+    """Return n of the newest row, and the seal there; of one that is damage, or lost, the one that its rows have.
+
+    It goes into the anchor, and the next commit follows from it: what is no seal would make both tell of a loss.
+    """
     n, seal = fetch_one(connection, statements.LAST) or (0, NO_SEAL)
-    return n, seal or NO_SEAL
+    if isinstance(seal, bytes) and len(seal) == len(NO_SEAL):
+        return n, seal
+    prior, before = fetch_one(connection, statements.SEALED_BEFORE, n, n) or (0, NO_SEAL)
+    rows = fetch_all(connection, statements.HASHES, prior + 1, n, prior + 1, n)
+    hashes = dict[int, bytes]((place, bytes_of(found)) for place, found in rows)
+    return n, seal_of(bytes_of(before), prior + 1, tuple(hashes[place] for place in sorted(hashes)))
 
 
 def compared(

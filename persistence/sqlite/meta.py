@@ -1,17 +1,29 @@
-"""What a file says of itself in `perdure_meta` (F1), read before anything is changed in it."""
+"""What a store is asked to open, and what the file says of itself in `perdure_meta` (F1), before anything changes."""
+
+import os
 
 import apsw
 
 from persistence.errors import CannotOpen, Corrupt, NewerFormat, WrongLevel
 from persistence.sqlite import statements
 from persistence.sqlite.anchor import EPOCH_MAX
+from persistence.sqlite.connection import check_path
 from persistence.sqlite.errors import explained
 from persistence.sqlite.query import fetch_all, fetch_one, pragma
 from persistence.sqlite.schema import FORMAT, LEVELS
 
-__all__ = ["read_meta"]
+__all__ = ["check_given", "read_meta"]
 
 STORE_ID_CHARS, HEX = 32, frozenset("0123456789abcdef")
+
+
+def check_given(path: str, schema: object, anchor: object, *, read_only: bool) -> None:
+    """Refuse what names no file, no SQL or no anchor, before anything is opened. Raises CannotOpen, NotFound."""
+    check_path(path, read_only=read_only)
+    if schema is not None and not isinstance(schema, str):
+        raise CannotOpen(f"{path}: schema={schema!r} is no text of SQL; nothing was opened, give one")
+    if anchor is not None and not isinstance(anchor, (str, os.PathLike)):
+        raise CannotOpen(f"{path}: anchor={anchor!r} is no path; nothing was opened, give one")
 
 
 def read_meta(connection: apsw.Connection, path: str, *, level: str | None) -> dict[str, str] | None:

@@ -1,5 +1,6 @@
 """One consistent view of the file: the port's Reader over a connection with an open read transaction."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import apsw
@@ -15,14 +16,19 @@ from persistence.sqlite.rows import (
     read_evidence,
     read_head,
     read_keys,
+    read_places,
     read_rows,
     read_rows_to,
     read_stubs,
 )
 from persistence.sqlite.usersql import UserSql
-from persistence.store import Value
+from persistence.store import PLACE_MIN, Value
 
 __all__ = ["SQLiteReader"]
+
+LINES_MAX = 20  # of what SQLite says that are told
+VALUES = re.compile(r"(NULL|TEXT|NUMERIC|non-[A-Z]+) value in |CHECK constraint failed in ")
+"""How SQLite begins to say that a value does not fit its column: damage of one row, which its page outlives."""
 
 
 class SQLiteReader:
@@ -31,6 +37,7 @@ class SQLiteReader:
     def __init__(self, connection: apsw.Connection, user: UserSql) -> None:
         self._connection = connection
         self._user = user
+        self._lines: list[str] | None = None  # of SQLite's own check: the view stays the same
 
     def instances(self, *, workflow: str | None = None) -> Iterator[str]:
         """Iterate over instance ids, in the order in which they were started."""
@@ -79,9 +86,13 @@ class SQLiteReader:
         """Read what the rows of an instance that were set aside left, by version."""
         return read_stubs(self._connection, instance)
 
-    def evidence(self, instance: str) -> list[Found]:
-        """Read every row that is kept for an instance, by n. Scans the journal."""
-        return read_evidence(self._connection, instance)
+    def places(self, instances: Sequence[str], *, first: int = PLACE_MIN) -> dict[str, list[int]]:
+        """Read where the rows of some instances stand. Scans the journal once, from `first` on."""
+        return read_places(self._connection, instances, first=first)
+
+    def evidence(self, instance: str, places: Sequence[int]) -> list[Found]:
+        """Read the rows at some places that say they belong to an instance, by n."""
+        return read_evidence(self._connection, instance, places)
 
     def row_counts(self) -> dict[str, int]:
         """Count the rows that are kept for each instance."""
@@ -91,18 +102,38 @@ class SQLiteReader:
 
     def damage(self) -> list[str]:
         """Return what SQLite finds wrong with its pages, and rows whose instance has no head row."""
+        found = self._integrity()[:LINES_MAX]
         with explained(self._connection.filename):
-            found = [line for (line,) in fetch_all(self._connection, statements.INTEGRITY) if line != "ok"]
             orphans = fetch_all(self._connection, statements.ORPHANS)
-            ((keys,),) = fetch_all(self._connection, statements.ORPHAN_KEYS)
+            orphaned = fetch_all(self._connection, statements.ORPHANED)
         for surrogate, count, first, last in orphans:
             found.append(
                 f"{count} rows from {first} to {last} belong to an instance (number {surrogate}) whose row in "
                 "perdure_instance is gone, and with it the name and the secret that their hashes begin with"
             )
-        if keys:
-            found.append(f"{keys} keys belong to instances whose rows in perdure_instance are gone")
+        for what, count in orphaned:
+            if count:
+                found.append(f"{count} {what} belong to instances whose rows in perdure_instance are gone")
         return found
+
+    def malformed(self) -> list[str]:
+        """Return what SQLite finds wrong with its pages and indexes, beside values that do not fit their columns."""
+        return [line for line in self._integrity() if not VALUES.match(line)][:LINES_MAX]
+
+    def _integrity(self) -> list[str]:
+        if self._lines is None:
+            with explained(self._connection.filename):
+                checks = (statements.INTEGRITY, statements.FREE_INTEGRITY)
+                told = [line for check in checks for (line,) in fetch_all(self._connection, check) if line != "ok"]
+                self._lines = list(dict.fromkeys(told)) or self._shared_pages()
+        return self._lines
+
+    def _shared_pages(self) -> list[str]:
+        try:
+            (owned, pages), *_ = fetch_all(self._connection, statements.OWNED_PAGES)
+        except apsw.SQLError:  # SQLite was built without dbstat
+            return []
+        return [f"{owned} pages are in use or free, and there are {pages}: some are both"] if owned > pages else []
 
     def keys(self, instance: str) -> list[KeyRecord]:
         """Read all keys of one instance."""

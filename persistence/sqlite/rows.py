@@ -4,7 +4,7 @@ A name that a damaged symbol table lost reads as an empty one: the record's dige
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from types import UnionType
@@ -28,6 +28,7 @@ __all__ = [
     "read_evidence",
     "read_head",
     "read_keys",
+    "read_places",
     "read_rows",
     "read_rows_to",
     "read_stubs",
@@ -131,10 +132,22 @@ def _row(instance: str, values: tuple[Any, ...]) -> Row:
 TEXTS = (1, 4, 5, 6, 10, 11, 12)  # of a row of `statements.EVIDENCE`, which come as bytes
 
 
-def read_evidence(connection: apsw.Connection, instance: str) -> list[Found]:
-    """Read every row that is kept for an instance; one that cannot be read costs only itself."""
+def read_places(connection: apsw.Connection, instances: Sequence[str], *, first: int) -> dict[str, list[int]]:
+    """Read where the rows of some instances stand from a place on, and where their heads say that the newest does."""
     with explained(connection.filename):
-        found = fetch_all(connection, statements.EVIDENCE, instance)
+        places = {instance: fetch_one(connection, statements.PLACE, instance) for instance in instances}
+        names = {place[0]: instance for instance, place in places.items() if place is not None}
+        rows = fetch_all(connection, statements.PLACES, first, json.dumps(list(names)))
+    found = {instance: {place[1]} for instance, place in places.items() if place is not None}
+    for surrogate, n in rows:
+        found[names[surrogate]].add(n)
+    return {name: sorted(n for n in of_it if isinstance(n, int) and n >= first) for name, of_it in found.items()}
+
+
+def read_evidence(connection: apsw.Connection, instance: str, places: Sequence[int]) -> list[Found]:
+    """Read the rows of an instance at some places; one that cannot be read costs only itself."""
+    with explained(connection.filename):
+        found = fetch_all(connection, statements.EVIDENCE, json.dumps(list(places)), instance)
     return [_found(instance, values) for values in found]
 
 
@@ -207,7 +220,7 @@ def _checkpoint(instance: str, values: tuple[Any, ...]) -> Checkpoint:
 
 
 def read_definition(connection: apsw.Connection, fingerprint: bytes) -> str | None:
-    """Read the canonical text of a chart, or None."""
+    """Read the canonical text of a chart, or None; where a damaged page holds no text, an empty one, which is none."""
     with explained(connection.filename):
         row = fetch_one(connection, statements.DEFINITION_TEXT, fingerprint)
-    return None if row is None else row[0]
+    return None if row is None else row[0] if isinstance(row[0], str) else ""

@@ -235,7 +235,8 @@ VIEWS = (
     CREATE VIEW perdure_states AS  -- one row for each active leaf
     SELECT i.instance, i.workflow, leaf.value AS state, i.outcome
     FROM perdure_instances AS i,
-         json_each('["' || replace(i.configuration, ',', '","') || '"]') AS leaf
+         -- quoted first: a name that was damaged can hold a quote, or be no text, and is told as it stands
+         json_each('[' || replace(json_quote(CAST(i.configuration AS TEXT)), ',', '","') || ']') AS leaf
     """,
     """
     CREATE VIEW perdure_transitions AS

@@ -249,14 +249,18 @@ SELECT s.n, i.name, s.version, s.hash, s.seal, s.proof
 FROM perdure_instance AS i JOIN perdure_stub AS s ON s.instance = i.id WHERE i.name = ? ORDER BY s.version
 """
 
-# Every row that says it belongs to an instance, without any pointer; texts as bytes, so that each is read on its own.
-# Scans the journal.
+# Where the rows of some instances stand, whose numbers are a JSON list: one pass over the journal from a place on.
+PLACES = """
+SELECT instance, n FROM perdure_journal WHERE n >= ? AND instance IN (SELECT value FROM json_each(?)) ORDER BY n
+"""
+# Of the rows at some n, a JSON list, those that say they belong to an instance, without any pointer; texts as bytes, so
+# that each is read on its own. Primary keys.
 EVIDENCE = """
 SELECT j.n, CAST(w.name AS BLOB), j.version, d.fingerprint, CAST(e.name AS BLOB), CAST(b.name AS BLOB),
        CAST(a.name AS BLOB), j.revision, j.epoch, j.incarnation, CAST(j.key AS BLOB), CAST(j.actor AS BLOB),
        CAST(j.note AS BLOB), j.time, j.token, j.kind, j.body, j.hash
 FROM perdure_instance AS i
-JOIN perdure_journal AS j ON j.instance = i.id
+JOIN perdure_journal AS j ON j.instance = i.id AND j.n IN (SELECT value FROM json_each(?))
 LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
 LEFT JOIN perdure_definition AS d ON d.id = j.definition
 LEFT JOIN perdure_symbol AS e ON e.id = j.event
@@ -274,11 +278,24 @@ ORPHANS = """
 SELECT j.instance, count(*), min(j.n), max(j.n) FROM perdure_journal AS j
 WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = j.instance) GROUP BY j.instance
 """
-# One pass over the keys.
-ORPHAN_KEYS = """
-SELECT count(*) FROM perdure_key AS k WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = k.instance)
+# What else belongs to instances whose head row is gone. One pass over each table; as many rows as there are tables.
+ORPHANED = """
+SELECT 'keys', count(*) FROM perdure_key
+WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = perdure_key.instance)
+UNION ALL SELECT 'named checkpoints', count(*) FROM perdure_checkpoint
+WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = perdure_checkpoint.instance)
+UNION ALL SELECT 'quarantine marks', count(*) FROM perdure_quarantine
+WHERE NOT EXISTS (SELECT 1 FROM perdure_instance AS i WHERE i.id = perdure_quarantine.instance)
 """
-INTEGRITY = "PRAGMA integrity_check(20)"  # every page of the file; at most 20 lines
+# Every page and index of the file. Many lines: what a value of the user's breaks must not hide what a page does.
+INTEGRITY = "PRAGMA integrity_check(10000)"
+# The pages that are free. The check above leaves them out where a view comes first in SQLite's own table of names.
+FREE_INTEGRITY = "PRAGMA integrity_check(sqlite_schema)"
+# For the same reason: pages in use and free ones, more than there are pages, are pages with two owners. Every page.
+OWNED_PAGES = """
+SELECT (SELECT count(*) FROM dbstat) + (SELECT freelist_count FROM pragma_freelist_count),
+       (SELECT page_count FROM pragma_page_count)
+"""
 
 INSTANCE_ID = "SELECT id FROM perdure_instance WHERE name = ?"  # unique index; 0 or 1 row
 PUT_QUARANTINE = """

@@ -37,13 +37,12 @@ from persistence.process import PROCESS
 from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
 from persistence.sqlite.anchor import Anchor, Slot
-from persistence.sqlite.appending import NO_SEAL, UNREAD, Memory
+from persistence.sqlite.appending import UNREAD, Memory
 from persistence.sqlite.comparing import compared, end_of_lane, strangers
 from persistence.sqlite.connection import (
     BUSY_MS_MAX,
     Log,
     Names,
-    check_path,
     connect,
     fold_once,
     has_log,
@@ -53,7 +52,7 @@ from persistence.sqlite.connection import (
 )
 from persistence.sqlite.copying import copy_store
 from persistence.sqlite.errors import explained, translate
-from persistence.sqlite.meta import read_meta
+from persistence.sqlite.meta import check_given, read_meta
 from persistence.sqlite.query import fetch_one, iterate, run
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
@@ -106,7 +105,7 @@ class SQLiteStore:
         self._ending = Ending(self._committed, self._settle)
         self._turn = Block(self._begin, self._finish)
         self._open_transaction: SQLiteTransaction | None = None
-        check_path(self.path, read_only=read_only)
+        check_given(self.path, schema, anchor, read_only=read_only)
         self._anchor = Anchor(self.path, anchor, vfs=vfs)
         if level is not None and level not in LEVELS:
             raise WrongLevel(f"{self.path}: {level!r} is no durability level; choose one of {', '.join(LEVELS)}")
@@ -132,7 +131,9 @@ class SQLiteStore:
         if meta is None and self.read_only:
             raise CannotOpen(f"{self.path}: no store in it yet; open it once for writing")
         facts = None
-        if meta is not None:
+        if meta is None:
+            self._anchor.check_new(slots)
+        else:
             facts = compared(self._writer, self._anchor, slots, accepts=accepts, read_only=self.read_only)
         if facts is None or not (self.read_only or facts.barred):
             with explained(self.path):
@@ -328,15 +329,14 @@ class SQLiteStore:
         with explained(self.path):
             if fetch_one(self._writer, statements.EPOCH) != (str(self._facts.epoch),):
                 raise Closed(f"{self.path}: another process accepted a loss, and a new epoch began; open it again")
-            row = fetch_one(self._writer, statements.LAST)
+            last, seal = end_of_lane(self._writer)
         self._memory.data_version = seen
-        if row is not None:
-            if row[0] > ROWS_MAX:
-                raise Corrupt(
-                    f"{self.path}: the order of commits ends at row {row[0]}, which is damage: nothing can follow it; "
-                    "keep a copy and restore it from a backup"
-                )
-            self._memory.last, self._memory.seal = row[0], row[1] or NO_SEAL
+        if last > ROWS_MAX:
+            raise Corrupt(
+                f"{self.path}: the order of commits ends at row {last}, which is damage: nothing can follow it; "
+                "keep a copy and restore it from a backup"
+            )
+        self._memory.last, self._memory.seal = last, seal
 
     def _forget(self) -> None:
         self._memory = Memory()

@@ -119,6 +119,8 @@ class UserSql:
                     pass  # a statement that returns rows must be run to its end, or the ones after it never run
         except apsw.Error as error:
             raise self._explain(error, statements) from error
+        except ValueError as error:  # a NUL, or half of a character
+            raise SqlFailed(f"schema={statements[:80]!a} is no text that SQLite can read: {error}") from error
         for kind, name, sql in set(fetch_all(self._connection, OBJECTS)) - before:
             if _is_ours(name) or (kind in {"view", "trigger"} and "perdure_" in sql.lower()):
                 raise SqlFailed(

@@ -11,6 +11,7 @@ from xml.parsers import expat
 
 from attrs import define, field, frozen
 
+from statemachine._codec.scalars import shown
 from statemachine.errors import DefinitionError
 from statemachine.scxml.grammar import GRAMMAR, NAMESPACE, UNSUPPORTED
 
@@ -63,20 +64,27 @@ def mistake(code: str, place: Place, message: str) -> DefinitionError:
 def read_text(source: "str | os.PathLike[str]") -> tuple[str, bytes, bool]:
     """Return a document's label, its bytes, and whether they are UTF-8 for sure.
 
-    A text is the document itself, a path names its file. Raises DefinitionError (PD162), OSError.
+    A text is the document itself, a path names its file. Raises DefinitionError (PD162, PD172), OSError.
     """
+    _check_source(source)
     if isinstance(source, str):
         if len(source) > BYTES_MAX:  # each character has a byte at least
             raise _too_large(Place("document"))
         label, data = "document", source.encode(errors="surrogatepass")
     else:
-        path = Path(source)
+        path = Path(os.fsdecode(source))
         label = path.name
         with path.open("rb") as file:
             data = file.read(BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
         raise _too_large(Place(label))
     return label, data, isinstance(source, str)
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, (str, os.PathLike)):
+        message = f"{shown(source)} is neither text nor a path. Decode bytes, or name the file: Path('order.scxml')."
+        raise mistake("PD172", Place("document"), message)
 
 
 def _too_large(place: Place) -> DefinitionError:
@@ -171,9 +179,9 @@ class _Reader:
         rule = GRAMMAR[tag]
         for name in attributes:
             if name not in rule.attributes:
-                shown = name.rpartition(" ")[2]
+                unknown = name.rpartition(" ")[2]
                 known = ", ".join(rule.attributes) or "none"
-                raise mistake("PD164", place, f"<{tag}> has no attribute {shown!r}. There are: {known}.")
+                raise mistake("PD164", place, f"<{tag}> has no attribute {unknown!r}. There are: {known}.")
         for name in rule.required:
             if not attributes.get(name, "").strip():
                 raise mistake("PD164", place, f"<{tag}> has no {name}, or an empty one. Write {name}=….")

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from persistence import Checkpoint, Corrupt, Head, Reader, Row, Stub, Transaction
+from persistence import Checkpoint, Corrupt, Head, Reader, Row, Stub
 from persistence.records import image_digest
 from statemachine.errors import DataError
 from statemachine.folding import folded
 from statemachine.loading import broken_head
 
-__all__ = ["DamagedCheckpoint", "damaged_checkpoints", "mend"]
+__all__ = ["DamagedCheckpoint", "damaged_checkpoints"]
 
 
 @frozen
@@ -114,12 +114,3 @@ def _is_of_head(found: Checkpoint, head: Head) -> bool:
     """Say whether it is of the head's version, where the head proves itself and its row is lost."""
     told = (found.version, found.hash, image_digest(found.image))
     return told == (head.version, head.hash, head.image_digest) and broken_head(head) is None
-
-
-def mend(transaction: Transaction, damaged: DamagedCheckpoint, *, time: int) -> bool:
-    """Keep a checkpoint as found and write what is proven in its place; say whether that could be done."""
-    if damaged.proven is None:
-        return False
-    proven = (damaged.proven.version, damaged.proven.hash, damaged.proven.image)
-    transaction.mend_checkpoint(damaged.instance, damaged.label, proven, reason=damaged.reason, time=time)
-    return True
