@@ -14,11 +14,13 @@ from attrs import evolve
 from persistence import SQLiteStore
 from recovery.drills.disks.erring import strike
 from recovery.drills.disks.failing import Fault
+from recovery.drills.disks.judging import judge, look
 from recovery.drills.disks.losing import lose_power, lose_power_again, record
 from recovery.drills.disks.results import Result
 from recovery.drills.disks.rot import Flip
 from recovery.drills.disks.states import CrashState, CrashStates
-from recovery.drills.disks.trial import FILE, copied, judge, look, undisturbed
+from recovery.drills.disks.trial import FILE, copied
+from recovery.drills.disks.undisturbed import Undisturbed
 from recovery.drills.judge import Kind
 from recovery.drills.steps import Opened
 from tests.disasters import runs
@@ -27,6 +29,7 @@ from tests.disasters.ledger import ledgers
 from tests.disasters.runs import CONTROLS, FOLDED_PAGES, SIZES, SOUND, at_rest, folding, prepared, scratch
 
 SMALL = SIZES["small"]
+LONG = {runs.loses_power_with, runs.fails_syncs_with}
 LOG_HEADER, FRAME = 32, 24 + 4096
 
 
@@ -51,7 +54,8 @@ def check_clean(result: Result) -> None:
 def name_of(run: Callable[..., Result]) -> str:
     if not isinstance(run, partial):
         return run.__name__
-    return " ".join([run.func.__name__, *(f"{name}={value}" for name, value in run.keywords.items())])
+    told = (f"{name}={getattr(value, '__name__', value)}" for name, value in run.keywords.items())
+    return " ".join([run.func.__name__, *told])
 
 
 @pytest.mark.long
@@ -66,7 +70,7 @@ def power_lost(folder: Path, level: str) -> Result:
     for part in ("recorded", "undisturbed"):
         (folder / part).mkdir()
     trial.open(folder / "recorded" / FILE).close()
-    recording, wanted = record(trial, folder / "recorded"), undisturbed(trial, folder / "undisturbed")
+    recording, wanted = record(trial, folder / "recorded"), Undisturbed(trial, folder / "undisturbed")
     return lose_power(trial, recording, folder, wanted=wanted, states_max=1)
 
 
@@ -108,9 +112,13 @@ def test_a_verification_says_so_where_a_bit_has_turned_and_something_has_changed
 
 
 def slow(table: dict[str, runs.Control]) -> list[object]:
-    """Mark those that lose power."""
+    """Mark those that lose power, and those that strike nearly as often."""
     marks = {True: [pytest.mark.long], False: []}
-    return [pytest.param(name, marks=marks[table[name][0] is runs.loses_power_with]) for name in table]
+    return [pytest.param(name, marks=marks[struck_by(table[name][0]) in LONG]) for name in table]
+
+
+def struck_by(run: Callable[..., Result]) -> Callable[..., Result]:
+    return run.func if isinstance(run, partial) else run
 
 
 @pytest.mark.parametrize("name", slow(CONTROLS))
@@ -130,8 +138,8 @@ def test_the_judge_finds_an_acknowledgement_that_nothing_stands_behind(folder: P
     trial = ledgers(4)
     with prepared(folder, trial) as (work, recording, wanted):
         seen = look(ledgers(4), work / "recorded" / FILE)
-        more = evolve(recording.told[-1], version=9)
-        found = judge(trial, seen, (*recording.told, more), wanted=wanted)
+        more = evolve(recording.told[-1][0], version=9)
+        found = judge(seen, (*recording.told, (more,)), wanted=wanted)
     assert [one.kind for one in found] == [Kind.LOST]
 
 
@@ -142,7 +150,7 @@ def test_the_judge_finds_rows_of_the_user_that_disagree_with_the_journal(folder:
         engine = SQLiteStore(path)
         engine._writer.execute("update total set amount = amount + 1")
         engine.close()
-        found = judge(trial, look(trial, path), recording.told, wanted=wanted)
+        found = judge(look(trial, path), recording.told, wanted=wanted)
     assert [one.kind for one in found] == [Kind.DIFFERS]
 
 
@@ -150,14 +158,15 @@ def test_the_judge_finds_what_was_said_not_to_have_happened(folder: Path) -> Non
     trial = ledgers(4)
     with prepared(folder, trial) as (work, recording, wanted):
         seen = look(trial, work / "recorded" / FILE)
-        assert not judge(trial, seen, recording.told[:-1], wanted=wanted)
-        found = judge(trial, seen, recording.told[:-1], wanted=wanted, is_certain=True)
+        assert not judge(seen, recording.told[:-1], wanted=wanted, under_way=trial.groups[-1])
+        found = judge(seen, recording.told[:-1], wanted=wanted)
     assert [one.kind for one in found] == [Kind.LEFT_BEHIND]
 
 
 def test_a_file_that_does_not_open_is_a_finding(folder: Path) -> None:
     (folder / FILE).write_bytes(b"no database" * 1_000)
-    found = judge(ledgers(4), look(ledgers(4), folder / FILE), (), wanted=())
+    (folder / "undisturbed").mkdir()
+    found = judge(look(ledgers(4), folder / FILE), (), wanted=Undisturbed(ledgers(4), folder / "undisturbed"))
     assert [one.kind for one in found] == [Kind.DAMAGED]
 
 

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from recovery.drills.disks.results import Result
 from tests.disasters import runs
-from tests.disasters.runs import CONTROLS, FOLDED_PAGES, OPEN, SIZES, SOUND, scratch
+from tests.disasters.runs import CONTROLS, FOLDED_PAGES, SIZES, SOUND, scratch, together
 
 Run = Callable[..., Result]
 
@@ -24,11 +24,20 @@ DISASTERS: tuple[Run, ...] = (
     partial(runs.power, pages=FOLDED_PAGES),
     partial(runs.power, level="normal"),
     partial(runs.power, level="normal", pages=FOLDED_PAGES),
+    partial(runs.power, work=together),
+    partial(runs.power, work=together, sector=512),
+    partial(runs.power, work=together, pages=FOLDED_PAGES),
+    partial(runs.power, work=together, level="normal"),
     runs.power_twice,
     partial(runs.power_twice, level="normal"),
+    partial(runs.power_twice, work=together),
+    partial(runs.power_twice, work=together, level="normal"),
     runs.errors,
     partial(runs.errors, pages=FOLDED_PAGES),
+    partial(runs.errors, work=together),
+    partial(runs.errors, work=together, pages=FOLDED_PAGES),
     runs.kills,
+    partial(runs.kills, work=together),
     partial(runs.rotten, is_closed=True),
     partial(runs.rotten, is_closed=False),
     runs.cut,
@@ -108,8 +117,6 @@ def _print_table(lines: list[Line]) -> None:
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False))
         print("  ".join([*cells, row[3]]).rstrip())
-    for name, why in OPEN.items():
-        print(f"open: {name} ({why})")
 
 
 if __name__ == "__main__":

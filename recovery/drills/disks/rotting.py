@@ -13,14 +13,15 @@ from tempfile import TemporaryDirectory
 from attrs import evolve
 
 import recovery
-from persistence import SQLiteStore, StoreError
+from persistence import StoreError
+from recovery.drills.disks.judging import look
 from recovery.drills.disks.losing import Recording
 from recovery.drills.disks.recording import SUFFIXES
 from recovery.drills.disks.results import Progress, Result
 from recovery.drills.disks.rot import Flip, flips
 from recovery.drills.disks.states import CrashState, CrashStates
-from recovery.drills.disks.trial import FILE, Trial, look
-from recovery.drills.evidence import evidence_of, tables_of
+from recovery.drills.disks.trial import FILE, Trial
+from recovery.drills.disks.undisturbed import evidence_in
 from recovery.drills.judge import Finding, Kind
 from recovery.drills.steps import Evidence, Opened
 
@@ -36,7 +37,7 @@ def rot(
     result = Result(f"bit rot, {' and '.join(sorted(state.files))}")
     with TemporaryDirectory(dir=folder) as name:
         sound = _written(state, Path(name))
-        wanted = _evidence(sound)
+        wanted = evidence_in(sound)
         drawn = list(flips(*_files(sound), count=count, seed=seed))
         result.extent = f"{len(drawn)} of {8 * sum(path.stat().st_size for path in _files(sound))} bits"
     for flip in drawn:
@@ -108,7 +109,7 @@ def _verdict(trial: Trial, path: Path, wanted: Evidence) -> tuple[str, list[Find
         report = recovery.verify(path, trial.workflow)
         if not report.is_clean:
             return "found by verify", []
-        found = _evidence(path)
+        found = evidence_in(path)
     except StoreError:
         return "refused with a code", []
     if found == wanted:
@@ -118,11 +119,3 @@ def _verdict(trial: Trial, path: Path, wanted: Evidence) -> tuple[str, list[Find
     if len(found.lines) < len(wanted.lines) and set(found.lines) < set(wanted.lines):
         return "UNSEEN", [Finding(Kind.LOST, "a verification that tells of the lost tail", "a clean one")]
     return "UNSEEN", [Finding(Kind.DIFFERS, "what was there, or a verification that says so", "other rows or heads")]
-
-
-def _evidence(path: Path) -> Evidence:
-    store = SQLiteStore(path, read_only=True)
-    try:
-        return evidence_of(store, observed=tables_of(str(path)))
-    finally:
-        store.close()
