@@ -32,11 +32,11 @@ def work(say: Saying, call: int | None, *, trial: Trial, path: Path, done: int) 
     with KillingDisk(call=call) as disk:
         caller = trial.open(path, vfs=disk.name)
         for number, group in enumerate(trial.groups[done:], start=done):
-            caller.do(group, partial(_say, say, number))
+            caller.do(group, hear=partial(_say, say=say, group=number))
         caller.close()
 
 
-def _say(say: Saying, group: int, place: int, outcome: Outcome) -> None:
+def _say(place: int, outcome: Outcome, *, say: Saying, group: int) -> None:
     say(Heard(group, place, answer_of(outcome)))
 
 

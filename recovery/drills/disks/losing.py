@@ -40,20 +40,20 @@ def record(trial: Trial, folder: Path) -> Recording:
     with RecordingDisk(folder / FILE) as disk:
         caller = trial.open(folder / FILE, vfs=disk.name)
         try:
-            outcomes = [_done(caller, group, disk, number) for number, group in enumerate(trial.groups, start=1)]
+            outcomes = [_done(caller, group, disk, number=number) for number, group in enumerate(trial.groups, start=1)]
         finally:
             caller.close()
     return Recording(disk, tuple(told_of(group) for group in outcomes), tuple(outcomes))
 
 
-def _done(caller: Caller, group: Group, disk: RecordingDisk, number: int) -> tuple[Outcome, ...]:
+def _done(caller: Caller, group: Group, disk: RecordingDisk, *, number: int) -> tuple[Outcome, ...]:
     """Do a group, and note in the log where it is heard of."""
 
     def hear(place: int, outcome: Outcome) -> None:
         del place, outcome
         disk.tell(number)
 
-    return tuple(caller.do(group, hear))
+    return tuple(caller.do(group, hear=hear))
 
 
 def told_of(outcomes: Iterable[Outcome]) -> Told:
@@ -154,7 +154,7 @@ def _recovered(trial: Trial, folder: Path, *, told: Sequence[Told]) -> Recording
         caller = trial.open(folder / FILE, vfs=disk.name)
         try:
             if len(told) < len(trial.groups):
-                told = [*told, told_of(_done(caller, trial.groups[len(told)], disk, len(told) + 1))]
+                told = [*told, told_of(_done(caller, trial.groups[len(told)], disk, number=len(told) + 1))]
         finally:
             caller.close()
     return Recording(disk, tuple(told))

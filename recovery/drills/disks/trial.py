@@ -81,7 +81,7 @@ class Caller:
             gate.stand()
         return self._time
 
-    def do(self, group: Sequence[Step], hear: Hears = unheard) -> list[Outcome]:
+    def do(self, group: Sequence[Step], *, hear: Hears = unheard) -> list[Outcome]:
         """Do a group and return what came of each step, which `hear` is told as soon as it is known.
 
         What is committed is durable on return. Raises whatever the engine raises before anything was queued.
