@@ -6,6 +6,7 @@ Small versions of what `make disasters` runs.
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from persistence import SQLiteStore
 from recovery.drills.disks.erring import strike
 from recovery.drills.disks.failing import Fault
 from recovery.drills.disks.judging import judge, look
-from recovery.drills.disks.losing import lose_power, lose_power_again, record
+from recovery.drills.disks.losing import lose_power_again
 from recovery.drills.disks.results import Result
 from recovery.drills.disks.rot import Flip
 from recovery.drills.disks.states import CrashState, CrashStates
@@ -64,24 +65,14 @@ def test_a_disaster_costs_nothing_that_its_level_promises(folder: Path, run: Cal
     check_clean(run(folder, SMALL, ignore))
 
 
-def power_lost(folder: Path, level: str) -> Result:
-    """Lose power at each call of a few transitions of a store that is there already."""
-    trial = ledgers(5, level=level)
-    for part in ("recorded", "undisturbed"):
-        (folder / part).mkdir()
-    trial.open(folder / "recorded" / FILE).close()
-    recording, wanted = record(trial, folder / "recorded"), Undisturbed(trial, folder / "undisturbed")
-    return lose_power(trial, recording, folder, wanted=wanted, states_max=1)
-
-
 def test_power_loss_at_full_loses_nothing_that_was_acknowledged(folder: Path) -> None:
-    result = power_lost(folder, "full")
+    result = runs.power_on_a_store(folder, ledgers(5))
     check_clean(result)
     assert not result.seen["tail lost"]
 
 
 def test_power_loss_at_normal_loses_the_tail_and_nothing_else(folder: Path) -> None:
-    result = power_lost(folder, "normal")
+    result = runs.power_on_a_store(folder, ledgers(5, level="normal"))
     check_clean(result)
     assert result.seen["tail lost"], "no tail was lost: the disk lost nothing"
 
@@ -237,6 +228,14 @@ def test_a_log_is_folded_back_several_times_where_it_is_asked_for(folder: Path) 
         last = max(place for place, op in enumerate(recording.disk.log) if op.kind == "told")
         folds = [op for op in recording.disk.log[:last] if op.kind == "sync" and op.name == FILE]
     assert len(folds) >= 3
+
+
+def test_a_log_grows_several_times_ahead_of_what_is_written(folder: Path) -> None:
+    """Else nothing is said of crashes while it does."""
+    with prepared(folder, ledgers(10)) as (_, recording, _):
+        log = recording.disk.log
+    zeros = [place for place, op in enumerate(log) if op.name == f"{FILE}-wal" and op.data == bytes(4096)]
+    assert sum(after - before > 2 for before, after in pairwise(zeros)) >= 2
 
 
 def test_the_files_after_a_kill_hold_a_log_and_those_after_a_close_none(folder: Path) -> None:

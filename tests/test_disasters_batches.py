@@ -15,10 +15,9 @@ from persistence import Closed, SQLiteStore
 from recovery.drills.disks.erring import strike
 from recovery.drills.disks.failing import Fault
 from recovery.drills.disks.judging import judge, kept, look
-from recovery.drills.disks.losing import lose_power
 from recovery.drills.disks.results import Result
 from recovery.drills.disks.sending import Gate, as_one_batch, unheard
-from recovery.drills.disks.trial import FILE
+from recovery.drills.disks.trial import FILE, Trial
 from recovery.drills.disks.undisturbed import Undisturbed
 from recovery.drills.judge import Kind
 from recovery.drills.steps import Evidence, Opened, Raised, Refusal
@@ -39,6 +38,12 @@ def folder() -> Iterator[Path]:
 def check_clean(result: Result) -> None:
     assert result.tried > 0
     assert not result.bad, "\n".join(result.stories)
+
+
+def one_batch(level: str = "full") -> Trial:
+    """Return a trial of three starts and one batch of three transitions."""
+    trial = batches(2, level=level)
+    return evolve(trial, groups=trial.groups[: STARTS + 1])
 
 
 # -- the trial ---------------------------------------------------------------------------------------------------------
@@ -74,9 +79,7 @@ def test_batches_come_to_what_the_same_steps_come_to_one_by_one(folder: Path) ->
 
 @pytest.mark.parametrize("level", ["full", "normal"])
 def test_power_loss_takes_a_batch_whole_or_not_at_all(folder: Path, level: str) -> None:
-    trial = batches(2, level=level)
-    with prepared(folder, trial) as (work, recording, wanted):
-        result = lose_power(trial, recording, work, wanted=wanted, states_max=1)
+    result = runs.power_on_a_store(folder, one_batch(level))
     check_clean(result)
     assert bool(result.seen["tail lost"]) is (level == "normal")
 
@@ -113,15 +116,15 @@ def unwatched(count: int) -> None:
 
 @pytest.fixture
 def done(folder: Path) -> Iterator[tuple[Opened, Any, Undisturbed]]:
-    """Return the file of a trial of one batch of three transitions, what was told of it, and what is wanted."""
-    trial = evolve(batches(2), groups=batches(2).groups[: STARTS + 1])
+    """Return the file of such a trial, what was told of it, and what is wanted."""
+    trial = one_batch()
     with prepared(folder, trial) as (work, recording, wanted):
         seen = look(trial, work / "recorded" / FILE)
         assert isinstance(seen, Opened)
         yield seen, recording.told, wanted
 
 
-BATCH = batches(2).groups[STARTS]
+BATCH = one_batch().groups[STARTS]
 
 
 def without(seen: Opened, *keys: str) -> Opened:

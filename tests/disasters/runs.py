@@ -1,7 +1,7 @@
 """What `make disasters` runs: disasters over the engine as it is, and planted faults that must not get by."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from recovery.drills.disks.losing import Recording, lose_power, lose_power_again
 from recovery.drills.disks.results import Progress, Result
 from recovery.drills.disks.rotting import cut_log, keeps_frames, rot
 from recovery.drills.disks.states import CrashState, CrashStates
-from recovery.drills.disks.trial import Trial, Wrap, plain
+from recovery.drills.disks.trial import FILE, Trial, Wrap, plain
 from recovery.drills.disks.undisturbed import Undisturbed
 from tests.disasters import planted
 from tests.disasters.ledger import batches, ledgers
@@ -27,6 +27,7 @@ TRANSITIONS = 10
 BATCHES = 3  # with three starts before them, of as many transitions
 KILLS_WITH = 12  # of a planted fault, or of none
 FOLDED_PAGES = 8  # with so few, the log is folded back several times within ten transitions
+GROWN = {"GROWN_PAGES": 8, "GROWN_FROM": 16, "GROWN_MARGIN": 4}  # by little and often: any zero is as good to strike
 NEVER = Fault("open", "EIO", 10**9)
 
 
@@ -57,14 +58,21 @@ def scratch() -> Generator[Path]:
 
 
 @contextmanager
-def folding(pages: int | None) -> Generator[None]:
-    """Fold the log back as soon as it has so many pages."""
-    before = connection.CHECKPOINT_PAGES
-    connection.CHECKPOINT_PAGES = pages or before
+def logs(**settings: int) -> Generator[None]:
+    """Open stores whose logs grow or are folded back otherwise."""
+    before = {name: getattr(connection, name) for name in settings}
     try:
+        for name, value in settings.items():
+            setattr(connection, name, value)
         yield
     finally:
-        connection.CHECKPOINT_PAGES = before
+        for name, value in before.items():
+            setattr(connection, name, value)
+
+
+def folding(pages: int | None) -> AbstractContextManager[None]:
+    """Fold the log back as soon as it has so many pages."""
+    return logs() if pages is None else logs(CHECKPOINT_PAGES=pages)
 
 
 Work = Callable[[str], Trial]
@@ -84,7 +92,7 @@ def together(level: str) -> Trial:
 @contextmanager
 def prepared(folder: Path, trial: Trial) -> Generator[tuple[Path, Recording, Undisturbed]]:
     """Record a trial, and do it undisturbed: a folder to work in, the recording, and what is wanted."""
-    with TemporaryDirectory(dir=folder) as name:
+    with logs(**GROWN), TemporaryDirectory(dir=folder) as name:
         work = Path(name)
         for part in ("undisturbed", "recorded"):
             (work / part).mkdir()
@@ -114,6 +122,16 @@ def power(
             trial, recording, place, wanted=wanted, sector=sector, states_max=size.states, progress=progress
         )
         return named(found, work, pages=pages)
+
+
+def power_on_a_store(folder: Path, trial: Trial) -> Result:
+    """Lose power at each call of a trial on a store that is there already: a sample for the tests."""
+    for part in ("recorded", "undisturbed"):
+        (folder / part).mkdir()
+    with logs(**GROWN):
+        trial.open(folder / "recorded" / FILE).close()
+        recording, wanted = record(trial, folder / "recorded"), Undisturbed(trial, folder / "undisturbed")
+        return lose_power(trial, recording, folder, wanted=wanted, states_max=1)
 
 
 def power_twice(folder: Path, size: Size, progress: Progress, *, work: Work = alone, level: str = "full") -> Result:
@@ -192,7 +210,7 @@ def meets_nothing_with(folder: Path, wrap: Wrap, *, work: Work = alone) -> Resul
 
 def struck_with(trial: Trial, folder: Path, faults: list[Fault]) -> Result:
     result = Result("planted")
-    with TemporaryDirectory(dir=folder) as name:
+    with logs(**GROWN), TemporaryDirectory(dir=folder) as name:
         wanted = Undisturbed(trial, Path(name))
         for fault in faults:
             with TemporaryDirectory(dir=folder) as place:
