@@ -25,9 +25,9 @@ from recovery.drills.disks.undisturbed import Undisturbed
 from recovery.drills.judge import Kind
 from recovery.drills.steps import Opened
 from tests.disasters import runs
-from tests.disasters.__main__ import DISASTERS
 from tests.disasters.ledger import ledgers
 from tests.disasters.runs import CONTROLS, FOLDED_PAGES, SIZES, SOUND, at_rest, folding, prepared, scratch
+from tests.disasters.table import DISASTERS
 
 SMALL = SIZES["small"]
 LONG = {runs.loses_power_with, runs.fails_syncs_with}
@@ -38,10 +38,6 @@ LOG_HEADER, FRAME = 32, 24 + 4096
 def folder() -> Iterator[Path]:
     with scratch() as folder:
         yield folder
-
-
-def ignore(count: int) -> None:
-    """Nobody watches."""
 
 
 def check_clean(result: Result) -> None:
@@ -62,7 +58,7 @@ def name_of(run: Callable[..., Result]) -> str:
 @pytest.mark.long
 @pytest.mark.parametrize("run", DISASTERS, ids=name_of)
 def test_a_disaster_costs_nothing_that_its_level_promises(folder: Path, run: Callable[..., Result]) -> None:
-    check_clean(run(folder, SMALL, ignore))
+    check_clean(run(folder, SMALL))
 
 
 def test_power_loss_at_full_loses_nothing_that_was_acknowledged(folder: Path) -> None:
@@ -87,7 +83,7 @@ def test_a_caller_who_sends_again_after_an_error_gets_every_answer_once(folder: 
 
 
 def test_processes_that_are_killed_lose_nothing_that_they_had_said(folder: Path) -> None:
-    result = runs.kills(folder, evolve(SMALL, kills=2), ignore)
+    result = runs.kills(folder, evolve(SMALL, kills=2))
     check_clean(result)
     assert result.seen["kills"] >= 2
 
@@ -96,7 +92,7 @@ def test_processes_that_are_killed_lose_nothing_that_they_had_said(folder: Path)
 def test_a_verification_says_so_where_a_bit_has_turned_and_something_has_changed(
     folder: Path, *, is_closed: bool
 ) -> None:
-    check_clean(runs.rotten(folder, SMALL, ignore, is_closed=is_closed))
+    check_clean(runs.rotten(folder, SMALL, is_closed=is_closed))
 
 
 # -- planted faults ----------------------------------------------------------------------------------------------------

@@ -102,13 +102,9 @@ def test_a_caller_who_sends_again_what_failed_of_a_batch_gets_every_answer_once(
 
 
 def test_processes_that_are_killed_in_a_batch_lose_nothing_that_they_had_said(folder: Path) -> None:
-    result = runs.kills(folder, evolve(SIZES["small"], kills=2), unwatched, work=runs.together)
+    result = runs.kills(folder, evolve(SIZES["small"], kills=2), work=runs.together)
     check_clean(result)
     assert result.seen["kills"] >= 2
-
-
-def unwatched(count: int) -> None:
-    """Nobody watches."""
 
 
 # -- the judge ---------------------------------------------------------------------------------------------------------

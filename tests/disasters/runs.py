@@ -15,7 +15,7 @@ from recovery.drills.disks.erring import fail_disk, strike
 from recovery.drills.disks.failing import Fault
 from recovery.drills.disks.killing import kill
 from recovery.drills.disks.losing import Recording, lose_power, lose_power_again, record
-from recovery.drills.disks.results import Progress, Result
+from recovery.drills.disks.results import Result
 from recovery.drills.disks.rotting import cut_log, keeps_frames, rot
 from recovery.drills.disks.states import CrashState, CrashStates
 from recovery.drills.disks.trial import FILE, Trial, Wrap, plain
@@ -109,7 +109,6 @@ def named(result: Result, work: Work, *, pages: int | None = None) -> Result:
 def power(
     folder: Path,
     size: Size,
-    progress: Progress,
     *,
     work: Work = alone,
     level: str = "full",
@@ -118,9 +117,7 @@ def power(
 ) -> Result:
     trial = work(level)
     with folding(pages), prepared(folder, trial) as (place, recording, wanted):
-        found = lose_power(
-            trial, recording, place, wanted=wanted, sector=sector, states_max=size.states, progress=progress
-        )
+        found = lose_power(trial, recording, place, wanted=wanted, sector=sector, states_max=size.states)
         return named(found, work, pages=pages)
 
 
@@ -134,43 +131,43 @@ def power_on_a_store(folder: Path, trial: Trial) -> Result:
         return lose_power(trial, recording, folder, wanted=wanted, states_max=1)
 
 
-def power_twice(folder: Path, size: Size, progress: Progress, *, work: Work = alone, level: str = "full") -> Result:
+def power_twice(folder: Path, size: Size, *, work: Work = alone, level: str = "full") -> Result:
     trial = work(level)
     with prepared(folder, trial) as (place, recording, wanted):
         firsts = islice(CrashStates(recording.disk, states_max=4), 0, None, size.again_every)
-        return named(lose_power_again(trial, recording, place, firsts=firsts, wanted=wanted, progress=progress), work)
+        return named(lose_power_again(trial, recording, place, firsts=firsts, wanted=wanted), work)
 
 
-def errors(folder: Path, size: Size, progress: Progress, *, work: Work = alone, pages: int | None = None) -> Result:
+def errors(folder: Path, size: Size, *, work: Work = alone, pages: int | None = None) -> Result:
     trial = work("full")
     with folding(pages), prepared(folder, trial) as (place, _, wanted):
-        found = fail_disk(trial, place, wanted=wanted, every=size.faults_every, progress=progress)
+        found = fail_disk(trial, place, wanted=wanted, every=size.faults_every)
         return named(found, work, pages=pages)
 
 
-def kills(folder: Path, size: Size, progress: Progress, *, work: Work = alone) -> Result:
+def kills(folder: Path, size: Size, *, work: Work = alone) -> Result:
     trial = batches(2 * BATCHES) if work is together else ledgers(2 * TRANSITIONS)
     with prepared(folder, trial) as (place, _, wanted):
-        return named(kill(trial, place, wanted=wanted, kills=size.kills, progress=progress), work)
+        return named(kill(trial, place, wanted=wanted, kills=size.kills), work)
 
 
-def rotten(folder: Path, size: Size, progress: Progress, *, is_closed: bool) -> Result:
+def rotten(folder: Path, size: Size, *, is_closed: bool) -> Result:
     """Bits of a file that was closed, or of the file and the log that a kill left behind."""
     trial = ledgers(TRANSITIONS)
     with folding(FOLDED_PAGES), prepared(folder, trial) as (work, recording, _):
-        return rot(trial, at_rest(recording, is_closed=is_closed), work, count=size.flips, progress=progress)
+        return rot(trial, at_rest(recording, is_closed=is_closed), work, count=size.flips)
 
 
-def cut(folder: Path, size: Size, progress: Progress) -> Result:
+def cut(folder: Path, size: Size) -> Result:
     """Files that a kill left behind each answer, and the last commit is gone from their log."""
     del size
-    return cuts_log_with(folder, plain, progress)
+    return cuts_log_with(folder, plain)
 
 
-def cuts_log_with(folder: Path, wrap: Wrap, progress: Progress | None = None) -> Result:
+def cuts_log_with(folder: Path, wrap: Wrap) -> Result:
     trial = evolve(ledgers(TRANSITIONS), wrap=wrap)
     with prepared(folder, trial) as (work, recording, _):
-        return cut_log(trial, recording, work, progress=progress)
+        return cut_log(trial, recording, work)
 
 
 def at_rest(recording: Recording, *, is_closed: bool) -> CrashState:

@@ -16,7 +16,7 @@ from recovery.drills.disks.failing import FAULTS, FailingDisk, Fault
 from recovery.drills.disks.judging import judge
 from recovery.drills.disks.losing import looked_at
 from recovery.drills.disks.recording import RecordingDisk
-from recovery.drills.disks.results import Progress, Result
+from recovery.drills.disks.results import Result
 from recovery.drills.disks.sending import Outcome, answer_of
 from recovery.drills.disks.states import CrashStates
 from recovery.drills.disks.trial import FILE, Caller, Group, Trial
@@ -53,7 +53,6 @@ def fail_disk(
     *,
     wanted: Undisturbed,
     every: int = 1,
-    progress: Progress | None = None,
 ) -> Result:
     """Strike a trial with every fault, or with each `every`-th one. Its level is `full`."""
     result = Result(f"I/O errors, {trial.level}")
@@ -62,8 +61,6 @@ def fail_disk(
     for fault in known[::every]:
         with TemporaryDirectory(dir=folder) as name:
             strike(trial, Path(name), fault, wanted=wanted, result=result)
-        if progress is not None:
-            progress(result.tried)
     result.extent = f"{result.tried} of {len(known)} faults"
     return result
 

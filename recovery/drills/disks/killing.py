@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from recovery.drills.disks.judging import judge, look, rows_told
 from recovery.drills.disks.kills import Death, KillingDisk, Saying, die, prepare
 from recovery.drills.disks.recording import SUFFIXES
-from recovery.drills.disks.results import Progress, Result
+from recovery.drills.disks.results import Result
 from recovery.drills.disks.sending import Heard, Outcome, answer_of
 from recovery.drills.disks.trial import FILE, Group, Trial, copied
 from recovery.drills.disks.undisturbed import Undisturbed
@@ -47,7 +47,6 @@ def kill(
     wanted: Undisturbed,
     kills: int,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> Result:
     """Kill processes that do a trial, so many times, and judge what each leaves."""
     result, draw = Result(f"kills, {trial.level}"), random.Random(seed)
@@ -56,8 +55,6 @@ def kill(
         with TemporaryDirectory(dir=folder) as name:
             _whole_trial(trial, Path(name), draw, wanted=wanted, result=result)
         result.seen["files"] += 1
-        if progress is not None:
-            progress(result.seen["kills"])
     return result
 
 

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from recovery.drills.disks.judging import Told, judge, kept, look
 from recovery.drills.disks.recording import RecordingDisk
-from recovery.drills.disks.results import Progress, Result
+from recovery.drills.disks.results import Result
 from recovery.drills.disks.sending import Outcome, answer_of
 from recovery.drills.disks.states import STATES_MAX, CrashState, CrashStates
 from recovery.drills.disks.trial import FILE, Caller, Group, Trial
@@ -83,7 +83,6 @@ def lose_power(
     sector: int = 4096,
     states_max: int = STATES_MAX,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> Result:
     """Lose power after each call of a recording, and judge what a disk may hold then."""
     result = Result(f"power loss, {trial.level}, sectors of {sector}")
@@ -96,8 +95,6 @@ def lose_power(
         found, told = seen[state.digest], recording.told[: state.told]
         result.judge(state.story, _left(trial, found, told, wanted=wanted))
         result.seen["tail lost"] += len(kept(told, found)) < len(told)
-        if progress is not None:
-            progress(result.tried)
     result.extent = f"{states.points} crashes, {states.whole} whole; {len(seen)} files of {states.possible:.1e} states"
     return result
 
@@ -123,7 +120,6 @@ def lose_power_again(
     firsts: Iterable[CrashState],
     wanted: Undisturbed,
     has_noise: bool = False,
-    progress: Progress | None = None,
 ) -> Result:
     """Lose power as `firsts` say, and lose it again at each call of the recovery that follows.
 
@@ -142,8 +138,6 @@ def lose_power_again(
                 known = again.told[: second.told] if second.told else told
                 story = f"{state.story}\n  then, in the recovery, {second.story}"
                 result.judge(story, _left(trial, found, known, wanted=wanted))
-                if progress is not None:
-                    progress(result.tried)
         result.seen["first crashes"] += 1
     return result
 

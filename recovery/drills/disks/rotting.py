@@ -17,7 +17,7 @@ from persistence import StoreError
 from recovery.drills.disks.judging import look
 from recovery.drills.disks.losing import Recording
 from recovery.drills.disks.recording import SUFFIXES
-from recovery.drills.disks.results import Progress, Result
+from recovery.drills.disks.results import Result
 from recovery.drills.disks.rot import Flip, flips
 from recovery.drills.disks.states import CrashState, CrashStates
 from recovery.drills.disks.trial import FILE, Trial
@@ -30,9 +30,7 @@ __all__ = ["cut_log", "keeps_frames", "rot"]
 LOG_HEADER, FRAME = 32, 24 + 4096  # bytes of the log's header, and of one page with its own
 
 
-def rot(
-    trial: Trial, state: CrashState, folder: Path, *, count: int, seed: int = 0, progress: Progress | None = None
-) -> Result:
+def rot(trial: Trial, state: CrashState, folder: Path, *, count: int, seed: int = 0) -> Result:
     """Flip drawn bits of the files of a state, one at a time, and look at what a verification says of each."""
     result = Result(f"bit rot, {' and '.join(sorted(state.files))}")
     with TemporaryDirectory(dir=folder) as name:
@@ -47,8 +45,6 @@ def rot(
             seen, finding = _verdict(trial, path, wanted)
         result.seen[seen] += 1
         result.judge(str(flip), finding)
-        if progress is not None:
-            progress(result.tried)
     return result
 
 
@@ -70,7 +66,7 @@ def keeps_frames(state: CrashState, folder: Path, visit: Callable[[Path], object
     return result
 
 
-def cut_log(trial: Trial, recording: Recording, folder: Path, *, progress: Progress | None = None) -> Result:
+def cut_log(trial: Trial, recording: Recording, folder: Path) -> Result:
     """Kill a process behind each answer, take its last commit from the log, and look whether the loss is told."""
     result, log = Result("a log that is cut"), f"{FILE}-wal"
     told = [place for place, op in enumerate(recording.disk.log, start=1) if op.kind == "told"]
@@ -81,8 +77,6 @@ def cut_log(trial: Trial, recording: Recording, folder: Path, *, progress: Progr
             path.with_name(log).write_bytes(earlier.files[log])
             seen = look(trial, path)
         result.judge(later.story, _told_of(seen))
-        if progress is not None:
-            progress(result.tried)
     return result
 
 
