@@ -329,6 +329,25 @@ class UndoesNone(PlantedTransaction):
         yield
 
 
+# -- a batch in two commits --------------------------------------------------------------------------------------------
+
+
+class CommitsTwice(Planted):
+    """The first row of a batch is committed before the others are written."""
+
+    def planted(self, inner: Transaction) -> object:
+        return InTwo(inner, self.store)
+
+
+class InTwo(PlantedTransaction):
+    def append(self, drafts: Sequence[Draft]) -> None:
+        if len(drafts) > 1:
+            self.inner.append(drafts[:1])
+            self.raw.execute("commit")
+            self.raw.execute("begin immediate")
+        self.inner.append(drafts[1:] if len(drafts) > 1 else drafts)
+
+
 # -- what is planted, by name ------------------------------------------------------------------------------------------
 
 
@@ -366,3 +385,7 @@ def undoes_neighbours(store: SQLiteStore) -> Store:
 
 def undoes_none(store: SQLiteStore) -> Store:
     return cast("Store", OwnMembers(store, UndoesNone))
+
+
+def commits_twice(store: SQLiteStore) -> Store:
+    return cast("Store", CommitsTwice(store))

@@ -267,6 +267,7 @@ CONTROLS: dict[str, Control] = {
     "a cache that survives a rollback": (meets_nothing_with, planted.remembering, "DAMAGED"),
     "a batch answered before COMMIT, power lost": (grouped(loses_power_with), planted.answers_first, "LOST"),
     "a batch answered before COMMIT, killed": (grouped(dies_with), planted.answers_first, "LOST"),
+    "a batch in two commits": (grouped(loses_power_with), planted.commits_twice, "LEFT_BEHIND"),
     "a failed COMMIT of a batch taken for absent": (grouped(fails_syncs_with), planted.believes_reads, "LEFT_BEHIND"),
     "a deferred foreign key that fails a neighbour": (grouped(meets_nothing_with), planted.keys_fail_all, "LOST"),
     "a member that fails and takes a neighbour's SQL along": (
