@@ -27,7 +27,7 @@ TRANSITIONS = 10
 BATCHES = 3  # with three starts before them, of as many transitions
 KILLS_WITH = 12  # of a planted fault, or of none
 FOLDED_PAGES = 8  # with so few, the log is folded back several times within ten transitions
-GROWN = {"GROWN_PAGES": 8, "GROWN_FROM": 16, "GROWN_MARGIN": 4}  # by little and often: any zero is as good to strike
+GROWN = {"GROWN_PAGES": 8, "GROWN_FROM": 28, "GROWN_MARGIN": 1}  # by little and often: any zero is as good to strike
 NEVER = Fault("open", "EIO", 10**9)
 
 
@@ -44,7 +44,7 @@ class Size:
 
 SIZES = {
     "small": Size(states=3, again_every=400, faults_every=60, kills=6, flips=25),
-    "whole": Size(states=16, again_every=150, faults_every=1, kills=500, flips=1_500),
+    "whole": Size(states=12, again_every=150, faults_every=1, kills=500, flips=1_500),
     "thorough": Size(states=128, again_every=20, faults_every=1, kills=2_000, flips=10_000),
 }
 
