@@ -103,8 +103,8 @@ class Ledger(Workflow[LedgerData], revision=1):
 
 
 Event = Add | Spoil | Owe | Close
-Sent = tuple[str, Event, str]
-"""Ledger, event and key."""
+Sent = tuple[str, Event, str, str]
+"""Ledger, event, key, and how it fails: a refusal's code or an error's name, or nothing."""
 
 
 def ledgers(count: int, *, level: str = "full") -> Trial:
@@ -112,41 +112,44 @@ def ledgers(count: int, *, level: str = "full") -> Trial:
     groups = _starts(count)
     for number in range(len(NAMES), count):
         event = Close() if number == count - 1 and number >= 2 * len(NAMES) else Add(number)
-        groups.append((_step((NAMES[number % len(NAMES)], event, f"step-{number}"), number),))
+        groups.append((_step((NAMES[number % len(NAMES)], event, f"step-{number}", ""), number),))
     return Trial(Ledger, SCHEMA, tuple(groups), level)
 
 
 def batches(count: int, *, level: str = "full") -> Trial:
     """Return a trial of three starts and so many batches: of three transitions each, and one in the last one."""
-    groups = _starts(len(NAMES))
+    groups, fails = _starts(len(NAMES)), dict[Step, str]()
     for number in range(count):
         sent = _closing(number) if number == count - 1 else (_spoiling, _owing)[number % 2](number)
-        groups.append(tuple(_step(one, len(NAMES) + number) for one in sent))
-    return Trial(Ledger, SCHEMA, tuple(groups), level, held=_step(("a", Add(0), "held"), 0))
+        steps = [_step(one, len(NAMES) + number) for one in sent]
+        fails |= {step: how for step, (*_, how) in zip(steps, sent, strict=True) if how}
+        groups.append(tuple(steps))
+    held = _step(("a", Add(0), "held", "guard_failed"), 0)
+    return Trial(Ledger, SCHEMA, tuple(groups), level, fails=fails, held=held)
 
 
 def _spoiling(number: int) -> list[Sent]:
     """Three amounts, two of them of one ledger; one that is refused, and one that fails after its SQL has run."""
     first = 10 * number
     return [
-        ("a", Add(first + 1), f"add-{first + 1}"),
-        ("b", Add(first + 2), f"add-{first + 2}"),
-        ("c", Add(0), f"none-{first}"),
-        ("a", Add(first + 3), f"add-{first + 3}"),
-        ("b", Spoil(first + 4), f"spoil-{first + 4}"),
+        ("a", Add(first + 1), f"add-{first + 1}", ""),
+        ("b", Add(first + 2), f"add-{first + 2}", ""),
+        ("c", Add(0), f"none-{first}", "guard_failed"),
+        ("a", Add(first + 3), f"add-{first + 3}", ""),
+        ("b", Spoil(first + 4), f"spoil-{first + 4}", "SpoiltError"),
     ]
 
 
 def _owing(number: int) -> list[Sent]:
     """Three amounts around a broken foreign key; one that comes twice, and a key of the batch before for another."""
     first = 10 * number
-    again = ("b", Add(first + 2), f"add-{first + 2}")
+    again = ("b", Add(first + 2), f"add-{first + 2}", "")
     return [
-        ("c", Add(first + 1), f"add-{first + 1}"),
-        ("a", Owe(first + 5), f"owe-{first + 5}"),
+        ("c", Add(first + 1), f"add-{first + 1}", ""),
+        ("a", Owe(first + 5), f"owe-{first + 5}", "SqlFailed"),
         again,
-        ("c", Add(first + 3), f"add-{first + 3}"),
-        ("a", Add(first + 4), f"add-{first - 10 + 1}"),
+        ("c", Add(first + 3), f"add-{first + 3}", ""),
+        ("a", Add(first + 4), f"add-{first - 10 + 1}", "key_reused"),
         again,
     ]
 
@@ -155,9 +158,9 @@ def _closing(number: int) -> list[Sent]:
     """A ledger that is closed beside one that fails and one that owes."""
     first = 10 * number
     return [
-        ("a", Spoil(first + 1), f"spoil-{first + 1}"),
-        ("c", Close(), "close"),
-        ("b", Owe(first + 2), f"owe-{first + 2}"),
+        ("a", Spoil(first + 1), f"spoil-{first + 1}", "SpoiltError"),
+        ("c", Close(), "close", ""),
+        ("b", Owe(first + 2), f"owe-{first + 2}", "SqlFailed"),
     ]
 
 
@@ -169,7 +172,7 @@ def _starts(count: int) -> list[Group]:
 
 
 def _step(sent: Sent, number: int) -> Step:
-    name, event, key = sent
+    name, event, key, _ = sent
     kind = type(event).__name__
     payload = definition_of(Ledger).events[kind].encode(event)
     return Step(name, kind, payload, key, _time(number), shown=f"{name}: {event}")

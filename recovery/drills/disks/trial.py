@@ -4,7 +4,7 @@ A group is one step, which he sends and waits for, or several, which he queues s
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ def plain(store: SQLiteStore) -> Store:
 class Trial:
     """A workflow, the user's tables, and what a caller does.
 
-    A step takes a version, or is refused, or raises; always, whatever else of its group was done. Each that takes one
+    A step takes a version, or fails as `fails` says: always, whatever else of its group was done. Each that takes one
     has a key, or is a start in a group of its own.
     """
 
@@ -49,6 +49,7 @@ class Trial:
     groups: tuple[Group, ...]
     level: str = "full"
     wrap: Wrap = field(default=plain)
+    fails: Mapping[Step, str] = field(factory=dict[Step, str])  # code of the refusal, or name of what is raised
     held: Step | None = None  # refused by the chart whenever there is a group of several: behind it they queue up
 
     def open(self, path: Path, *, vfs: str | None = None) -> "Caller":

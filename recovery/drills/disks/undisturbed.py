@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from attrs import evolve
 
 from persistence import SQLiteStore
-from recovery.drills.disks.sending import answer_of
+from recovery.drills.disks.sending import Outcome, answer_of
 from recovery.drills.disks.trial import FILE, Trial, plain
 from recovery.drills.evidence import evidence_of, tables_of
 from recovery.drills.judge import Finding, Kind
@@ -29,7 +29,10 @@ def name_of(of: Step | Line) -> Name:
 
 
 class Undisturbed:
-    """The answers of an undisturbed caller, and what stands in the file behind him."""
+    """The answers of an undisturbed caller, and what stands in the file behind him.
+
+    Raises ValueError for a trial that does not go as it says: two runs in which nothing happens would agree.
+    """
 
     def __init__(self, trial: Trial, folder: Path) -> None:
         self._trial = evolve(trial, wrap=plain)
@@ -38,18 +41,22 @@ class Undisturbed:
         self._steps: dict[Name, Step] = {}  # those that take a version
         self._known: dict[tuple[Name, ...], Evidence | None] = {}
         every = tuple(step for group in trial.groups for step in group)
-        for step, answer in self._done(dict.fromkeys(every), Path(FILE)):
-            self._answers[step] = answer
-            if isinstance(answer, Committed):
+        for step, outcome in self._done(dict.fromkeys(every), Path(FILE)):
+            self._answers[step] = answer_of(outcome)
+            if isinstance(outcome, Committed):
                 self._steps[name_of(step)] = step
+            failed, wanted = _failure(self._answers[step]), trial.fails.get(step, "")
+            if failed != wanted:
+                told = f"{step.shown}: the trial says {wanted or 'a version'}, it came to {failed or 'a version'}"
+                raise ValueError(told) from (outcome if isinstance(outcome, Exception) else None)
 
-    def _done(self, steps: Iterable[Step], path: Path) -> Iterator[tuple[Step, Answer]]:
+    def _done(self, steps: Iterable[Step], path: Path) -> Iterator[tuple[Step, Outcome]]:
         """Do steps one by one, in a file of this folder."""
         caller = self._trial.open(self._folder / path)
         try:
             for step in steps:
                 (outcome,) = caller.do((step,))
-                yield step, answer_of(outcome)
+                yield step, outcome
         finally:
             caller.close()
 
@@ -73,13 +80,24 @@ class Undisturbed:
             return None
         with TemporaryDirectory(dir=self._folder) as folder:
             path = Path(folder) / FILE
-            answers = [answer for _, answer in self._done([self._steps[name] for name in names], path)]
-            return evidence_in(path) if all(isinstance(one, Committed) for one in answers) else None
+            outcomes = [outcome for _, outcome in self._done([self._steps[name] for name in names], path)]
+            return evidence_in(path) if all(isinstance(one, Committed) for one in outcomes) else None
 
     def differing(self, step: Step, answer: Answer) -> list[Finding]:
         """Return how an answer is another one than it must be. Which version it has is for the file to say."""
         wanted, found = _shown(self.answer(step)), _shown(answer)
         return [] if wanted == found else [Finding(Kind.DIFFERS, f"{step.shown}: {wanted}", found)]
+
+
+def _failure(answer: Answer) -> str:
+    """Return how a step failed, in a word; nothing where it did not. Pure."""
+    match answer:
+        case Committed():
+            return ""
+        case Refusal():
+            return answer.code
+        case Raised():
+            return answer.kind
 
 
 def evidence_in(path: Path) -> Evidence:
@@ -95,7 +113,5 @@ def _shown(answer: Answer) -> str:
     match answer:
         case Committed():
             return f"{answer.instance}: {answer.event} -> {answer.after}, key {answer.key!r}"
-        case Refusal():
-            return f"refused: {answer.code}"
-        case Raised():
-            return f"raised {answer.kind}"
+        case Refusal() | Raised():
+            return _failure(answer)
