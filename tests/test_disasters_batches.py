@@ -35,6 +35,16 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
+def seals(path: Path) -> list[int]:
+    """Return the last row of each commit."""
+    store = SQLiteStore(path, read_only=True)
+    try:
+        with store.reader() as reader:
+            return [row.n for row in reader.lane() if row.seal is not None]
+    finally:
+        store.close()
+
+
 def made(folder: Path) -> Path:
     folder.mkdir()
     return folder
@@ -57,11 +67,12 @@ def one_batch(level: str = "full") -> Trial:
 def test_each_batch_of_the_trial_is_one_commit(folder: Path) -> None:
     """Else nothing is said of crashes in a commit of several."""
     with prepared(folder, batches(3)) as (work, _, _):
-        store = SQLiteStore(work / "recorded" / FILE, read_only=True)
-        with store.reader() as reader:
-            seals = [row.n for row in reader.lane() if row.seal is not None]
-        store.close()
-    assert seals == [1, 2, 3, 6, 9, 10]
+        assert seals(work / "recorded" / FILE) == [1, 2, 3, 6, 9, 10]
+
+
+def test_a_member_that_ends_the_transaction_has_all_of_its_batch_decided_again_one_by_one(folder: Path) -> None:
+    with prepared(folder, batches(3, is_whole=False)) as (work, _, _):
+        assert seals(work / "recorded" / FILE) == [*range(1, 11)]
 
 
 def test_the_trial_has_members_that_are_refused_that_raise_that_break_a_key_and_that_come_twice(folder: Path) -> None:

@@ -44,6 +44,13 @@ class Owe:
 
 
 @frozen
+class Void:
+    """Add, and end the transaction, as a conflict does that is to roll back."""
+
+    amount: int
+
+
+@frozen
 class Close:
     pass
 
@@ -86,6 +93,11 @@ class Ledger(Workflow[LedgerData], revision=1):
         self.add(event.amount)
         self.sql.execute("insert into debt values ('nobody', ?)", (event.amount,))
 
+    @on(Void, fresh, busy, to=None)
+    def void(self, event: Void) -> None:
+        self.add(event.amount)
+        self.sql.execute("insert or rollback into total values ('all', 0)")
+
     @on(Close, busy, to=closed)
     def close(self, event: Close) -> None:
         self.sql.execute("delete from line where ledger = ? and place = 1", (self.id,))
@@ -102,7 +114,7 @@ class Ledger(Workflow[LedgerData], revision=1):
         return self.is_in(Ledger.closed) or rows == [(self.data.sum,)]
 
 
-Event = Add | Spoil | Owe | Close
+Event = Add | Spoil | Owe | Void | Close
 Sent = tuple[str, Event, str, str]
 """Ledger, event, key, and how it fails: a refusal's code or an error's name, or nothing."""
 
@@ -116,16 +128,20 @@ def ledgers(count: int, *, level: str = "full") -> Trial:
     return Trial(Ledger, SCHEMA, tuple(groups), level)
 
 
-def batches(count: int, *, level: str = "full") -> Trial:
-    """Return a trial of three starts and so many batches: of three transitions each, and one in the last one."""
+def batches(count: int, *, level: str = "full", is_whole: bool = True) -> Trial:
+    """Return a trial of three starts and so many batches: of three transitions each, and one in the last one.
+
+    `is_whole`: else each of them has a member that ends the transaction, so that all are decided again one by one.
+    """
     groups, fails = _starts(len(NAMES)), dict[Step, str]()
     for number in range(count):
         sent = _closing(number) if number == count - 1 else (_spoiling, _owing)[number % 2](number)
+        sent += [] if is_whole else [("b", Void(10 * number + 9), f"void-{number}", "SqlFailed")]
         steps = [_step(one, len(NAMES) + number) for one in sent]
         fails |= {step: how for step, (*_, how) in zip(steps, sent, strict=True) if how}
         groups.append(tuple(steps))
     held = _step(("a", Add(0), "held", "guard_failed"), 0)
-    return Trial(Ledger, SCHEMA, tuple(groups), level, fails=fails, held=held)
+    return Trial(Ledger, SCHEMA, tuple(groups), level, fails=fails, is_whole=is_whole, held=held)
 
 
 def _spoiling(number: int) -> list[Sent]:

@@ -89,6 +89,14 @@ def together(level: str) -> Trial:
     return batches(BATCHES, level=level)
 
 
+def together_in_vain(level: str) -> Trial:
+    """Several steps are one batch, until one of them ends its transaction: then they are decided again one by one."""
+    return batches(BATCHES, level=level, is_whole=False)
+
+
+NAMES: dict[Work, str] = {alone: "", together: ", group commit", together_in_vain: ", group commit in vain"}
+
+
 @contextmanager
 def prepared(folder: Path, trial: Trial) -> Generator[tuple[Path, Recording, Undisturbed]]:
     """Record a trial, and do it undisturbed: a folder to work in, the recording, and what is wanted."""
@@ -102,7 +110,7 @@ def prepared(folder: Path, trial: Trial) -> Generator[tuple[Path, Recording, Und
 def named(result: Result, work: Work, *, pages: int | None = None) -> Result:
     """Say in the name of a result what was struck."""
     result.name += ", log folded back" if pages else ""
-    result.name += ", group commit" if work is together else ""
+    result.name += NAMES[work]
     return result
 
 

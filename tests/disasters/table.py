@@ -10,7 +10,7 @@ from attrs import frozen
 
 from recovery.drills.disks.results import Result
 from tests.disasters import runs
-from tests.disasters.runs import CONTROLS, FOLDED_PAGES, SOUND, together
+from tests.disasters.runs import CONTROLS, FOLDED_PAGES, SOUND, together, together_in_vain
 
 Run = Callable[..., Result]
 
@@ -24,6 +24,7 @@ DISASTERS: tuple[Run, ...] = (
     partial(runs.power, work=together, sector=512),
     partial(runs.power, work=together, pages=FOLDED_PAGES),
     partial(runs.power, work=together, level="normal"),
+    partial(runs.power, work=together_in_vain),
     runs.power_twice,
     partial(runs.power_twice, level="normal"),
     partial(runs.power_twice, work=together),

@@ -65,7 +65,7 @@ def judge(
         return [seen]
     known = rows_told(told)
     there, missing = _appeared(seen.once, wanted, under_way)
-    found = [_torn(there, missing)] if missing and is_whole and (there or is_answered) else []
+    found = [_torn(there, missing)] if missing and (is_answered or (there and is_whole)) else []
     found += judge_file(seen, [*known, *there], in_flight=None)
     evidence = wanted.after(seen.once.lines)
     if evidence is None:

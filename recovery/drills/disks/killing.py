@@ -51,7 +51,7 @@ def kill(
     """Kill processes that do a trial, so many times, and judge what each leaves."""
     result, draw = Result(f"kills, {trial.level}"), random.Random(seed)
     prepare(trial.workflow.__module__, __name__)
-    while result.seen["kills"] < kills:
+    while result.seen["kills"] < kills and result.seen["files"] < kills:  # a life that ends by itself kills nobody
         with TemporaryDirectory(dir=folder) as name:
             _whole_trial(trial, Path(name), draw, wanted=wanted, result=result)
         result.seen["files"] += 1
@@ -68,7 +68,7 @@ def _whole_trial(trial: Trial, folder: Path, draw: random.Random, *, wanted: Und
         death = die(partial(work, trial=trial, path=folder / FILE, done=heard.done), **moment)
         answered = [one for one in death.heard if isinstance(one, Heard)]
         heard.take(answered)
-        is_done = death.code == 0
+        is_done = not death.is_killed
         result.seen["kills"] += death.is_killed
         story = f"process killed at {moment} with {heard.done} groups answered, and {len(heard.of_next)} of the next"
         differing = [finding for one in answered for finding in _differing(trial, one, wanted)]
@@ -129,5 +129,5 @@ def _left(trial: Trial, folder: Path, heard: _Heard, *, wanted: Undisturbed, res
         seen = look(trial, copied(files, Path(name)))
     if isinstance(seen, Opened):
         result.seen["committed, not acknowledged"] += len(seen.once.lines) > len(rows_told(heard.told))
-    is_answered = bool(heard.of_next)
-    return judge(seen, heard.told, wanted=wanted, under_way=heard.under_way, is_answered=is_answered)
+    is_answered, is_whole = bool(heard.of_next), trial.is_whole
+    return judge(seen, heard.told, wanted=wanted, under_way=heard.under_way, is_whole=is_whole, is_answered=is_answered)

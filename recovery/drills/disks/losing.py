@@ -109,7 +109,7 @@ def _left(trial: Trial, seen: Opened | Finding, told: Sequence[Told], *, wanted:
     """Judge a file that a power loss left behind so many groups."""
     whole = kept(told, seen) if trial.level == "normal" else told
     begun = trial.groups[len(told) : len(told) + 1] if len(whole) == len(told) else ()
-    return judge(seen, whole, wanted=wanted, under_way=[*chain(*begun)])
+    return judge(seen, whole, wanted=wanted, under_way=[*chain(*begun)], is_whole=trial.is_whole)
 
 
 def lose_power_again(

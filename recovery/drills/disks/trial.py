@@ -50,6 +50,7 @@ class Trial:
     level: str = "full"
     wrap: Wrap = field(default=plain)
     fails: Mapping[Step, str] = field(factory=dict[Step, str])  # code of the refusal, or name of what is raised
+    is_whole: bool = True  # the steps of a group are one commit; else they are decided again one by one
     held: Step | None = None  # refused by the chart whenever there is a group of several: behind it they queue up
 
     def open(self, path: Path, *, vfs: str | None = None) -> "Caller":
