@@ -7,7 +7,18 @@ from typing import Any, cast
 import apsw
 from attrs import evolve
 
-from persistence import Draft, Reader, SQLiteStore, Store, StoreFull, Transaction, Value
+from persistence import (
+    Busy,
+    Draft,
+    Reader,
+    SqlFailed,
+    SQLiteStore,
+    Store,
+    StoreError,
+    StoreFull,
+    Transaction,
+    Value,
+)
 
 HEAD_COLUMNS = (
     "version, configuration, definition, revision, epoch, incarnation, time, outcome, head, prior, hash, "
@@ -248,6 +259,98 @@ def refusing(store: SQLiteStore) -> Store:
     return cast("Store", RefusesOnce(store))
 
 
+# -- members that fail, and their neighbours ---------------------------------------------------------------------------
+
+
+class OwnMembers(Planted):
+    """The members of a transaction are bounded otherwise, by `member` of a kind of transaction."""
+
+    def __init__(self, store: SQLiteStore, kind: type[PlantedTransaction]) -> None:
+        super().__init__(store)
+        self.kind = kind
+
+    def planted(self, inner: Transaction) -> object:
+        return self.kind(inner, self.store)
+
+
+class KeysUnchecked(PlantedTransaction):
+    """Nobody looks at the foreign keys of a member at its end: COMMIT does, and refuses the batch."""
+
+    told: type[StoreError] = SqlFailed
+
+    @contextmanager
+    def member(self) -> Generator[None]:
+        self.raw.execute("savepoint planted")
+        try:
+            yield
+        except BaseException:
+            self.raw.execute("rollback to planted")
+            raise
+        finally:
+            self.raw.execute("release planted")
+
+    def commit(self) -> None:
+        try:
+            self.inner.commit()
+        except StoreError as error:
+            if error.extended != apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
+                raise
+            raise self.told(f"planted: {error}") from error
+
+
+class KeysFailAll(KeysUnchecked):
+    """And what COMMIT says of the batch is told to all of it."""
+
+    told = Busy
+
+
+class UndoesNeighbours(PlantedTransaction):
+    """A member that fails undoes all that was written since the transaction began."""
+
+    def __init__(self, inner: Transaction, store: SQLiteStore) -> None:
+        super().__init__(inner, store)
+        self.raw.execute("savepoint planted")
+
+    @contextmanager
+    def member(self) -> Generator[None]:
+        try:
+            with self.inner.member():
+                yield
+        except BaseException:
+            self.raw.execute("rollback to planted")
+            raise
+
+
+class UndoesNone(PlantedTransaction):
+    """What a member has written stays, though it fails."""
+
+    @contextmanager
+    def member(self) -> Generator[None]:
+        yield
+
+
+# -- a batch in two commits --------------------------------------------------------------------------------------------
+
+
+class CommitsTwice(Planted):
+    """The first row of a batch is committed before the others are written."""
+
+    def planted(self, inner: Transaction) -> object:
+        return InTwo(inner, self.store)
+
+
+class InTwo(PlantedTransaction):
+    def append(self, drafts: Sequence[Draft]) -> None:
+        if len(drafts) > 1:
+            self.inner.append(drafts[:1])
+            self.raw.execute("commit")
+            self.raw.execute("begin immediate")
+        self.inner.append(drafts[1:] if len(drafts) > 1 else drafts)
+
+
+# -- what is planted, by name ------------------------------------------------------------------------------------------
+
+
 def answers_first(store: SQLiteStore) -> Store:
     return cast("Store", AnswersFirst(store))
 
@@ -266,3 +369,23 @@ def sql_ends(store: SQLiteStore) -> Store:
 
 def cursor_open(store: SQLiteStore) -> Store:
     return cast("Store", CursorOpen(store))
+
+
+def keys_unchecked(store: SQLiteStore) -> Store:
+    return cast("Store", OwnMembers(store, KeysUnchecked))
+
+
+def keys_fail_all(store: SQLiteStore) -> Store:
+    return cast("Store", OwnMembers(store, KeysFailAll))
+
+
+def undoes_neighbours(store: SQLiteStore) -> Store:
+    return cast("Store", OwnMembers(store, UndoesNeighbours))
+
+
+def undoes_none(store: SQLiteStore) -> Store:
+    return cast("Store", OwnMembers(store, UndoesNone))
+
+
+def commits_twice(store: SQLiteStore) -> Store:
+    return cast("Store", CommitsTwice(store))

@@ -32,7 +32,7 @@ class Op:
     file: int = 0  # which file: one that was deleted and made again under its name is another
     offset: int = 0  # for truncate the size
     data: bytes = b""
-    told: int = 0  # how many transitions were acknowledged
+    told: int = 0  # from how many groups there are answers
 
     def __str__(self) -> str:
         """Return it as a story tells it."""
@@ -60,6 +60,7 @@ class RecordingDisk(Disk):
         self.path = str(path.resolve())
         self.before: dict[str, bytes] = {}
         self.log: list[Op] = []
+        self._told = 0
         self._names = {self.path + suffix: Path(self.path).name + suffix for suffix in SUFFIXES}
         self._files: dict[str, int] = {}  # path -> which file has that name
         self._opened: dict[int, int] = {}  # handle -> which file it is
@@ -79,8 +80,10 @@ class RecordingDisk(Disk):
         return {name: number for number, name in enumerate(self.before, start=1)}
 
     def tell(self, count: int) -> None:
-        """Note that a caller knows of `count` transitions."""
-        self.log.append(Op("told", told=count))
+        """Note that a caller has answers from the first `count` groups of his trial; told again it says nothing."""
+        if count > self._told:
+            self._told = count
+            self.log.append(Op("told", told=count))
 
     def called(self, call: Call, go: Callable[[], R]) -> R:
         """Pass a call on, and log it if it succeeded."""

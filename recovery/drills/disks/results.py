@@ -1,19 +1,16 @@
 """What a run of disasters came to: how many struck, what was seen, and the story of each that must not be."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from attrs import define, field
 
 from recovery.drills.judge import Finding
 
-__all__ = ["Progress", "Result"]
+__all__ = ["Result"]
 
 STORIES_MAX = 5  # kept; the rest is counted
 SHOWN_MAX = 400  # characters of one thing that was expected or found
-
-Progress = Callable[[int], None]
-"""Called with how many disasters struck so far."""
 
 
 @define

@@ -13,14 +13,15 @@ from tempfile import TemporaryDirectory
 from attrs import evolve
 
 import recovery
-from persistence import SQLiteStore, StoreError
+from persistence import StoreError
+from recovery.drills.disks.judging import look
 from recovery.drills.disks.losing import Recording
 from recovery.drills.disks.recording import SUFFIXES
-from recovery.drills.disks.results import Progress, Result
+from recovery.drills.disks.results import Result
 from recovery.drills.disks.rot import Flip, flips
 from recovery.drills.disks.states import CrashState, CrashStates
-from recovery.drills.disks.trial import FILE, Trial, look
-from recovery.drills.evidence import evidence_of, tables_of
+from recovery.drills.disks.trial import FILE, Trial
+from recovery.drills.disks.undisturbed import evidence_in
 from recovery.drills.judge import Finding, Kind
 from recovery.drills.steps import Evidence, Opened
 
@@ -29,14 +30,12 @@ __all__ = ["cut_log", "keeps_frames", "rot"]
 LOG_HEADER, FRAME = 32, 24 + 4096  # bytes of the log's header, and of one page with its own
 
 
-def rot(
-    trial: Trial, state: CrashState, folder: Path, *, count: int, seed: int = 0, progress: Progress | None = None
-) -> Result:
+def rot(trial: Trial, state: CrashState, folder: Path, *, count: int, seed: int = 0) -> Result:
     """Flip drawn bits of the files of a state, one at a time, and look at what a verification says of each."""
     result = Result(f"bit rot, {' and '.join(sorted(state.files))}")
     with TemporaryDirectory(dir=folder) as name:
         sound = _written(state, Path(name))
-        wanted = _evidence(sound)
+        wanted = evidence_in(sound)
         drawn = list(flips(*_files(sound), count=count, seed=seed))
         result.extent = f"{len(drawn)} of {8 * sum(path.stat().st_size for path in _files(sound))} bits"
     for flip in drawn:
@@ -46,8 +45,6 @@ def rot(
             seen, finding = _verdict(trial, path, wanted)
         result.seen[seen] += 1
         result.judge(str(flip), finding)
-        if progress is not None:
-            progress(result.tried)
     return result
 
 
@@ -69,7 +66,7 @@ def keeps_frames(state: CrashState, folder: Path, visit: Callable[[Path], object
     return result
 
 
-def cut_log(trial: Trial, recording: Recording, folder: Path, *, progress: Progress | None = None) -> Result:
+def cut_log(trial: Trial, recording: Recording, folder: Path) -> Result:
     """Kill a process behind each answer, take its last commit from the log, and look whether the loss is told."""
     result, log = Result("a log that is cut"), f"{FILE}-wal"
     told = [place for place, op in enumerate(recording.disk.log, start=1) if op.kind == "told"]
@@ -80,8 +77,6 @@ def cut_log(trial: Trial, recording: Recording, folder: Path, *, progress: Progr
             path.with_name(log).write_bytes(earlier.files[log])
             seen = look(trial, path)
         result.judge(later.story, _told_of(seen))
-        if progress is not None:
-            progress(result.tried)
     return result
 
 
@@ -108,7 +103,7 @@ def _verdict(trial: Trial, path: Path, wanted: Evidence) -> tuple[str, list[Find
         report = recovery.verify(path, trial.workflow)
         if not report.is_clean:
             return "found by verify", []
-        found = _evidence(path)
+        found = evidence_in(path)
     except StoreError:
         return "refused with a code", []
     if found == wanted:
@@ -118,11 +113,3 @@ def _verdict(trial: Trial, path: Path, wanted: Evidence) -> tuple[str, list[Find
     if len(found.lines) < len(wanted.lines) and set(found.lines) < set(wanted.lines):
         return "UNSEEN", [Finding(Kind.LOST, "a verification that tells of the lost tail", "a clean one")]
     return "UNSEEN", [Finding(Kind.DIFFERS, "what was there, or a verification that says so", "other rows or heads")]
-
-
-def _evidence(path: Path) -> Evidence:
-    store = SQLiteStore(path, read_only=True)
-    try:
-        return evidence_of(store, observed=tables_of(str(path)))
-    finally:
-        store.close()

@@ -36,7 +36,7 @@ class CrashState:
 
     files: Mapping[str, bytes]
     digest: bytes  # tells it from a state with other files
-    told: int  # how many transitions the caller knew of at most
+    told: int  # from how many groups of his trial the caller had answers
     story: str
 
     def write(self, folder: Path) -> None:
