@@ -13,6 +13,8 @@ from persistence import Busy, Closed, InDoubt, SqlFailed, SQLiteStore, StoreErro
 from persistence.conformance.kit import Chain, generation_of, write
 from persistence.sqlite import statements
 from persistence.sqlite.connection import CHECKPOINT_PAGES
+from persistence.sqlite.query import run
+from persistence.store import Value
 from statemachine import Engine
 from tests.children import Add, Tally
 
@@ -188,6 +190,22 @@ def test_transaction_inside_a_transaction_is_busy_and_leaves_the_outer_one(
         transaction.commit()
     with store.reader() as reader:
         assert list(reader.instances()) == ["i-1"]
+
+
+def test_who_is_interrupted_as_a_transaction_begins_leaves_none(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python tells of a Ctrl-C once the statement has run."""
+
+    def interrupted(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> None:
+        monkeypatch.undo()
+        run(connection, statement, *values)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("persistence.sqlite.store.run", interrupted)
+    with pytest.raises(KeyboardInterrupt), store.transaction():
+        pass
+    write(store, Chain("a").next())
 
 
 def test_store_in_use_is_not_closed_under_its_user(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,10 +230,13 @@ class SQLiteStore:
             if not self._is_open or self._in_doubt is not None:
                 self._check()
             run(self._cursor, statements.BEGIN)
-        except BaseException as error:
+        except (apsw.Error, StoreError) as error:
             self._writing.release()
             if isinstance(error, apsw.Error):
                 raise translate(error, self.path) from error
+            raise
+        except BaseException as error:  # a Ctrl-C, which may have come when it had begun
+            self._finish(error)
             raise
         try:
             self._refresh()
