@@ -23,7 +23,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from persistence.errors import Busy, Closed
+from persistence.errors import Busy, Closed, InDoubt
 from persistence.process import PROCESS
 from statemachine.limits import Limits
 
@@ -212,8 +212,12 @@ class Writer:
         if self._leave(turn):
             self._recover(steps)
             raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
-        if not turn.is_told:
-            turn.lock.acquire()  # it is in a batch: what comes of that is told
+        steps = self._steps  # it is in a batch: what comes of that is told
+        while not turn.is_told and not turn.lock.acquire(timeout=TURN_SECONDS_MAX):
+            if steps % 2 == 0 or steps != self._steps:  # the batch has ended, and who led it was interrupted behind it
+                with self._mutex:
+                    turn.is_left = True
+                return
 
     def _recover(self, steps: int) -> None:
         """Pass on a baton whose holder was interrupted before he led: nobody has led since the count was `steps`.
@@ -354,20 +358,30 @@ class Writer:
             if members:
                 self._runs.together(members)
         except BaseException as error:
+            is_own = not isinstance(error, Exception)  # an interrupt is this thread's, and nobody else's
+            told = InDoubt("the thread that leads was interrupted; whether it happened is not known: look")
             for member in members:
                 if not member.is_decided:
-                    member.error = error
+                    member.error = told if is_own else error
             raise
         finally:
+            self._steps = (self._steps | 1) + 1
             if PROCESS.pid == self._owner:
-                with self._room:
-                    self._running = 0
-                    self._room.notify_all()
-                self._steps = (self._steps | 1) + 1
-                self._pass_on()
-                self._wake([member for member in members if isinstance(member, Turn) and member is not own])
+                try:
+                    self._make_way()
+                finally:
+                    self._wake([member for member in members if isinstance(member, Turn) and member is not own])
                 _tell([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
                 self._call_back([member for member in members if member.calls_back])
+
+    def _make_way(self) -> None:
+        """End a batch: there is room, and the next one leads."""
+        try:
+            with self._room:
+                self._running = 0
+                self._room.notify_all()
+        finally:
+            self._pass_on()
 
     def _wake(self, turns: list[Turn]) -> None:
         """Tell senders what came of their turns: each who wakes wakes the next.

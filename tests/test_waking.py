@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from attrs import define, frozen
 
-from persistence import Busy
+from persistence import Busy, InDoubt
 from statemachine import Engine, Instance, State, Workflow, on
 from statemachine import writer as writing
+from statemachine.batches import Batches
 from statemachine.writer import Turn, Writer
 
 WAIT_SECONDS_MAX = 20  # for what another thread does; only a fault takes so long
@@ -186,6 +187,53 @@ def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypa
     assert future.result(WAIT_SECONDS_MAX).version == 2
     engine.close()
     assert leads == [2]  # for the event, and for the end of the thread
+
+
+def test_who_is_told_by_nobody_finds_out_himself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt can come behind the commit of a batch and before its senders are told."""
+    first, leader, second, third = counters(engine, 4)
+    wake = Writer._wake
+
+    def interrupted(writer: Writer, turns: list[Turn]) -> None:
+        monkeypatch.setattr(Writer, "_wake", wake)
+        raise KeyboardInterrupt
+
+    def leading() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            leader.send(Count())
+
+    monkeypatch.setattr(Writer, "_wake", interrupted)
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 1.0)
+    told: list[int] = []
+    others = [lambda one=one: told.append(one.send(Count()).version) for one in (second, third)]
+    threads = sending(engine, lambda: first.send(Hold()), leading, *others)
+    GO.set()
+    assert joined(threads)
+    assert (leader.version, told) == (2, [2, 2])
+
+
+def test_an_interrupt_of_who_leads_is_raised_for_nobody_else(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, leader, other = counters(engine, 3)
+
+    def interrupted(_batches: Batches, _members: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def leading() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            leader.send(Count())
+
+    def led() -> None:
+        with pytest.raises(InDoubt, match="the thread that leads was interrupted"):
+            other.send(Count())
+        told.append(other.version)
+
+    monkeypatch.setattr(Batches, "together", interrupted)
+    told: list[int] = []
+    threads = sending(engine, lambda: first.send(Hold()), leading, led)
+    GO.set()
+    assert joined(threads)
+    assert told == [1]
 
 
 def test_a_baton_that_an_interrupt_took_along_is_laid_down_again(
