@@ -220,15 +220,12 @@ class Writer:
                 return
 
     def _recover(self, steps: int) -> None:
-        """Pass on a baton whose holder was interrupted before he led: nobody has led since the count was `steps`.
-
-        Who was handed it a moment ago has not led yet either, but who gave it to him has meanwhile.
-        """
+        """Pass on a baton whose holder was interrupted before he led: nobody has led since the count was `steps`."""
         with self._mutex:
-            if steps & 1 or steps != self._steps or not self._baton.locked():
-                return
-            self._steps += 2  # who else has waited as long finds that this was seen to
-        self._pass_on()
+            is_lost = steps == self._steps and steps % 2 == 0 and self._baton.locked()
+            self._steps += 2 * is_lost  # who else has waited as long finds that this was seen to
+        if is_lost:
+            self._pass_on()
 
     def _send_here(self, work: Work[T]) -> T:
         """Lead until this member has been told: nobody else leads those that are queued before it."""
@@ -358,11 +355,10 @@ class Writer:
             if members:
                 self._runs.together(members)
         except BaseException as error:
-            is_own = not isinstance(error, Exception)  # an interrupt is this thread's, and nobody else's
-            told = InDoubt("the thread that leads was interrupted; whether it happened is not known: look")
+            doubt = InDoubt("the thread that leads was interrupted; whether it happened is not known: look")
             for member in members:
-                if not member.is_decided:
-                    member.error = told if is_own else error
+                if not member.is_decided:  # an interrupt is this thread's, and nobody else's
+                    member.error = error if isinstance(error, Exception) else doubt
             raise
         finally:
             self._steps = (self._steps | 1) + 1
