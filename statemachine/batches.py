@@ -49,9 +49,9 @@ class Batches:
     def alone(self, work: Work[T]) -> T:
         """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
         for tried in range(TRIES_MAX + 1):
-            self.inside.calls = True
             batch, result = None, cast("T", UNDECIDED)
             try:
+                self.inside.calls = True
                 with self._desk.store.transaction() as transaction:
                     batch = Batch(self._desk, transaction)
                     result = work(batch)

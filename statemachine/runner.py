@@ -24,7 +24,7 @@ class FrameRunner(Attempt):
         self._definition = definition
         self._callbacks = definition.callbacks  # read for each callback
         self._frame: object = definition.frame(self)
-        self._frozen = frozen
+        self._frozen = self._found = frozen
         self._asked: list[str] = []  # guards since the data was last compared with it
 
     def again(self, data: object, configuration: Configuration) -> "FrameRunner":
@@ -93,7 +93,7 @@ class FrameRunner(Attempt):
         definition = self._definition
         if self._asked:
             self.check_unchanged()
-        if self._frozen is _CHANGED:
+        if self._frozen is not self._found:  # frozen for a guard that came after an action, it is not proven
             self._frozen = definition.freeze_proven(self.data)
         for name in definition.invariants:
             if not self._ask(name, None):

@@ -23,7 +23,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from persistence.errors import Busy, Closed
+from persistence.errors import Busy, Closed, InDoubt
 from persistence.process import PROCESS
 from statemachine.limits import Limits
 
@@ -170,7 +170,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._untold: deque[Member] = deque()  # whose callbacks are to be run, by the thread alone
         self._is_calling = False
-        self._is_led = False  # by who has the baton
+        self._steps = 0  # one up where somebody begins to lead, and where he ends: odd while somebody leads
         self._is_closed = False
         self._owner = PROCESS.pid
         self.has_ended = False  # the thread
@@ -181,10 +181,10 @@ class Writer:
         """Run one member and return its result. Durable on return. Raises what it raises, Busy."""
         if not self._queue and self._baton.acquire(blocking=False):
             try:
-                self._is_led = True
+                self._steps |= 1
                 return self._runs.alone(work)
             finally:
-                self._is_led = False
+                self._steps = (self._steps | 1) + 1
                 self._pass_on()
         if self._thread is threading.current_thread():
             return self._send_here(work)
@@ -206,14 +206,26 @@ class Writer:
 
     def _wait(self, turn: Turn) -> None:
         """Wait until a turn leads or was told. Raises Busy."""
+        steps = self._steps
         if turn.lock.acquire(timeout=TURN_SECONDS_MAX):
             return
         if self._leave(turn):
-            if self._baton.locked() and not self._is_led:  # who took it was interrupted before he led
-                self._pass_on()
+            self._recover(steps)
             raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
-        if not turn.is_told:
-            turn.lock.acquire()  # it is in a batch: what comes of that is told
+        steps = self._steps  # it is in a batch: what comes of that is told
+        while not turn.is_told and not turn.lock.acquire(timeout=TURN_SECONDS_MAX):
+            if steps % 2 == 0 or steps != self._steps:  # the batch has ended, and who led it was interrupted behind it
+                with self._mutex:
+                    turn.is_left = True
+                return
+
+    def _recover(self, steps: int) -> None:
+        """Pass on a baton whose holder was interrupted before he led: nobody has led since the count was `steps`."""
+        with self._mutex:
+            is_lost = steps == self._steps and steps % 2 == 0 and self._baton.locked()
+            self._steps += 2 * is_lost  # who else has waited as long finds that this was seen to
+        if is_lost:
+            self._pass_on()
 
     def _send_here(self, work: Work[T]) -> T:
         """Lead until this member has been told: nobody else leads those that are queued before it."""
@@ -338,25 +350,34 @@ class Writer:
         """Run one batch, pass the baton on, and tell what came of it."""
         members: list[Member] = []
         try:
-            self._is_led = True
+            self._steps |= 1
             self._take(own, members)
             if members:
                 self._runs.together(members)
         except BaseException as error:
+            doubt = InDoubt("the thread that leads was interrupted; whether it happened is not known: look")
             for member in members:
-                if not member.is_decided:
-                    member.error = error
+                if not member.is_decided:  # an interrupt is this thread's, and nobody else's
+                    member.error = error if isinstance(error, Exception) else doubt
             raise
         finally:
+            self._steps = (self._steps | 1) + 1
             if PROCESS.pid == self._owner:
-                with self._room:
-                    self._running = 0
-                    self._room.notify_all()
-                self._is_led = False
-                self._pass_on()
-                self._wake([member for member in members if isinstance(member, Turn) and member is not own])
+                try:
+                    self._make_way()
+                finally:
+                    self._wake([member for member in members if isinstance(member, Turn) and member is not own])
                 _tell([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
                 self._call_back([member for member in members if member.calls_back])
+
+    def _make_way(self) -> None:
+        """End a batch: there is room, and the next one leads."""
+        try:
+            with self._room:
+                self._running = 0
+                self._room.notify_all()
+        finally:
+            self._pass_on()
 
     def _wake(self, turns: list[Turn]) -> None:
         """Tell senders what came of their turns: each who wakes wakes the next.

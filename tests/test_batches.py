@@ -486,6 +486,21 @@ def test_who_is_interrupted_while_he_waits_takes_his_event_back(engine: Engine) 
     assert RUNS == ["t 2"]
 
 
+def test_who_is_interrupted_before_he_begins_can_send_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else his thread would be taken for one that runs callbacks, for as long as it lives."""
+    till = engine.start(Till, id="t")
+
+    def interrupted(kind: str, _value: object) -> None:
+        assert kind == "T"
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batches, "cast", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        till.send(Pay(1))
+    assert till.send(Pay(2)).version == 2
+
+
 def test_who_is_interrupted_while_he_leads_fails_the_others_with_busy(engine: Engine) -> None:
     """They are told that nothing happened, which is so, and the next batch is led by somebody else."""
     till, other = engine.start(Till, id="t"), engine.start(Till, id="o")

@@ -122,6 +122,16 @@ class Odd(enum.Enum):
         return 1
 
 
+class Alike(enum.Enum):
+    """Says of itself that it differs from nothing."""
+
+    ONE = 1
+    TWO = 2
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
 @define
 class Loose:
     at: datetime
@@ -165,6 +175,7 @@ def test_values_that_are_equal_and_stored_differently_are_told_apart(one: Loose,
     [
         *((int, True), (list[str], True), (Rank, True), (float, False), (int | bool, False)),
         *((dict[str, datetime], False), (Rank | int, False), (list[Odd], False), (Rank | None, True)),
+        *((Alike, False), (list[Alike], False)),
     ],
 )
 def test_a_kind_says_whether_equal_values_are_stored_alike(kind: Any, *, answer: bool) -> None:

@@ -22,6 +22,7 @@ from statemachine import (
     Refused,
     State,
     Workflow,
+    always,
     enter,
     invariant,
     on,
@@ -355,6 +356,28 @@ def test_data_that_its_own_class_would_not_take_back_is_refused_before_it_is_wri
         @on(Put, here, to=None)
         def put(self, event: Put) -> None:
             self.data.items.append(event.item)
+
+    with Engine(tmp_path / "k.db", Keeper) as engine:
+        keeper = engine.start(Keeper, id="k")
+        keeper.send(Put("a"))
+        with pytest.raises(DataError, match="could not be read again"):
+            keeper.send(Put("b"))
+        assert (keeper.version, keeper.data.items) == (2, ["a"])
+
+
+def test_data_that_a_guard_was_asked_about_after_the_action_is_proven_too(tmp_path: Path) -> None:
+    class Keeper(Workflow[Few], revision=1):
+        here, there = State(initial=True), State()
+
+        def is_full(self) -> bool:
+            return len(self.data.items) > len("full")
+
+        @on(Put, here, to=None)
+        def put(self, event: Put) -> None:
+            self.data.items.append(event.item)
+
+        @always(here, to=there, when=is_full)
+        def leave(self) -> None: ...
 
     with Engine(tmp_path / "k.db", Keeper) as engine:
         keeper = engine.start(Keeper, id="k")

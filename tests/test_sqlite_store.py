@@ -9,10 +9,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from persistence import Busy, Closed, InDoubt, SqlFailed, SQLiteStore, StoreError
+from persistence import Busy, Closed, Corrupt, InDoubt, SqlFailed, SQLiteStore, StoreError
 from persistence.conformance.kit import Chain, generation_of, write
 from persistence.sqlite import statements
 from persistence.sqlite.connection import CHECKPOINT_PAGES
+from persistence.sqlite.query import run
+from persistence.store import Value
 from statemachine import Engine
 from tests.children import Add, Tally
 
@@ -188,6 +190,33 @@ def test_transaction_inside_a_transaction_is_busy_and_leaves_the_outer_one(
         transaction.commit()
     with store.reader() as reader:
         assert list(reader.instances()) == ["i-1"]
+
+
+def test_who_is_interrupted_as_a_transaction_begins_leaves_none(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python tells of a Ctrl-C once the statement has run."""
+
+    def interrupted(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> None:
+        monkeypatch.undo()
+        run(connection, statement, *values)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("persistence.sqlite.store.run", interrupted)
+    with pytest.raises(KeyboardInterrupt), store.transaction():
+        pass
+    write(store, Chain("a").next())
+
+
+def test_a_key_that_cannot_be_read_concerns_no_statement_after_it(store: SQLiteStore) -> None:
+    chain = Chain("a")
+    write(store, chain.next(key="one"), chain.next(key="two"), chain.next(key="three"))
+    other = apsw.Connection(store.path)
+    other.execute("UPDATE perdure_symbol SET name = CAST(x'ff' AS TEXT) WHERE name = 'cart'")
+    other.close()
+    with store.transaction() as transaction, pytest.raises(Corrupt, match="no UTF-8"):
+        transaction.keys([("a", "send", key) for key in ("one", "two", "three")])
+    write(store, Chain("b").next())
 
 
 def test_store_in_use_is_not_closed_under_its_user(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:

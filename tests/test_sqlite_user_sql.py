@@ -556,6 +556,21 @@ def test_schema_may_hold_a_full_text_table(tmp_path: Path) -> None:
         assert engine.sql().execute("SELECT text FROM words ('red')") == [("a red lamp",)]
 
 
+def test_trigger_that_was_made_elsewhere_may_watch_our_tables(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with Engine(path, Probe, schema=SCHEMA) as engine:
+        engine.start(Probe, id="p")
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE seen (version)")
+    other.execute(
+        "CREATE TRIGGER watch AFTER UPDATE ON perdure_instance BEGIN INSERT INTO seen VALUES (new.version); END"
+    )
+    other.close()
+    with Engine(path, Probe) as engine:
+        run(engine.get(Probe, "p"), TAKE)
+        assert engine.sql().execute("SELECT version FROM seen") == [(2,)]
+
+
 def test_trigger_that_was_made_elsewhere_cannot_write_our_tables(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with Engine(path, Probe, schema=SCHEMA) as engine:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from attrs import define, frozen
 
-from persistence import Busy
+from persistence import Busy, InDoubt
 from statemachine import Engine, Instance, State, Workflow, on
 from statemachine import writer as writing
-from statemachine.writer import Turn
+from statemachine.batches import Batches
+from statemachine.writer import Turn, Writer
 
 WAIT_SECONDS_MAX = 20  # for what another thread does; only a fault takes so long
 ENTERED, GO, LEFT = threading.Event(), threading.Event(), threading.Event()
@@ -159,6 +160,80 @@ def test_a_sleeper_whose_waker_left_would_be_found(engine: Engine, monkeypatch: 
     monkeypatch.setattr("tests.test_waking.WAIT_SECONDS_MAX", 2)
     monkeypatch.setattr(Turn, "is_left", property(lambda _: False, lambda _turn, _value: None))
     assert not interrupted_in_a_batch(engine)
+
+
+def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer's thread was handed it and does not lead yet: whoever gives up then hands over nothing of his own."""
+    first, other, late = counters(engine, 3)
+    leads, goes, lead = [0], threading.Event(), Writer._lead
+
+    def leading(writer: Writer, own: Turn | None) -> None:
+        leads[0] += 1
+        assert goes.wait(WAIT_SECONDS_MAX)
+        lead(writer, own)
+
+    def in_vain() -> None:
+        with pytest.raises(Busy, match="nothing happened, try again"):
+            late.send(Count())
+
+    monkeypatch.setattr(Writer, "_lead", leading)
+    threads = sending(engine, lambda: first.send(Hold()))
+    future = other.submit(Count())
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 0.5)
+    threads += sending_behind(engine, in_vain)
+    GO.set()
+    assert joined(threads)
+    goes.set()
+    assert future.result(WAIT_SECONDS_MAX).version == 2
+    engine.close()
+    assert leads == [2]  # for the event, and for the end of the thread
+
+
+def test_who_is_told_by_nobody_finds_out_himself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt can come behind the commit of a batch and before its senders are told."""
+    first, leader, second, third = counters(engine, 4)
+    wake = Writer._wake
+
+    def interrupted(writer: Writer, turns: list[Turn]) -> None:
+        monkeypatch.setattr(Writer, "_wake", wake)
+        raise KeyboardInterrupt
+
+    def leading() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            leader.send(Count())
+
+    monkeypatch.setattr(Writer, "_wake", interrupted)
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 1.0)
+    told: list[int] = []
+    others = [lambda one=one: told.append(one.send(Count()).version) for one in (second, third)]
+    threads = sending(engine, lambda: first.send(Hold()), leading, *others)
+    GO.set()
+    assert joined(threads)
+    assert (leader.version, told) == (2, [2, 2])
+
+
+def test_an_interrupt_of_who_leads_is_raised_for_nobody_else(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, leader, other = counters(engine, 3)
+
+    def interrupted(_batches: Batches, _members: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def leading() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            leader.send(Count())
+
+    def led() -> None:
+        with pytest.raises(InDoubt, match="the thread that leads was interrupted"):
+            other.send(Count())
+        told.append(other.version)
+
+    monkeypatch.setattr(Batches, "together", interrupted)
+    told: list[int] = []
+    threads = sending(engine, lambda: first.send(Hold()), leading, led)
+    GO.set()
+    assert joined(threads)
+    assert told == [1]
 
 
 def test_a_baton_that_an_interrupt_took_along_is_laid_down_again(

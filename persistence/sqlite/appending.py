@@ -5,7 +5,7 @@ leaves it, where its first one found it: this is a third of what a transition co
 once, straight on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apsw
@@ -60,14 +60,9 @@ class Appending:
         last = drafts[-1]
         for draft in drafts:
             self._add(draft, seal if draft is last else None)
-        cursor, moves = self._cursor, self._moves
-        if moves:
-            connection = cursor.connection
-            before = connection.total_changes()
-            run_each(cursor, statements.MOVE_INSTANCE, moves.values())
-            if connection.total_changes() - before != len(moves):
-                where = f"{last.record.instance}: version {last.record.version}" if len(moves) == 1 else "a version"
-                raise Conflict(f"{where} was taken by somebody else")
+        cursor = self._cursor
+        if self._moves:
+            run_each(cursor, statements.MOVE_INSTANCE, self._checked_moves(last))
         if self._ends:
             run_each(cursor, statements.END_INSTANCE, self._ends)
         run_each(cursor, statements.PUT_ROW, self._rows)
@@ -76,6 +71,15 @@ class Appending:
         if self._keys:
             name = f"key {last.keys[0].key!r}" if len(drafts) == 1 else "a key"
             put(cursor, statements.PUT_KEY, self._keys, what=f"{last.record.instance}: {name}")
+
+    def _checked_moves(self, last: Draft) -> Iterator[Values]:
+        """Give what moves each head, and look whether it did: what triggers of others change is not counted then."""
+        changes = self._cursor.connection.changes
+        for values in self._moves.values():
+            yield values
+            if changes() != 1:
+                where = f"{last.record.instance}: version {last.record.version}"
+                raise Conflict(f"{where if len(self._moves) == 1 else 'a version'} was taken by somebody else")
 
     def _add(self, draft: Draft, seal: bytes | None) -> None:
         """Make the values of one draft's rows; a first version's head is written at once, which gives its number."""

@@ -311,18 +311,19 @@ class Log:
         """
         self._room = max(self._room, pages + GROWN_PAGES)
         connection = self._connection
-        size = GROWN_PAGES * pragma(connection, "page_size")
         connection.set_busy_handler(None)
         try:
             with suppress(apsw.Error):
                 run(connection, statements.BEGIN)
-                run(connection, statements.PUT_ZEROS, size)
+                run(connection, statements.PUT_ZEROS, GROWN_PAGES * pragma(connection, "page_size"))
                 connection.cache_flush()
-            with suppress(apsw.Error):
-                if connection.in_transaction:
-                    run(connection, statements.ROLLBACK)
-        finally:
-            be_patient(connection)
+        finally:  # a Ctrl-C can come here too: left open, the transaction would lock out everybody
+            try:
+                with suppress(apsw.Error):
+                    if connection.in_transaction:
+                        run(connection, statements.ROLLBACK)
+            finally:
+                be_patient(connection)
 
     def fold(self, before: Callable[[], bool]) -> None:
         """Fold the log back if it is long; called after a commit has returned. Raises nothing of SQLite's.

@@ -6,6 +6,7 @@ Any here, and becomes a record in `rows`.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import apsw
@@ -56,6 +57,8 @@ def fetch_each(cursor: apsw.Cursor, statement: str, values: Iterable[Row]) -> li
     try:
         return cursor.executemany(statement, values).fetchall()
     except UnicodeDecodeError as error:
+        with suppress(apsw.IncompleteExecutionError):  # of the values that are left: else the next statement raises it
+            cursor.execute("")
         raise _unreadable(cursor, error) from error
 
 

@@ -225,25 +225,26 @@ class SQLiteStore:
             self._check_writable()
         if not (self._writing.acquire(blocking=False) or self._writing.acquire(timeout=BUSY_MS_MAX / 1000)):
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
-        self._open_transaction = None
         try:
             if not self._is_open or self._in_doubt is not None:
                 self._check()
             run(self._cursor, statements.BEGIN)
-        except BaseException as error:
+        except (apsw.Error, StoreError) as error:
             self._writing.release()
             if isinstance(error, apsw.Error):
                 raise translate(error, self.path) from error
             raise
+        except BaseException as error:  # a Ctrl-C, which may have come when it had begun
+            self._finish(error)
+            raise
         try:
             self._refresh()
-            made = SQLiteTransaction(
+            made = self._open_transaction = SQLiteTransaction(
                 self._cursor, self._memory, user=self._user, generation=self._generation, ending=self._ending
             )
         except BaseException as error:
             self._finish(error)
             raise
-        self._open_transaction = made
         return made
 
     def _check_writable(self) -> None:
@@ -258,9 +259,8 @@ class SQLiteStore:
     def _finish(self, error: BaseException | None) -> None:
         """End the transaction as the block ended, and give the turn back."""
         try:
-            done = self._open_transaction
-            is_done = error is None and done is not None and done.is_ended
-            if done is None or not is_done or done.has_marked:
+            done, self._open_transaction = self._open_transaction, None
+            if error is not None or done is None or not done.is_ended or done.has_marked:
                 self._undo(done, error)
             if error is None and PROCESS.pid == self._owner:
                 self._log.fold(self._anchor.sync)

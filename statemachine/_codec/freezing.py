@@ -34,7 +34,7 @@ _LOOSE = frozenset({"float", "decimal", "datetime", "time"})  # -0.0 == 0.0, 1.0
 
 
 _PLAIN = object.__eq__
-_EXACT = frozenset({_PLAIN, int.__eq__, str.__eq__})  # of a plain Enum, an IntEnum, a StrEnum
+_EXACT = frozenset((kind.__eq__, kind.__ne__) for kind in (object, int, str))  # of a plain Enum, an IntEnum, a StrEnum
 
 
 def is_told_apart(kind: Kind) -> bool:
@@ -46,7 +46,7 @@ def _is_exact(kind: Kind) -> bool:
     if isinstance(kind, Scalar | Stored):
         return kind.word not in _LOOSE
     if isinstance(kind, Choice) and kind.kind is not None:
-        return kind.kind.__eq__ in _EXACT  # else by a rule of its own
+        return (kind.kind.__eq__, kind.kind.__ne__) in _EXACT  # else by a rule of its own
     if not isinstance(kind, Union | Choice):
         return True
     types = python_types(kind) - {type(None)}  # True == 1, and a member of an IntEnum is equal to its number
