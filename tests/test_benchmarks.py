@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.durable.lines import TARGETS, as_text, line, skipped
-from benchmarks.durable.stages import Stopwatch
+from benchmarks.durable.stages import STAGES, Stopwatch
 from benchmarks.durable.work import SHARED_MEMORY
 from benchmarks.marks import BEGIN, END, synced
 from benchmarks.peers.durable import PEERS
@@ -69,6 +69,14 @@ def test_profile_attributes_the_whole_of_what_it_measured() -> None:
     assert {name: calls for name, (_, calls, _) in watch.stages.items()} == {"inner": 10, "outer": 1}
     stages = watch.microseconds(1, whole=1.0)
     assert sum(spent for spent, _ in stages.values()) >= 0
+
+
+def test_profile_names_every_stage_as_it_stands_in_the_code(tmp_path: Path) -> None:
+    """A function that was renamed, or is made otherwise, would fail it, or be missing."""
+    command = [sys.executable, "-m", "benchmarks.durable", "--size", "smoke", "--profile", "serial"]
+    ran = subprocess.run([*command, "--folder", str(tmp_path)], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert {name for name in STAGES.values() if name not in ran.stdout} == set()
+    assert "SQL: COMMIT" in ran.stdout
 
 
 def test_figure_is_held_to_its_target_on_the_right_side() -> None:

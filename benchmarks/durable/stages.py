@@ -30,22 +30,20 @@ STAGES = {
     "statemachine.batch:Batch.fire": "a batch of one",
     "statemachine.batch:Batch.commit": "a batch of one",
     "statemachine.batch:attempt_at": "an attempt, its data thawed",
-    "statemachine.codec:Codec.encode": "encode",
-    "statemachine.codec:Codec.freeze": "freeze",
     "statemachine.codec:Codec.digest": "digest of the event, for its key",
-    "statemachine.definition:Definition.encode_data": "encode",
+    "statemachine.definition:Definition.image_of": "encode what changed",
     "statemachine.decide:handle": "decide",
     "statemachine.decide:decide": "decide",
     "statemachine.step:macrostep": "macrostep, guard and action with it",
     "statemachine.runner:FrameRunner.finish": "invariants, is anything changed",
     "statemachine.runner:FrameRunner.check_unchanged": "invariants, is anything changed",
     "statemachine.drafting:draft": "record, draft and body",
-    "statemachine.proving:replay": "ask for the key",
+    "statemachine.batch:Batch.look_up": "ask for the key",
     "persistence.records:digests": "hashes",
     "persistence.records:stub_hash": "hashes",
     "persistence.records:image_digest": "hashes",
     "persistence.records:seal_of": "hashes",
-    "persistence.records:Draft.head": "record, draft and body",
+    "persistence.records:head_of": "record, draft and body",
     "persistence.sqlite.transaction:SQLiteTransaction.append": "append, without its SQL",
     "persistence.sqlite.transaction:SQLiteTransaction.commit": "commit, without its SQL",
     "persistence.sqlite.transaction:SQLiteTransaction.keys": "ask for the key",
@@ -55,7 +53,6 @@ STAGES = {
 }
 CONTEXTS = {
     "persistence.sqlite.store:SQLiteStore.transaction": "begin and end the transaction",
-    "persistence.sqlite.transaction:SQLiteTransaction.member": "bound of one decision",
 }
 TABLES = ("perdure_journal", "perdure_key", "perdure_instance", "data_version")  # the first that is named
 
