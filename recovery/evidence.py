@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from attrs import evolve, field, frozen
 
-from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub
+from persistence import Corrupt, Found, Head, Reader, Row, Sealed, Stub, records
 from persistence.lane import LaneFacts
 from persistence.records import digests, genesis, image_digest, proof_of
 from statemachine.chains import Chain, Charts, walk
@@ -191,24 +191,13 @@ def head_of(row: Row, head: Head, *, folding: Folding, previous: bytes, charts: 
         Limits().inline_bytes_max if head.image is None else max(len(head.image), Limits().inline_bytes_max)
     )
     chart = charts(record.fingerprint)
-    return evolve(
-        head,
-        version=record.version,
-        configuration=record.after,
-        fingerprint=record.fingerprint,
-        revision=record.revision,
-        epoch=record.epoch,
-        incarnation=record.incarnation,
-        time=record.time,
-        outcome=None if chart is None else outcome_of(record.after, chart),
-        hash=row.hash,
-        previous_hash=previous,
-        rest_digest=digests(record)[0],
-        image_digest=image_digest(image),
-        image=image if len(image) <= inline_bytes_max else None,
-        patches=folding.patches,
-        patched=folding.patched,
-    )
+    outcome = None if chart is None else outcome_of(record.after, chart)
+    chained = (row.hash, previous, digests(record)[0])
+    stored = (image_digest(image), image if len(image) <= inline_bytes_max else None)
+    patches = (folding.patches, folding.patched)
+    proven = records.head_of(record, chained, stored, secret=head.secret, outcome=outcome, patches=patches)
+    proven.quarantine = head.quarantine
+    return proven
 
 
 PROVEN = (

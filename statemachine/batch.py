@@ -193,7 +193,7 @@ class Batch:
             check_sound(head, self._transaction)
         image = self._stored(head, loaded)
         definition = definitions.get(head.workflow)
-        end = Notice(TERMINATE, {"why": told[0]}, told[1], desk.clock(), desk.store.facts.epoch, desk.token(), image)
+        end = Notice(TERMINATE, {"why": told[0]}, told[1], desk.clock(), self._epoch, desk.token(), image)
         done = end_of(self._transaction, definition, head=head, end=end)
         if done is None:
             return None

@@ -7,10 +7,10 @@ is passed by: the journal has its image too. Naming a version is no transition, 
 
 from collections.abc import Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from persistence import Checkpoint, Head, Reader, Row
-from persistence.records import digests, genesis, image_digest, stub_hash
+from persistence.records import digests, genesis, head_of, image_digest, stub_hash
 from statemachine._codec.scalars import shown
 from statemachine.chart import Chart
 from statemachine.definition import Definition
@@ -133,22 +133,10 @@ def _loaded(reader: Reader, definition: Definition, head: Head, *, row: Row, pre
     text = definition.chart.text if same else reader.definition(record.fingerprint)
     if text is None:
         raise _unproven(head, record.version, "the definition that wrote it is not in the store")
-    was = evolve(
-        head,
-        version=record.version,
-        configuration=record.after,
-        fingerprint=record.fingerprint,
-        revision=record.revision,
-        epoch=record.epoch,
-        incarnation=record.incarnation,
-        time=record.time,
-        outcome=outcome_of(record.after, definition.chart if same else Chart(text)),
-        hash=row.hash,
-        previous_hash=previous,
-        rest_digest=digests(record)[0],
-        image=image,
-        image_digest=image_digest(image),
-    )
+    outcome = outcome_of(record.after, definition.chart if same else Chart(text))
+    chained = (row.hash, previous, digests(record)[0])
+    was = head_of(record, chained, (image_digest(image), image), secret=head.secret, outcome=outcome)
+    was.quarantine = head.quarantine
     return Loaded(was, definition, configuration_of(record.after), memory_of(record.after), image, None)
 
 
