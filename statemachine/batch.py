@@ -26,9 +26,9 @@ from persistence.records import genesis
 from persistence.store import Value
 from statemachine.decide import Decision, decide, handle
 from statemachine.definition import Definition
-from statemachine.drafting import Link, Notice, draft
+from statemachine.drafting import Notice, draft
 from statemachine.ending import TERMINATE, check_sound, end_of
-from statemachine.errors import DataError, Refused
+from statemachine.errors import Refused
 from statemachine.events import Request
 from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
@@ -97,7 +97,7 @@ class MemberSql:
 class Batch:
     """The members of one transaction. Made under the engine's turn, used by one thread, thrown away."""
 
-    _untaken = 0  # decisions that became no draft: what their SQL wrote is not undone with them alone
+    _is_spoilt = False  # a decision became no draft: what its SQL wrote is not undone with it alone
     _has_named = False
     is_committing = False
     is_committed = False
@@ -141,7 +141,7 @@ class Batch:
         frozen = definition.freeze(attempt.data)
         decision = decide(definition, attempt, frozen, event=None, bound=self._sql)
         previous = genesis(instance, definition.name, secret)
-        self._take(definition, attempt, decision, request=request, origin=(previous, secret, 1))
+        self._take(definition, attempt, decision, request=request, previous=previous)
 
     def _is_started(self, definition: Definition, instance: str, request: Request) -> bool:
         pending = self._heads.get(instance)
@@ -178,8 +178,7 @@ class Batch:
         except Refused as refused:
             refused.version = head.version
             raise
-        origin = (head.hash, head.secret, head.incarnation)
-        return self._take(definition, attempt, decision, request=request, origin=origin, before=loaded)
+        return self._take(definition, attempt, decision, request=request, previous=head.hash, before=loaded)
 
     def terminate(
         self, definitions: Mapping[str, Definition], instance: str, told: tuple[str, str | None]
@@ -250,28 +249,33 @@ class Batch:
         decision: Decision,
         *,
         request: Request,
-        origin: tuple[bytes, bytes, int],  # hash before it, secret, incarnation
+        previous: bytes,  # the hash before it
         before: Loaded | None = None,
     ) -> Transition:
         """Make a draft of a decision."""
-        self._untaken += 1
-        limits = self._desk.limits
-        was = (before.frozen, before.parts) if before is not None and before.parts else None
-        image, parts = definition.image_of(attempt.data, decision.frozen, was)
-        if len(image) > limits.data_bytes_max:
-            raise DataError(
-                f"{definition.name}: the data would have {len(image)} bytes; at most {limits.data_bytes_max}"
+        desk, frozen, step = self._desk, decision.frozen, decision.macrostep
+        try:
+            was = (before.frozen, before.parts) if before is not None and before.parts else None
+            image = definition.image_of(attempt.data, frozen, was)
+            done = draft(
+                definition,
+                attempt,
+                decision,
+                image=image,
+                request=request,
+                previous=previous,
+                before=before,
+                token=desk.token(),
+                limits=desk.limits,
             )
-        previous, secret, incarnation = origin
-        link = Link(previous, secret, self._epoch, incarnation, self._desk.token(), limits.inline_bytes_max, before)
-        done = draft(definition, attempt, decision, image=(image, parts), request=request, link=link)
+        except BaseException:
+            self._is_spoilt = True
+            raise
         self._drafts.append(done)
-        step = decision.macrostep
-        self._heads[attempt.id] = Loaded(done.head, definition, step.after, step.memory, image, decision.frozen, parts)
+        self._heads[attempt.id] = Loaded(done.head, definition, step.after, step.memory, image[0], frozen, image[1])
         transition = Transition(done.record, done.head.hash)
         for key in done.keys:
             self._keys[attempt.id, key.key] = key.digest, transition
-        self._untaken -= 1
         return transition
 
     def commit(self) -> None:
@@ -280,7 +284,7 @@ class Batch:
         Where nothing was decided it only makes sure that the transaction still stands.
         """
         desk, transaction = self._desk, self._transaction
-        if self._untaken:
+        if self._is_spoilt:
             raise Conflict("a member failed after its SQL had run; the others are decided without it")
         transaction.append(self._drafts)
         if not self._drafts and not self._has_named:

@@ -149,8 +149,18 @@ class Codec(typing.Generic[T]):
 
         Raises DataError with the path of what does not fit. Pure.
         """
-        if not self._is_frozen:
-            return self.encode
+        return self._freezer if self._is_frozen else self.encode
+
+    @cached_property
+    def refreeze(self) -> Callable[[T, object], object]:
+        """Return the same, given an earlier frozen form: that itself where nothing of it was replaced. Pure."""
+        if self._is_frozen and isinstance(self._kind, Record):
+            return self._freezer
+        freeze = self.freeze
+        return lambda value, _: freeze(value)
+
+    @cached_property
+    def _freezer(self) -> Callable[..., object]:
         from statemachine._codec.freezing import freezer
 
         return freezer(self._kind, lambda value, error: DataError(self._why_not_out(value, error)))
@@ -171,6 +181,8 @@ class Codec(typing.Generic[T]):
 
     def _is_same_stored(self, frozen: object, other: object) -> bool:
         """Compare what is told apart only by its bytes: -0.0 equals 0.0."""
+        if frozen is other:
+            return True
         if frozen != other:
             return False
         with suppress(ValueError):  # it knows no other types than Python's own

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statemachine.chart import Configuration
 from statemachine.codec import Codec
@@ -11,6 +11,9 @@ from statemachine.errors import DataError, DefinitionError
 from statemachine.frame import ATTEMPT, Attempt, Callback
 from statemachine.inheritance import own_bodies, stored_name
 from statemachine.rules import MISSING
+
+if TYPE_CHECKING:
+    from statemachine._codec.parting import Parted
 
 __all__ = ["Definition", "define_workflow"]
 
@@ -21,6 +24,9 @@ Parts = tuple[bytes, ...]
 
 def _nothing(_: object) -> None:
     """Stand for the data of a workflow that has none."""
+
+
+def _still_nothing(_: object, _earlier: object) -> None: ...
 
 
 def _null(_: object) -> bytes:
@@ -79,8 +85,7 @@ class Definition:
         `before` is an earlier frozen form with the bytes of its fields: those that have not changed are taken from it.
         Without fields, or where they are not written one by one, there are none.
         """
-        codec = self._data
-        parted = None if codec is None else codec.parted
+        codec, parted = self._data, self._parted
         if codec is None or parted is None:
             return self.encode_data(data), ()
         earlier, parts = before or parted.nothing
@@ -88,13 +93,16 @@ class Definition:
             parts = parted.parts_of(data, frozen, earlier, parts)
         except Exception as error:
             raise codec.refused(data, error) from error
-        return parted.joined(parts), parts
+        return parted.template % parts, parts
+
+    @cached_property
+    def _parted(self) -> "Parted | None":
+        return None if self._data is None else self._data.parted
 
     @cached_property
     def field_keys(self) -> Parts:
         """The names of the data's fields as they are encoded, where it is written field by field."""
-        parted = None if self._data is None else self._data.parted
-        return () if parted is None else parted.keys
+        return () if self._parted is None else self._parted.keys
 
     def prove_data(self, data: object) -> bytes:
         """Return the canonical bytes of data that is to be stored, proven to come back as it is. Raises DataError.
@@ -130,9 +138,16 @@ class Definition:
         return _nothing if self._data is None else self._data.freeze
 
     @cached_property
-    def freeze_proven(self) -> Callable[[Any], object]:
+    def refreeze(self) -> Callable[[object, object], object]:
+        """Return the same, given an earlier one: that itself where nothing was replaced. Raises DataError."""
+        return _still_nothing if self._data is None else self._data.refreeze
+
+    @cached_property
+    def freeze_proven(self) -> Callable[[object, object], object]:
         """Return the same of data that is to be stored, proven to come back as it is. Raises DataError."""
-        return self.prove_data if self._data is not None and self._data.runs_code else self.freeze
+        if self._data is None or not self._data.runs_code:
+            return self.refreeze
+        return lambda data, _: self.prove_data(data)
 
     @cached_property
     def thaw(self) -> Callable[[Any], object]:

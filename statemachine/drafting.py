@@ -19,27 +19,17 @@ from persistence.records import (
 from statemachine.codec import dumps
 from statemachine.decide import Decision
 from statemachine.definition import Definition
+from statemachine.errors import DataError
 from statemachine.events import START, Request
 from statemachine.frame import Attempt
-from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX
+from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX, Limits
 from statemachine.loading import Loaded, configuration_text
 from statemachine.patches import diff, diff_fields
 from statemachine.step import Macrostep
 
-__all__ = ["Link", "Notice", "draft", "draft_notice"]
+__all__ = ["Notice", "draft", "draft_notice"]
 
-
-@define(eq=False)
-class Link:
-    """Where in which chain a transition is written. One is built for each event: hence not frozen."""
-
-    previous: bytes  # the hash before it
-    secret: bytes
-    epoch: int
-    incarnation: int
-    token: bytes  # of the run and its counter
-    inline_bytes_max: int
-    before: Loaded | None  # the head before it; None for a start
+_NONE = 0, 0  # patches since a whole image, and their bytes
 
 
 def draft(
@@ -49,23 +39,32 @@ def draft(
     *,
     image: tuple[bytes, tuple[bytes, ...]],
     request: Request,
-    link: Link,
+    previous: bytes,
+    before: Loaded | None,
+    token: bytes,
+    limits: Limits,
 ) -> Draft:
-    """Return what is to be appended for a decision; `image` comes with the bytes of its fields, if known. Pure."""
-    done, before, whole = decision.macrostep, link.before, image[0]
-    proof, body = image_digest(whole), _body(decision, request.payload, image, link=link)
-    record = _record(definition, attempt, done, request=request, link=link, body=body)
+    """Return what is to be appended for a decision. Raises DataError for data that is too large. Pure.
+
+    `image` comes with the bytes of its fields, if known; `previous` is the hash before it and `before` the head, which
+    a start has not; `token` is that of the run and its counter.
+    """
+    done, whole = decision.macrostep, image[0]
+    size = len(whole)
+    if size > limits.data_bytes_max:
+        raise DataError(f"{definition.name}: the data would have {size} bytes; at most {limits.data_bytes_max}")
+    body = _body(decision, request.payload, image, before=before)
+    configuration = "" if before is None else before.head.configuration
+    record = _record(definition, attempt, done, request=request, before=configuration, token=token, body=body)
+    proof = image_digest(whole)
     rest, digest = digests(record)
-    patches = (0, 0)
-    if record.kind == KIND_PATCH and before is not None:
-        patches = before.head.patches + 1, before.head.patched + len(record.body)
     head = head_of(
         record,
-        (stub_hash(link.previous, digest + proof), link.previous, rest),
-        (proof, whole if len(whole) <= link.inline_bytes_max else None),
-        secret=link.secret,
+        (stub_hash(previous, digest + proof), previous, rest),
+        (proof, whole if size <= limits.inline_bytes_max else None),
+        secret=attempt.seed,
         outcome=done.outcome,
-        patches=patches,
+        patches=_NONE if body[0] == KIND_IMAGE or before is None else _more(before.head, body[1]),
     )
     keys = () if request.key is None and before is not None else _keys(record, request, error=decision.error)
     return Draft(record, head, whole, definition.chart.text, keys)
@@ -77,7 +76,8 @@ def _record(
     done: Macrostep,
     *,
     request: Request,
-    link: Link,
+    before: str,
+    token: bytes,
     body: tuple[int, bytes],
 ) -> Record:
     return Record(  # in the order of its fields, as in `head_of`
@@ -86,18 +86,24 @@ def _record(
         attempt.version,
         definition.fingerprint,
         request.name,
-        "" if link.before is None else link.before.head.configuration,
+        before,
         configuration_text(done.after, memory=done.memory) if done.memory else configuration_text(done.after),
         definition.revision,
-        link.epoch,
-        link.incarnation,
+        attempt.numbers[0],
+        attempt.numbers[1],
         request.key,
         request.actor,
         request.note,
         attempt.time,
-        link.token,
-        *body,
+        token,
+        body[0],
+        body[1],
     )
+
+
+def _more(head: Head, body: bytes) -> tuple[int, int]:
+    """Count one patch more than a head does."""
+    return head.patches + 1, head.patched + len(body)
 
 
 @define(eq=False)
@@ -143,15 +149,15 @@ def draft_notice(head: Head, notice: Notice, *, definition: str, after: str, out
 
 
 def _body(
-    decision: Decision, payload: bytes, image: tuple[bytes, tuple[bytes, ...]], *, link: Link
+    decision: Decision, payload: bytes, image: tuple[bytes, tuple[bytes, ...]], *, before: Loaded | None
 ) -> tuple[int, bytes]:
     """Return the kind of a body, and the body: the patch, or the whole image where that is due or no longer."""
     told = b'{"event":' + payload
     if decision.error is not None:
         told = b'{"error":' + dumps(decision.error) + b',"event":' + payload
     whole, parts = image
-    if len(whole) > WHOLE_BYTES_MAX and link.before is not None:
-        patch = _patch(link.before, whole, parts)
+    if len(whole) > WHOLE_BYTES_MAX and before is not None:
+        patch = _patch(before, whole, parts)
         if patch is not None:
             return KIND_PATCH, told + b',"patch":' + patch + b"}"
     return KIND_IMAGE, told + b',"image":' + whole + b"}"

@@ -49,7 +49,7 @@ class FrameRunner(Attempt):
         function, takes_event = self._callbacks[name]
         self._asked.append(name)
         if self._frozen is _CHANGED:
-            self._frozen = self._definition.freeze(self.data)
+            self._frozen = self._definition.refreeze(self.data, self._found)
         self.may_write = False
         try:
             answer = function(self._frame, event) if takes_event else function(self._frame)
@@ -78,8 +78,9 @@ class FrameRunner(Attempt):
 
     def check_unchanged(self) -> None:
         """Raise FrameError if a guard or an invariant that was asked changed the data."""
-        definition = self._definition
-        if self._asked and not definition.is_same(definition.freeze(self.data), self._frozen):
+        definition, frozen = self._definition, self._frozen
+        again = definition.refreeze(self.data, frozen) if self._asked else frozen
+        if again is not frozen and not definition.is_same(again, frozen):
             names = " or ".join(f"{definition.name}.{name}" for name in dict.fromkeys(self._asked))
             raise FrameError("PF402", f"{names} changed self.data; a guard or invariant only reads")
         self._asked.clear()
@@ -94,7 +95,7 @@ class FrameRunner(Attempt):
         if self._asked:
             self.check_unchanged()
         if self._frozen is not self._found:  # frozen for a guard that came after an action, it is not proven
-            self._frozen = definition.freeze_proven(self.data)
+            self._frozen = definition.freeze_proven(self.data, self._found)
         for name in definition.invariants:
             if not self._ask(name, None):
                 raise InvariantBroken(

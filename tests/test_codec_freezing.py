@@ -16,7 +16,7 @@ from statemachine._codec.kinds import Kind
 from statemachine._codec.resolving import resolve
 from statemachine.codec import Codec
 from statemachine.errors import DataError
-from tests.codecs import deep, types, valued
+from tests.codecs import classes, deep, types, valued
 from tests.test_codec_properties import JUNK
 
 SLOW = settings(
@@ -181,3 +181,93 @@ def test_values_that_are_equal_and_stored_differently_are_told_apart(one: Loose,
 def test_a_kind_says_whether_equal_values_are_stored_alike(kind: Any, *, answer: bool) -> None:
     found: Kind = resolve(kind, "x").kind
     assert is_told_apart(found) is answer
+
+
+@SLOW
+@given(data=st.data())
+def test_frozen_again_a_value_is_what_it_is_frozen_alone(data: st.DataObject) -> None:
+    """Given the frozen form of any other value of its class, it is checked and kept as strictly as without."""
+    kind, values = classes(data.draw(st.lists(types(), min_size=1, max_size=4)))
+    check_again(Codec(kind, path="value"), data.draw(st.lists(values, min_size=2, max_size=4)))
+
+
+@pytest.mark.parametrize("pair", EQUAL_BUT_STORED_DIFFERENTLY)
+def test_frozen_again_equal_values_that_are_stored_differently_stay_apart(pair: "tuple[Loose, Loose]") -> None:
+    check_again(Codec(Loose, path="data"), list(pair))
+
+
+def test_the_check_finds_a_value_that_is_taken_for_the_earlier_one() -> None:
+    """Negative control: freezing again by what is equal, and not by what is the very same."""
+    codec: Codec[Any] = Codec(Loose, path="data")
+    exact = codec.refreeze
+    codec.refreeze = lambda value, earlier: earlier if codec.thaw(earlier) == value else exact(value, earlier)
+
+    with pytest.raises(AssertionError):
+        check_again(codec, list(EQUAL_BUT_STORED_DIFFERENTLY[0]))
+
+
+def check_again(codec: Codec[Any], values: list[Any]) -> None:
+    """Freeze each value given the form of the one before it, and each again, unchanged and spoilt."""
+    earlier: Any = codec.freeze(values[0])
+    for value in values:
+        frozen = codec.refreeze(value, earlier)
+        assert codec.encode(codec.thaw(frozen)) == codec.encode(value)
+        assert codec.is_same(frozen, codec.freeze(value))
+        thawed = codec.thaw(frozen)
+        assert codec.is_same(codec.refreeze(thawed, frozen), frozen)
+        earlier = frozen
+
+
+@define
+class Pair:
+    first: int = 0
+    second: str = "é"
+
+
+@define
+class Holder:
+    pairs: list[Pair] = field(factory=lambda: [Pair(), Pair(1)])
+    words: list[str] = field(factory=lambda: ["a", "b"])
+    one: Pair = field(factory=Pair)
+    flag: bool = False
+
+
+def test_what_was_not_replaced_comes_back_as_the_earlier_form_itself() -> None:
+    codec = Codec(Holder, path="data")
+    earlier = codec.freeze(Holder())
+    again = codec.thaw(earlier)
+
+    assert codec.refreeze(again, earlier) is earlier
+    again.pairs.append(Pair(2))
+    grown: Any = codec.refreeze(again, earlier)
+    assert grown is not earlier
+    assert grown[0][:2] == codec.freeze(Holder())[0]  # type: ignore[index]  # a tuple
+    assert grown[1] is earlier[1]  # type: ignore[index]  # as above
+    again.pairs.clear()
+    assert codec.refreeze(again, grown)[0] == ()  # type: ignore[index]  # as above
+
+
+@pytest.mark.parametrize(
+    "spoil_one",
+    [
+        lambda data: data.pairs.append("no pair"),
+        lambda data: setattr(data.pairs[1], "first", True),
+        lambda data: setattr(data.pairs[0], "second", "\ud800"),
+        lambda data: setattr(data.one, "first", 1 << 63),
+        lambda data: data.words.append(1),
+        lambda data: setattr(data, "words", ("a", "b")),
+        lambda data: setattr(data, "pairs", tuple(data.pairs)),
+        lambda data: setattr(data, "flag", 0),
+        lambda data: setattr(data, "one", None),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_the_same_words_as_alone(spoil_one: Callable[[Any], None]) -> None:
+    codec = Codec(Holder, path="data")
+    earlier = codec.freeze(Holder())
+    data = codec.thaw(earlier)
+    spoil_one(data)
+
+    again = outcome(lambda value: codec.refreeze(value, earlier), data)
+
+    assert isinstance(again, Refusal)
+    assert again == outcome(codec.freeze, data)

@@ -38,7 +38,7 @@ def check(codec: Codec[Any], values: list[Any], how: Parted) -> None:
         was, before = parts, image
         frozen = codec.freeze(value)
         parts = how.parts_of(value, frozen, earlier, was)
-        earlier, image = frozen, how.joined(parts)  # type: ignore[assignment]  # of a class: one item for each field
+        earlier, image = frozen, how.template % parts  # type: ignore[assignment]  # of a class: one item for each field
         assert image == codec.encode(value)
         if before:
             patch = diff_fields(how.keys, was, parts)

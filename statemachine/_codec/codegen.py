@@ -91,8 +91,13 @@ class Program:
             self.kept.append(kind)
             body = Body()
             self.fill(kind, body)
-            self.texts.append("\n".join([f"def {name}(x):", *body.lines]))
+            self.texts.append("\n".join([f"def {name}({self.parameters(kind)}):", *body.lines]))
         return name
+
+    def parameters(self, kind: Kind) -> str:
+        """Return what a kind's function takes."""
+        del kind
+        return "x"
 
     def made(self, kind: Kind) -> Callable[[Any], Any]:
         """Return the function of a kind."""
@@ -116,7 +121,7 @@ class Program:
         self.fill(kind, body.inner())
         body.add("except Exception as error:")
         body.inner().add("raise refuse(given, error) from error")
-        self.texts.append("\n".join(["def guarded(x):", *body.lines]))
+        self.texts.append("\n".join([f"def guarded({self.parameters(kind)}):", *body.lines]))
         return cast("Callable[[Any], Any]", self.compiled("guarded"))
 
     def fill(self, kind: Kind, body: Body) -> None:

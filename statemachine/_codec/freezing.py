@@ -3,10 +3,15 @@
 A frozen value is made of tuples and of values that nobody can change. To freeze checks as strictly as to write, and
 costs a quarter of writing and parsing; to thaw gives each attempt data of its own. Kinds that run code of their users,
 lead back to themselves, or are any JSON are not frozen: their canonical bytes are remembered instead.
+
+A value of a class is frozen given an earlier frozen form: what is the very object that stands there was checked then.
+Where all of it is, the earlier form itself comes back, so that who compares the two is done at once.
 """
 
 from collections.abc import Callable
 from enum import Enum
+from itertools import chain, repeat
+from operator import is_
 from typing import Any
 
 from attrs import define
@@ -74,10 +79,13 @@ def _parts(kind: Kind) -> "list[Kind]":
     return found
 
 
-def freezer(kind: Kind, refuse: Callable[[Any, Exception], Exception]) -> Callable[[Any], Any]:
-    """Return a function from values of a kind to frozen ones. It raises what `refuse` makes of value and error."""
+def freezer(kind: Kind, refuse: Callable[[Any, Exception], Exception]) -> Callable[..., Any]:
+    """Return a function from values of a kind to frozen ones. It raises what `refuse` makes of value and error.
+
+    That of a class takes an earlier frozen form too.
+    """
     program = _Freezer()
-    program.names.update(number=check_number, text=_check_characters)
+    program.names.update(number=check_number, text=_check_characters, all=all, chain=chain, is_=is_)
     return program.guarded(kind, refuse)
 
 
@@ -104,6 +112,22 @@ def _is_own(kind: Kind) -> bool:
             return all(map(_is_own, kind.members))
         case _:
             return isinstance(kind, Scalar | Stored | Choice)
+
+
+def _is_sequence(kind: Kind) -> bool:
+    """Say whether a value is frozen item by item, each given the one that stood in its place before. Pure."""
+    return isinstance(kind, Items) and kind.kind in {list, tuple} and (_is_own(kind.item) or _is_record(kind.item))
+
+
+def _is_record(kind: Kind) -> bool:
+    return isinstance(kind, Record)
+
+
+def _nothing(kind: Kind) -> object:
+    """Return what stands for an earlier frozen form where there is none: nothing in it is any value. Pure."""
+    if isinstance(kind, Record):
+        return tuple([_nothing(member.kind) for member in kind.members])
+    return () if _is_sequence(kind) else object()
 
 
 def _is_marked(kind: Union) -> bool:
@@ -173,16 +197,60 @@ class _Freezer(Program):
         del tag  # frozen values need none
         self.emit(member, x, body)
 
+    def parameters(self, kind: Kind) -> str:
+        return f"x, was={self.named(_nothing(kind))}" if isinstance(kind, Record) else "x"
+
     def fill(self, kind: Kind, body: Body) -> None:
         if not isinstance(kind, Record):
             super().fill(kind, body)
             return
         body.refuse(f"type(x) is not {self.named(kind.kind)}")
-        parts = [self.fresh() for _ in kind.members]
-        for part, member in zip(parts, kind.members, strict=True):
+        names = [(self.fresh(), self.fresh(), member) for member in kind.members]
+        is_flat = all(_is_own(member.kind) for member in kind.members)
+        if names:
+            body.add(f"[{', '.join(was for _, was, _ in names)}] = was")
+        if is_flat:  # most are as they were
+            self._emit_same(body, [(f"x.{member.name}", was) for _, was, member in names])
+        for part, was, member in names:
             body.add(f"{part} = x.{member.name}")
-            self.emit(member.kind, part, body)
-        body.add(f"return ({''.join(f'{part}, ' for part in parts)})")
+            if is_flat:
+                self.emit(member.kind, part, body)
+            else:
+                self._emit_again(member.kind, part, was, body=body)
+        if not is_flat:
+            self._emit_same(body, [(part, was) for part, was, _ in names])
+        body.add(f"return ({''.join(f'{part}, ' for part, _, _ in names)})")
+
+    def _emit_same(self, body: Body, pairs: "list[tuple[str, str]]") -> None:
+        """Add lines that return the earlier form, where each of these is the very object that stands there."""
+        if pairs:
+            body.add(f"if {' and '.join(f'{one} is {other}' for one, other in pairs)}:")
+            body.inner().add("return was")
+
+    def _emit_again(self, kind: Kind, x: str, was: str, *, body: Body) -> None:
+        """Add lines that freeze `x`, where `was` is the earlier frozen form of what stood in its place."""
+        if isinstance(kind, Record):
+            body.add(f"{x} = {self.function(kind)}({x}, {was})")
+        elif _is_own(kind):
+            body.add(f"if {x} is not {was}:")
+            self.emit(kind, x, body.inner())
+        elif isinstance(kind, Items) and _is_sequence(kind):
+            self._emit_sequence(kind, x, was, body=body)
+        else:
+            self.emit(kind, x, body)
+
+    def _emit_sequence(self, kind: Items, x: str, was: str, *, body: Body) -> None:
+        body.refuse(f"type({x}) is not {kind.kind.__name__}")
+        if _is_record(kind.item):
+            one, other, others = self.fresh(), self.fresh(), self.named(repeat(_nothing(kind.item)))
+            call = f"{self.function(kind.item)}({one}, {other})"
+            body.add(f"{x} = [{call} for {one}, {other} in zip({x}, chain({was}, {others}))]")
+        body.add(f"if len({x}) == len({was}) and all(map(is_, {x}, {was})):")
+        body.inner().add(f"{x} = {was}")
+        body.add("else:")
+        if not _is_record(kind.item):
+            self.emit_each(kind.item, x, body.inner())
+        body.inner().add(f"{x} = tuple({x})")
 
 
 @define(eq=False)

@@ -29,11 +29,7 @@ class Parted:
     """From a value, its frozen form, and an earlier frozen form with its parts. Raises what writing raises."""
     nothing: tuple[tuple[object, ...], Parts]
     """Stands for the earlier form and its parts where there is none."""
-    template: bytes
-
-    def joined(self, parts: Parts) -> bytes:
-        """Return the bytes of a value. Pure."""
-        return self.template % parts
+    template: bytes  # `template % parts` are the bytes of a value
 
 
 def parted(kind: Record, how: Write) -> Parted:
