@@ -24,7 +24,7 @@ from attrs import define, field
 from persistence import Checkpoint, Conflict, Draft, Head, KeyRecord, Store, Transaction
 from persistence.records import genesis
 from persistence.store import Value
-from statemachine.decide import Decision, decide, handle
+from statemachine.decide import decide, handle
 from statemachine.definition import Definition
 from statemachine.drafting import Notice, draft
 from statemachine.ending import TERMINATE, check_sound, end_of
@@ -36,6 +36,7 @@ from statemachine.limits import Limits
 from statemachine.loading import Loaded, admit, configuration_of, memory_of
 from statemachine.proving import replay
 from statemachine.runner import FrameRunner
+from statemachine.step import Macrostep
 from statemachine.transition import Transition
 from statemachine.versions import Naming
 
@@ -139,9 +140,9 @@ class Batch:
         attempt.actor, attempt.note = request.actor, request.note
         attempt.seed, attempt.numbers, attempt.sql = secret, (self._epoch, 1, 1), self._sql
         frozen = definition.freeze(attempt.data)
-        decision = decide(definition, attempt, frozen, event=None, bound=self._sql)
+        done = decide(definition, attempt, frozen, event=None, bound=self._sql)
         previous = genesis(instance, definition.name, secret)
-        self._take(definition, attempt, decision, request=request, previous=previous)
+        self._take(definition, attempt, done, request=request, previous=previous)
 
     def _is_started(self, definition: Definition, instance: str, request: Request) -> bool:
         pending = self._heads.get(instance)
@@ -174,11 +175,11 @@ class Batch:
         attempt.actor, attempt.note, attempt.roles = request.actor, request.note, request.roles
         event = (request.name, request.handed(definition))
         try:
-            attempt, decision = handle(definition, attempt, loaded.frozen, event=event, bound=self._sql)
+            attempt, done = handle(definition, attempt, loaded.frozen, event=event, bound=self._sql)
         except Refused as refused:
             refused.version = head.version
             raise
-        return self._take(definition, attempt, decision, request=request, previous=head.hash, before=loaded)
+        return self._take(definition, attempt, done, request=request, previous=head.hash, before=loaded)
 
     def terminate(
         self, definitions: Mapping[str, Definition], instance: str, told: tuple[str, str | None]
@@ -246,21 +247,21 @@ class Batch:
         self,
         definition: Definition,
         attempt: FrameRunner,
-        decision: Decision,
+        step: Macrostep,
         *,
         request: Request,
         previous: bytes,  # the hash before it
         before: Loaded | None = None,
     ) -> Transition:
-        """Make a draft of a decision."""
-        desk, frozen, step = self._desk, decision.frozen, decision.macrostep
+        """Make a draft of what was decided."""
+        desk, frozen = self._desk, attempt.frozen
         try:
             was = (before.frozen, before.parts) if before is not None and before.parts else None
             image = definition.image_of(attempt.data, frozen, was)
             done = draft(
                 definition,
                 attempt,
-                decision,
+                step,
                 image=image,
                 request=request,
                 previous=previous,

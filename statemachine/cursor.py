@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from statemachine.chart import Configuration, Memory
-from statemachine.decide import Decision, decide, handle
+from statemachine.decide import decide, handle
 from statemachine.errors import Refused
 from statemachine.events import AttrsEvent, DataclassEvent, check_sender, taken
 from statemachine.limits import Limits
 from statemachine.runner import FrameRunner
+from statemachine.step import Macrostep
 from statemachine.workflow import Workflow, definition_of
 
 __all__ = ["Cursor"]
@@ -33,7 +34,8 @@ class Cursor(Generic[D]):
         self._error: str | None = None
         self._memory: Memory = ()
         self.configuration: Configuration = ()
-        self._take(decide(self._definition, self._attempt(None, ()), self._frozen, event=None))
+        attempt = self._attempt(None, ())
+        self._take(attempt, decide(self._definition, attempt, self._frozen, event=None))
 
     def send(
         self, event: AttrsEvent | DataclassEvent, *, actor: str | None = None, roles: tuple[str, ...] = ()
@@ -46,8 +48,7 @@ class Cursor(Generic[D]):
         if self._outcome is not None:
             raise Refused("instance_final", f"ended as {self._outcome}", state=self.configuration)
         attempt = self._attempt(actor, roles)
-        _, decision = handle(definition, attempt, self._frozen, event=taken_event)
-        self._take(decision)
+        self._take(*handle(definition, attempt, self._frozen, event=taken_event))
         return self
 
     def _attempt(self, actor: str | None, roles: tuple[str, ...]) -> FrameRunner:
@@ -61,12 +62,11 @@ class Cursor(Generic[D]):
         attempt.memory = self._memory
         return attempt
 
-    def _take(self, decision: Decision) -> None:
-        done = decision.macrostep
-        self._frozen = decision.frozen
+    def _take(self, attempt: FrameRunner, done: Macrostep) -> None:
+        self._frozen = attempt.frozen
         self._version += 1
         self._outcome = done.outcome
-        self._error = decision.error
+        self._error = attempt.error
         self._memory = done.memory
         self.configuration = done.after
 

@@ -6,8 +6,6 @@ that an attempt that fails leaks nothing.
 
 from typing import NoReturn, Protocol
 
-from attrs import define, evolve
-
 from statemachine.chart import FAILED, Chart, Configuration
 from statemachine.definition import Definition
 from statemachine.errors import InvariantBroken, Refused
@@ -15,16 +13,7 @@ from statemachine.failing import failure
 from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, begin, macrostep
 
-__all__ = ["Bound", "Decision", "broken_invariant", "decide", "handle"]
-
-
-@define(eq=False)
-class Decision:
-    """What an attempt came to. One is built for each event: hence not frozen, which costs three times as much."""
-
-    macrostep: Macrostep
-    frozen: object  # the data after it
-    error: str | None = None  # what failed and was handled
+__all__ = ["Bound", "broken_invariant", "decide", "handle"]
 
 
 class Bound(Protocol):
@@ -42,10 +31,11 @@ def decide(
     *,
     event: tuple[str, object] | None,
     bound: Bound | None = None,
-) -> Decision:
+) -> Macrostep:
     """Run one event on thawed data; without one, enter the initial configuration.
 
-    Raises Refused, InvariantBroken, and whatever a callback raises.
+    The data after it stays with the attempt, as it is and frozen. Raises Refused, InvariantBroken, and whatever a
+    callback raises.
     """
     attempt.begin(definition, frozen)
     try:
@@ -56,7 +46,7 @@ def decide(
             found = macrostep(chart, configuration, event, runner=attempt, memory=attempt.memory)
         if isinstance(found, Unhandled):
             _refuse(chart, configuration, found, name="" if event is None else event[0], attempt=attempt)
-        decision = Decision(found, attempt.finish())
+        attempt.finish()
         if bound is not None:
             bound.end(None)
     except BaseException as error:
@@ -64,7 +54,7 @@ def decide(
             bound.end(error)
         raise
     else:
-        return decision
+        return found
     finally:
         attempt.end()
 
@@ -76,7 +66,7 @@ def handle(
     *,
     event: tuple[str, object],
     bound: Bound | None = None,
-) -> tuple[FrameRunner, Decision]:
+) -> tuple[FrameRunner, Macrostep]:
     """Run one event; where it fails and an `@on_error` rule handles that, run the rule in an attempt of its own.
 
     That one is a fresh one, from where the event found the instance. Each is a decision of its own to `bound`. Returns
@@ -90,8 +80,8 @@ def handle(
         if failed is None:
             raise
         attempt = attempt.again(definition.thaw(frozen), configuration)
-        decision = decide(definition, attempt, frozen, event=(FAILED, failed), bound=bound)
-        return attempt, evolve(decision, error=str(failed))
+        attempt.error = str(failed)
+        return attempt, decide(definition, attempt, frozen, event=(FAILED, failed), bound=bound)
 
 
 def broken_invariant(definition: Definition, attempt: FrameRunner, frozen: object) -> str | None:

@@ -1,4 +1,4 @@
-"""What is appended, from a decision or a notice: the record, its place in the chain, its keys. Pure."""
+"""What is appended, from what was decided or a notice: the record, its place in the chain, its keys. Pure."""
 
 from collections.abc import Mapping
 
@@ -17,14 +17,13 @@ from persistence.records import (
     stub_hash,
 )
 from statemachine.codec import dumps
-from statemachine.decide import Decision
 from statemachine.definition import Definition
 from statemachine.errors import DataError
 from statemachine.events import START, Request
-from statemachine.frame import Attempt
 from statemachine.limits import PATCHES_MAX, WHOLE_BYTES_MAX, Limits
 from statemachine.loading import Loaded, configuration_text
 from statemachine.patches import diff, diff_fields
+from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep
 
 __all__ = ["Notice", "draft", "draft_notice"]
@@ -34,8 +33,8 @@ _NONE = 0, 0  # patches since a whole image, and their bytes
 
 def draft(
     definition: Definition,
-    attempt: Attempt,
-    decision: Decision,
+    attempt: FrameRunner,
+    done: Macrostep,
     *,
     image: tuple[bytes, tuple[bytes, ...]],
     request: Request,
@@ -44,16 +43,16 @@ def draft(
     token: bytes,
     limits: Limits,
 ) -> Draft:
-    """Return what is to be appended for a decision. Raises DataError for data that is too large. Pure.
+    """Return what is to be appended for an attempt and what it did. Raises DataError for data that is too large. Pure.
 
     `image` comes with the bytes of its fields, if known; `previous` is the hash before it and `before` the head, which
     a start has not; `token` is that of the run and its counter.
     """
-    done, whole = decision.macrostep, image[0]
+    whole = image[0]
     size = len(whole)
     if size > limits.data_bytes_max:
         raise DataError(f"{definition.name}: the data would have {size} bytes; at most {limits.data_bytes_max}")
-    body = _body(decision, request.payload, image, before=before)
+    body = _body(request.payload, image, error=attempt.error, before=before)
     configuration = "" if before is None else before.head.configuration
     record = _record(definition, attempt, done, request=request, before=configuration, token=token, body=body)
     proof = image_digest(whole)
@@ -66,13 +65,13 @@ def draft(
         outcome=done.outcome,
         patches=_NONE if body[0] == KIND_IMAGE or before is None else _more(before.head, body[1]),
     )
-    keys = () if request.key is None and before is not None else _keys(record, request, error=decision.error)
+    keys = () if request.key is None and before is not None else _keys(record, request, error=attempt.error)
     return Draft(record, head, whole, definition.chart.text, keys)
 
 
 def _record(
     definition: Definition,
-    attempt: Attempt,
+    attempt: FrameRunner,
     done: Macrostep,
     *,
     request: Request,
@@ -149,12 +148,12 @@ def draft_notice(head: Head, notice: Notice, *, definition: str, after: str, out
 
 
 def _body(
-    decision: Decision, payload: bytes, image: tuple[bytes, tuple[bytes, ...]], *, before: Loaded | None
+    payload: bytes, image: tuple[bytes, tuple[bytes, ...]], *, error: str | None, before: Loaded | None
 ) -> tuple[int, bytes]:
     """Return the kind of a body, and the body: the patch, or the whole image where that is due or no longer."""
     told = b'{"event":' + payload
-    if decision.error is not None:
-        told = b'{"error":' + dumps(decision.error) + b',"event":' + payload
+    if error is not None:
+        told = b'{"error":' + dumps(error) + b',"event":' + payload
     whole, parts = image
     if len(whole) > WHOLE_BYTES_MAX and before is not None:
         patch = _patch(before, whole, parts)

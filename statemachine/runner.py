@@ -17,6 +17,8 @@ _CHANGED = object()  # stands for the data that an action may have changed since
 class FrameRunner(Attempt):
     """An attempt that calls a workflow's methods on its frame: the Runner that `step` asks."""
 
+    frozen: object = _CHANGED  # the data as it was last frozen; that after the event, once it is finished
+    error: str | None = None  # what failed, where this attempt is the one that handles it
     missing_role = False  # a rule was passed over because the sender has none of its roles
 
     def begin(self, definition: Definition, frozen: object) -> None:
@@ -24,7 +26,7 @@ class FrameRunner(Attempt):
         self._definition = definition
         self._callbacks = definition.callbacks  # read for each callback
         self._frame: object = definition.frame(self)
-        self._frozen = self._found = frozen
+        self.frozen = self._found = frozen
         self._asked: list[str] = []  # guards since the data was last compared with it
 
     def again(self, data: object, configuration: Configuration) -> "FrameRunner":
@@ -48,8 +50,8 @@ class FrameRunner(Attempt):
     def _ask(self, name: str, event: object) -> bool:
         function, takes_event = self._callbacks[name]
         self._asked.append(name)
-        if self._frozen is _CHANGED:
-            self._frozen = self._definition.refreeze(self.data, self._found)
+        if self.frozen is _CHANGED:
+            self.frozen = self._definition.refreeze(self.data, self._found)
         self.may_write = False
         try:
             answer = function(self._frame, event) if takes_event else function(self._frame)
@@ -74,11 +76,11 @@ class FrameRunner(Attempt):
         if answer is not None:
             shown = f"{self._definition.name}.{action} returned {type(answer).__name__}"
             raise FrameError("PF409", f"{shown}; an action returns nothing: put what is to last into self.data")
-        self._frozen = _CHANGED
+        self.frozen = _CHANGED
 
     def check_unchanged(self) -> None:
         """Raise FrameError if a guard or an invariant that was asked changed the data."""
-        definition, frozen = self._definition, self._frozen
+        definition, frozen = self._definition, self.frozen
         again = definition.refreeze(self.data, frozen) if self._asked else frozen
         if again is not frozen and not definition.is_same(again, frozen):
             names = " or ".join(f"{definition.name}.{name}" for name in dict.fromkeys(self._asked))
@@ -89,13 +91,13 @@ class FrameRunner(Attempt):
         """Take note that this configuration is active from here on."""
         self.configuration = configuration
 
-    def finish(self) -> object:
-        """Return the frozen data after the macrostep, with every invariant checked. Raises InvariantBroken."""
+    def finish(self) -> None:
+        """Freeze the data after the macrostep, and check every invariant. Raises InvariantBroken."""
         definition = self._definition
         if self._asked:
             self.check_unchanged()
-        if self._frozen is not self._found:  # frozen for a guard that came after an action, it is not proven
-            self._frozen = definition.freeze_proven(self.data, self._found)
+        if self.frozen is not self._found:  # frozen for a guard that came after an action, it is not proven
+            self.frozen = definition.freeze_proven(self.data, self._found)
         for name in definition.invariants:
             if not self._ask(name, None):
                 raise InvariantBroken(
@@ -104,7 +106,6 @@ class FrameRunner(Attempt):
                 )
         if self._asked:
             self.check_unchanged()
-        return self._frozen
 
     def end(self) -> None:
         """End the frame: whoever kept it can no longer use it. Left here it would be a cycle, for the collector."""
