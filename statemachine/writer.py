@@ -4,6 +4,10 @@ There is one baton. Who holds it leads: takes the first members of the queue as 
 committed, hands the baton to whoever is first in the queue by then, and only then tells what came of the batch. So what
 queued up while the last sync ran is one commit, no delay is added, and no callback of anybody's holds up the next one.
 
+Senders who wait on threads of their own are told one by the other, and the baton goes along: who is told wakes the next
+one, and the last hands it on. Each wakes only to go back to his caller, and most are in the queue again by then: two
+halves of them that take turns would fight for the interpreter's lock, and be two commits.
+
 A sender who comes when nobody writes and nobody waits runs alone, on his own thread. Else he waits, and leads when he
 is first: nobody is overtaken. Calls that do not wait (`submit`, `asend`) are led by a thread of the writer's own, which
 the first of them starts; a sender's batch ends before one of those, because their callbacks are not his affair.
@@ -96,13 +100,14 @@ class Called(Member):
 class Turn(Called):
     """A member whose sender waits for it on his own thread, and who leads when he is first."""
 
-    __slots__ = ("following", "is_left", "is_told", "leads", "lock")
+    __slots__ = ("following", "hands_on", "is_left", "is_told", "leads", "lock")
 
     def __init__(self, work: Work[Any]) -> None:
         super().__init__(work)
         self.leads = False
         self.is_told = self.is_left = False  # left: its sender was interrupted and waits no longer
         self.following: Turn | None = None  # whom this one wakes
+        self.hands_on: int | None = None  # the baton, if nobody has led since this step
         self.lock = threading.Lock()
         self.lock.acquire()  # released once, by who hands it the baton or tells it
 
@@ -195,12 +200,12 @@ class Writer:
             if turn.leads:
                 self._lead(turn)
             else:
-                _wake_next(turn)
+                self._wake_next(turn)
         except BaseException:
             if not self._leave(turn):  # nobody wakes this one any longer, so it wakes the next at once
                 with self._mutex:
                     turn.is_left = True
-                _wake_next(turn)
+                self._wake_next(turn)
             raise
         return cast("T", turn.outcome())
 
@@ -210,7 +215,7 @@ class Writer:
         if turn.lock.acquire(timeout=TURN_SECONDS_MAX):
             return
         if self._leave(turn):
-            self._recover(steps)
+            self._hand_on(steps)
             raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
         steps = self._steps  # it is in a batch: what comes of that is told
         while not turn.is_told and not turn.lock.acquire(timeout=TURN_SECONDS_MAX):
@@ -219,12 +224,12 @@ class Writer:
                     turn.is_left = True
                 return
 
-    def _recover(self, steps: int) -> None:
-        """Pass on a baton whose holder was interrupted before he led: nobody has led since the count was `steps`."""
+    def _hand_on(self, steps: int) -> None:
+        """Pass on a baton that is in nobody's hands: nobody has led since the count was `steps`."""
         with self._mutex:
-            is_lost = steps == self._steps and steps % 2 == 0 and self._baton.locked()
-            self._steps += 2 * is_lost  # who else has waited as long finds that this was seen to
-        if is_lost:
+            is_free = steps == self._steps and steps % 2 == 0 and self._baton.locked()
+            self._steps += 2 * is_free  # who else would do the same finds that this was seen to
+        if is_free:
             self._pass_on()
 
     def _send_here(self, work: Work[T]) -> T:
@@ -363,35 +368,44 @@ class Writer:
         finally:
             self._steps = (self._steps | 1) + 1
             if PROCESS.pid == self._owner:
+                turns = [member for member in members if isinstance(member, Turn) and member is not own]
+                steps = self._steps
                 try:
-                    self._make_way()
-                finally:
-                    self._wake([member for member in members if isinstance(member, Turn) and member is not own])
+                    self._free_room()
+                    self._wake(turns, steps)
+                except BaseException:  # an interrupt: who was not woken finds that out himself, and goes on
+                    self._hand_on(steps)
+                    raise
                 _tell([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
                 self._call_back([member for member in members if member.calls_back])
 
-    def _make_way(self) -> None:
-        """End a batch: there is room, and the next one leads."""
-        try:
-            with self._room:
-                self._running = 0
-                self._room.notify_all()
-        finally:
-            self._pass_on()
+    def _free_room(self) -> None:
+        with self._room:
+            self._running = 0
+            self._room.notify_all()
 
-    def _wake(self, turns: list[Turn]) -> None:
-        """Tell senders what came of their turns: each who wakes wakes the next.
-
-        Woken all at once they would wait for the interpreter's lock, and hand it about: a third of the time was that.
-        """
+    def _wake(self, turns: list[Turn], steps: int) -> None:
+        """Tell senders what came of their turns, each by the one before him; the last hands the baton on."""
         with self._mutex:
             waiting = [turn for turn in turns if not turn.is_left]
             for turn, following in pairwise(waiting):
                 turn.following = following
             for turn in waiting:
                 turn.is_told = True
+            if waiting:
+                waiting[-1].hands_on = steps
         if waiting:
             waiting[0].tell()
+        else:
+            self._hand_on(steps)
+
+    def _wake_next(self, turn: Turn) -> None:
+        following, turn.following = turn.following, None
+        if following is not None:
+            following.lock.release()
+        steps, turn.hands_on = turn.hands_on, None
+        if steps is not None and PROCESS.pid == self._owner:
+            self._hand_on(steps)
 
     def _call_back(self, members: list[Member]) -> None:
         """Tell members whose senders' code runs then, one after the other: a callback that sends leads, and waits.
@@ -421,12 +435,6 @@ class Writer:
                 if member.begin():
                     members.append(member)
             self._running = len(members)
-
-
-def _wake_next(turn: Turn) -> None:
-    following, turn.following = turn.following, None
-    if following is not None:
-        following.lock.release()
 
 
 def _tell(members: list[Member]) -> None:

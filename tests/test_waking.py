@@ -194,7 +194,7 @@ def test_who_is_told_by_nobody_finds_out_himself(engine: Engine, monkeypatch: py
     first, leader, second, third = counters(engine, 4)
     wake = Writer._wake
 
-    def interrupted(writer: Writer, turns: list[Turn]) -> None:
+    def interrupted(writer: Writer, turns: list[Turn], steps: int) -> None:
         monkeypatch.setattr(Writer, "_wake", wake)
         raise KeyboardInterrupt
 
@@ -245,4 +245,88 @@ def test_a_baton_that_an_interrupt_took_along_is_laid_down_again(
     monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 0.05)
     with pytest.raises(Busy, match="nothing happened, try again"):
         counter.send(Count())
+    assert counter.send(Count()).version == 2
+
+
+def told_in_turn(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[bool, list[str]]:
+    """Let three who wait be one batch, whose last is interrupted when he wakes, and one more come behind them.
+
+    Return whether all three had been woken when the next one led, and what became of his event.
+    """
+    first, leader, second, third, late = counters(engine, 5)
+    wake, lead, wait = Writer._wake, Writer._lead, Writer._wait
+    told: list[Turn] = []
+    found: list[bool] = []
+    outcome: list[str] = []
+
+    def waking(writer: Writer, turns: list[Turn], steps: int) -> None:
+        if turns:
+            threads.extend(sending_behind(engine, come_late))
+            told.extend(turns)
+        wake(writer, turns, steps)
+
+    def leading(writer: Writer, own: Turn | None) -> None:
+        if told:
+            found.append(all(one.following is None and one.hands_on is None for one in told))
+        lead(writer, own)
+
+    def waiting(writer: Writer, turn: Turn) -> None:
+        wait(writer, turn)
+        if told and turn is told[-1]:
+            raise KeyboardInterrupt
+
+    def come_late() -> None:
+        try:
+            outcome.append(str(late.send(Count()).version))
+        except Busy:
+            outcome.append("Busy")
+
+    def interrupted() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            third.send(Count())
+
+    monkeypatch.setattr(Writer, "_wake", waking)
+    monkeypatch.setattr(Writer, "_lead", leading)
+    monkeypatch.setattr(Writer, "_wait", waiting)
+    works = (lambda: leader.send(Count()), lambda: second.send(Count()))
+    threads = sending(engine, lambda: first.send(Hold()), *works, interrupted)
+    GO.set()
+    assert joined(threads)
+    assert joined(threads[-1:])
+    assert [one.version for one in (leader, second, third)] == [2] * 3
+    return all(found), outcome
+
+
+def test_the_next_one_leads_when_all_were_woken(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The baton goes along those who are told, and past one who is interrupted when he has it."""
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 10 * WAIT_SECONDS_MAX)  # nobody gives up
+    assert told_in_turn(engine, monkeypatch) == (True, ["2"])
+
+
+def test_a_baton_that_was_not_handed_on_would_be_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: the last one who is told keeps it."""
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 1.0)
+    wake_next = Writer._wake_next
+
+    def keeping(writer: Writer, turn: Turn) -> None:
+        turn.hands_on = None
+        wake_next(writer, turn)
+
+    monkeypatch.setattr(Writer, "_wake_next", keeping)
+    assert told_in_turn(engine, monkeypatch) == (True, ["Busy"])
+
+
+def test_a_baton_that_is_handed_on_twice_has_one_holder(engine: Engine) -> None:
+    """Who gave up on a batch that ended laid the baton down: whoever was to hand it on finds that out."""
+    writer = engine._writer
+    (counter,) = counters(engine, 1)
+    assert writer._baton.acquire(blocking=False)
+    turn = Turn(lambda _: None)
+    turn.hands_on = steps = writer._steps
+    writer._hand_on(steps)
+    assert not writer._baton.locked()
+    assert writer._baton.acquire(blocking=False)  # somebody else's by now
+    writer._wake_next(turn)
+    assert writer._baton.locked()
+    writer._baton.release()
     assert counter.send(Count()).version == 2
