@@ -27,7 +27,7 @@ from typing import NoReturn, Union
 
 from statemachine.errors import DataError
 
-__all__ = ["Image", "diff", "diff_fields", "fields_of", "fold", "last_of"]
+__all__ = ["Image", "Listed", "diff", "diff_fields", "fields_of", "fold", "last_of"]
 
 LEVELS = 4  # of objects and lists that one match passes; deeper ones are entered step by step
 # Up to the first quote, if that ends it: ten times as fast as looking at each byte for a backslash.
@@ -145,8 +145,25 @@ def last_of(raw: bytes, key: bytes) -> bytes | None:
     return None
 
 
-def _items(raw: bytes) -> list[bytes]:
+class Listed(bytes):
+    """An encoded list that knows its items: nobody has to look for where they end."""
+
+    items: Sequence[bytes]
+
+    @classmethod
+    def of(cls, items: Sequence[bytes]) -> "Listed":
+        """Return the list of these."""
+        made = cls(b"[" + b",".join(items) + b"]")
+        made.items = items
+        return made
+
+
+def _items(raw: bytes) -> Sequence[bytes]:
     """Return the items of an encoded list."""
+    return raw.items if type(raw) is Listed else _found_items(raw)
+
+
+def _found_items(raw: bytes) -> list[bytes]:
     found: list[bytes] = []
     if raw == b"[]":
         return found
@@ -233,10 +250,12 @@ def _change(was: bytes, value: bytes) -> tuple[bytes, bytes]:
 
 def _splice(was: bytes, value: bytes) -> bytes:
     old, new = _items(was), _items(value)
-    shorter = min(len(old), len(new))
-    first = next((place for place in range(shorter) if old[place] != new[place]), shorter)
-    rest = shorter - first
-    last = next((place for place in range(rest) if old[-1 - place] != new[-1 - place]), rest)
+    first, last, shorter = 0, 0, min(len(old), len(new))
+    while first < shorter and old[first] == new[first]:
+        first += 1
+    shorter -= first
+    while last < shorter and old[-1 - last] == new[-1 - last]:
+        last += 1
     items = b",".join(new[first : len(new) - last])
     return b"[%d,%d,[%s]]" % (first, len(old) - last, items)
 
@@ -322,7 +341,7 @@ def _add(fields: Fields, key: bytes, operand: bytes) -> None:
 def _splice_in(fields: Fields, key: bytes, operand: bytes) -> None:
     value = fields[key]
     if isinstance(value, (bytes, bytearray)):
-        value = fields[key] = _items(bytes(value))
+        value = fields[key] = _found_items(bytes(value))
     if not isinstance(value, list):
         _misfit("what is spliced is no list")
     first, last, items = _items(operand)
