@@ -11,9 +11,9 @@ from attrs import define, frozen
 
 from persistence import Busy
 from statemachine import Engine, Final, Instance, Refused, State, Workflow, on
+from tests.patience import WAIT_SECONDS_MAX
 
 ROOT = Path(__file__).resolve().parent.parent
-CHILD_SECONDS_MAX = 60  # a child that hangs fails its test
 TRIES_MAX = 20  # of one event whose store was busy
 
 
@@ -97,7 +97,7 @@ def child(script: str, *arguments: str | os.PathLike[str], stdin: int | None = N
 def run_child(script: str, *arguments: str | os.PathLike[str]) -> tuple[int, str]:
     """Run a script in a new interpreter, and return its return code and what it printed."""
     with child(script, *arguments) as process:
-        printed, _ = process.communicate(timeout=CHILD_SECONDS_MAX)
+        printed, _ = process.communicate(timeout=WAIT_SECONDS_MAX)
     return process.returncode, printed.strip()
 
 

@@ -19,8 +19,7 @@ from attrs import define, frozen
 
 from persistence import Closed, SQLiteStore, StoreError
 from statemachine import Engine, Instance, ReentrantCall, State, Transition, Workflow, on
-
-WAIT_SECONDS_MAX = 20
+from tests.patience import WAIT_SECONDS_MAX
 
 
 @frozen

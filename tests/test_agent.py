@@ -13,6 +13,7 @@ import pytest
 
 from examples.order import Order
 from statemachine import Engine
+from tests.patience import WAIT_SECONDS_MAX
 from tests.snippets import python_blocks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +23,7 @@ WHOLE_WAY = ["Submit", "Approve", "Charged", "Labelled", "Picked"]
 
 def agent(*arguments: str | os.PathLike[str]) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-W", "error", "-m", "examples.agent", *(os.fspath(one) for one in arguments)]
-    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=WAIT_SECONDS_MAX)
 
 
 def outcomes(path: Path) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from tests.children import Add, Tally, child
 from tests.damage import DAMAGE, DEEP_DAMAGE, change
 from tests.damage import damaged as changed
 from tests.kit import shipped, shop
+from tests.patience import WAIT_SECONDS_MAX
 from tests.test_cli import perdure
 
 ROUNDS = 30
@@ -226,7 +227,7 @@ def test_who_is_killed_leaves_no_target_and_a_sound_store(tmp_path: Path) -> Non
     with Engine(path, Tally) as engine:
         engine.start(Tally, id="t")
     with child(KILLED, path, target) as process:
-        assert process.wait(timeout=30) == -signal.SIGKILL
+        assert process.wait(timeout=WAIT_SECONDS_MAX) == -signal.SIGKILL
     assert not target.exists()
     assert [name.startswith("copy.db.part-") for name in names(tmp_path) if name.startswith("copy")] != []
     with recovery.open(path, Tally) as engine:

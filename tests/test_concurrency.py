@@ -14,19 +14,19 @@ from persistence.records import genesis, head_hash, record_digest, seal_of
 from statemachine import Engine, ReentrantCall, State, Workflow, on
 from statemachine.codec import dumps, loads
 from tests.children import Add, Heard, Tally, child, run_child, send_to_all
+from tests.patience import WAIT_SECONDS_MAX
 
 INSTANCES = [f"t-{number}" for number in range(5)]
 THREADS, THREAD_ROUNDS = 8, 8
 PROCESSES, PROCESS_ROUNDS = 2, 20
 SENT = THREADS * THREAD_ROUNDS + PROCESSES * PROCESS_ROUNDS  # to each instance
-CHILD_SECONDS_MAX = 30
 
 SENDER = "import sys; from tests.children import main; main(*sys.argv[1:])"
 
 
 def told(process: "subprocess.Popen[str]") -> Heard:
     """Wait for a child and return what it was told."""
-    printed, _ = process.communicate(timeout=CHILD_SECONDS_MAX)
+    printed, _ = process.communicate(timeout=WAIT_SECONDS_MAX)
     assert process.returncode == 0
     acknowledged, exceptions = json.loads(printed)
     return Heard([(instance, key, version) for instance, key, version in acknowledged], set(exceptions))

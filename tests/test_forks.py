@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import recovery
-from tests.children import CHILD_SECONDS_MAX, ROOT, run_child
+from tests.children import ROOT, run_child
 from tests.forking import Walker
+from tests.patience import WAIT_SECONDS_MAX
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -32,7 +33,7 @@ def test_a_forked_child_is_refused_everything_and_changes_no_file(where: str, ho
     """Also where another thread is inside COMMIT at the fork, and where the child goes back into the engine."""
     path, steps = tmp_path / "a.db", PLACES[where]
     command = [sys.executable, "-m", "tests.forking", str(path), where, how]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=CHILD_SECONDS_MAX, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WAIT_SECONDS_MAX, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads(done.stdout)
     state = {name: told.pop(name) for name in ("code", "changed", "took", "rows", "count")}

@@ -22,6 +22,7 @@ from tests.children import run_child
 from tests.damage import change, mistype
 from tests.format_page import ASKED, PATH, Book, Write, asked, made, rewritten
 from tests.kit import STOCKED
+from tests.patience import WAIT_SECONDS_MAX
 from tests.snippets import python_blocks
 
 PAGE = PATH.read_text(encoding="utf-8")
@@ -45,7 +46,9 @@ def copied(file: Path, tmp_path: Path) -> Path:
 def run(program: str, path: Path) -> subprocess.CompletedProcess[str]:
     """Run a program of the page where the file is, isolated: nothing but the standard library can be imported."""
     command = [sys.executable, "-I", "-S", "-W", "error", "-c", program]
-    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, cwd=path.parent, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS_MAX
+    )
 
 
 def test_every_answer_of_the_page_is_what_the_file_says(

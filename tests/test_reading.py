@@ -16,6 +16,7 @@ from persistence.sqlite import statements
 from statemachine import DefinitionError, Engine, Limits, Refused
 from tests.children import Add, End, Tally, child
 from tests.kit import STOCKED, Clock, shop
+from tests.patience import WAIT_SECONDS_MAX
 
 WRITER = """
 import sys
@@ -176,7 +177,7 @@ if pid:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_neither_reads_nor_ends_a_snapshot(tmp_path: Path) -> None:
     with child(FORKS, tmp_path / "tally.db") as process:
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=WAIT_SECONDS_MAX)
     assert (process.returncode, printed.split()) == (0, ["PS310", "1", "2"])
     with Engine(tmp_path / "tally.db", Tally) as engine:
         assert engine.get(Tally, "t").data.total == 1

@@ -14,9 +14,10 @@ import recovery
 from examples.order import Order
 from perdure.demo.script import CrashPoint
 from statemachine import Engine
-from tests.children import CHILD_SECONDS_MAX, ROOT, Tally, child, run_child
+from tests.children import ROOT, Tally, child, run_child
 from tests.damage import DUE, HEAD_DAMAGE, ROW_OF_A, change, damaged, dump, everything, verdicts
 from tests.kit import shop
+from tests.patience import WAIT_SECONDS_MAX
 
 KILLED = """
 import sys
@@ -117,7 +118,7 @@ def test_beside_a_process_that_sends_all_the_while_only_what_is_damaged_changes(
             assert not [one for one in report.instances if one.is_bad], str(report)
         assert process.poll() is None
         (tmp_path / "stop").touch()
-        told, _ = process.communicate(timeout=CHILD_SECONDS_MAX)
+        told, _ = process.communicate(timeout=WAIT_SECONDS_MAX)
     acknowledged, exceptions = json.loads(told)
     assert process.returncode == 0
     assert set(exceptions) <= {"Refused", "Busy"}

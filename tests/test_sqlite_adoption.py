@@ -15,11 +15,11 @@ from persistence.sqlite.connection import connect
 from persistence.sqlite.schema import TABLES, VIEWS
 from statemachine import Engine
 from tests.children import Add, Tally, child, run_child
+from tests.patience import WAIT_SECONDS_MAX
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS extra (a)"
 APPLICATION_ID, USER_VERSION = 0x5A0E5A0E, 4711
 CHILDREN = 4
-CHILD_SECONDS_MAX = 30
 
 Rows = list[tuple[object, ...]]
 
@@ -236,12 +236,14 @@ def test_exception_during_adoption_leaves_the_users_file_usable_and_adoptable(
 OPEN = """
 import sys
 from persistence import SQLiteStore
-print("ready", flush=True)
-sys.stdin.readline()
-store = SQLiteStore(sys.argv[1], schema=sys.argv[2])
-print(store.facts.store_id, len(store.facts.unclean), flush=True)
-sys.stdin.readline()
-store.close()
+from tests.patience import patient
+with patient():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    store = SQLiteStore(sys.argv[1], schema=sys.argv[2])
+    print(store.facts.store_id, len(store.facts.unclean), flush=True)
+    sys.stdin.readline()
+    store.close()
 """
 
 
@@ -262,7 +264,7 @@ def test_processes_that_open_a_file_at_once_make_one_store(*, existing: bool, pa
         told.add(process.stdout.readline())
     for process in processes:
         with process:
-            process.communicate("close\n", timeout=CHILD_SECONDS_MAX)
+            process.communicate("close\n", timeout=WAIT_SECONDS_MAX)
             assert process.returncode == 0
     assert len(told) == 1
     assert told.pop().endswith(" 0\n")

@@ -13,7 +13,8 @@ from persistence.sqlite import marks
 from persistence.sqlite.marks import Mark, is_gone
 from recovery import recover
 from statemachine import Engine
-from tests.children import CHILD_SECONDS_MAX, Tally, child, run_child
+from tests.children import Tally, child, run_child
+from tests.patience import WAIT_SECONDS_MAX
 
 
 def marked(path: Path) -> set[str]:
@@ -139,7 +140,7 @@ def test_living_owner_in_another_process_is_not_gone(tmp_path: Path) -> None:
         assert store.facts.unclean == ()
         store.settle()
         assert len(marked(path)) == 2
-        process.communicate("close\n", timeout=CHILD_SECONDS_MAX)
+        process.communicate("close\n", timeout=WAIT_SECONDS_MAX)
     store.close()
     assert marked(path) == set()
 

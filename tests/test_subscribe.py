@@ -13,8 +13,8 @@ from persistence import MemoryStore, StoreFull
 from statemachine import Engine, Limits, Transition
 from tests.children import Add, Tally, run_child
 from tests.kit import STOCKED
+from tests.patience import WAIT_SECONDS_MAX
 
-SECONDS_MAX = 20  # a subscriber that never hears fails its test
 THREADS, ROUNDS = 4, 25
 
 
@@ -29,7 +29,7 @@ class Ear:
 
     def __call__(self, transition: Transition) -> None:
         self.begun.set()
-        assert self.gate.wait(SECONDS_MAX)
+        assert self.gate.wait(WAIT_SECONDS_MAX)
         self.heard.append(transition)
 
     def ended(self, reason: str) -> None:
@@ -152,9 +152,9 @@ def test_one_who_ended_hears_nothing_more(engine: Engine, ear: Ear) -> None:
     tally = engine.start(Tally, id="t")
     with engine.subscribe(ear, ended=ear.ended) as subscription:
         tally.send(Add(1))
-        assert ear.begun.wait(SECONDS_MAX)
+        assert ear.begun.wait(WAIT_SECONDS_MAX)
         assert subscription.reason is None
-    assert ear.over.wait(SECONDS_MAX)
+    assert ear.over.wait(WAIT_SECONDS_MAX)
     tally.send(Add(1))
     subscription.end()
     engine.close()
@@ -167,7 +167,7 @@ def test_one_who_is_too_slow_ends_without_a_gap_and_holds_up_nobody(
     other = Ear()
     subscription = engine.subscribe(ear, ended=ear.ended)
     tally = engine.start(Tally, id="t")
-    assert ear.begun.wait(SECONDS_MAX)
+    assert ear.begun.wait(WAIT_SECONDS_MAX)
     ear.gate.clear()
     tally.send(Add(1))
     ear.begun.clear()
@@ -179,7 +179,7 @@ def test_one_who_is_too_slow_ends_without_a_gap_and_holds_up_nobody(
     tally.send(Add(1))
     with caplog.at_level(logging.ERROR, logger="perdure"):
         ear.gate.set()
-        assert ear.over.wait(SECONDS_MAX)
+        assert ear.over.wait(WAIT_SECONDS_MAX)
     heard = [version for _, version in ear.versions]
     assert heard == list(range(1, len(heard) + 1))
     assert reason is not None
@@ -221,7 +221,7 @@ def test_a_callback_may_use_the_engine_and_close_it(engine: Engine) -> None:
 
     engine.subscribe(answers)
     tally.send(Add(1))
-    assert closed.wait(SECONDS_MAX)
+    assert closed.wait(WAIT_SECONDS_MAX)
     assert versions == [2, 3, 4]
 
 
@@ -235,13 +235,13 @@ def test_closing_waits_for_what_is_queued_but_not_for_ever(
     engine.subscribe(ear, ended=ear.ended)
     ear.gate.clear()
     tally = engine.start(Tally, id="t")
-    assert ear.begun.wait(SECONDS_MAX)
+    assert ear.begun.wait(WAIT_SECONDS_MAX)
     tally.send(Add(1))
     with caplog.at_level(logging.WARNING, logger="perdure"):
         engine.close()
     assert "1 transitions were not heard" in caplog.text
     ear.gate.set()
-    assert ear.over.wait(SECONDS_MAX)
+    assert ear.over.wait(WAIT_SECONDS_MAX)
     assert (ear.versions, ear.reasons) == ([("t", 1)], ["the engine was closed"])
 
 
