@@ -18,8 +18,8 @@ from persistence import Busy, MemoryStore
 from persistence.sqlite import statements
 from persistence.sqlite.transaction import SQLiteTransaction
 from statemachine import DataError, Engine, Instance, Limits, State, Workflow, on
+from tests.patience import WAIT_SECONDS_MAX
 
-WAIT_SECONDS_MAX = 20  # for what another thread does; only a fault takes so long
 SCHEMA = "create table if not exists booking (instance text, amount int unique);"
 ENTERED, GO = threading.Event(), threading.Event()
 
@@ -255,45 +255,47 @@ def test_the_callback_of_a_future_does_not_wait_for_room_that_only_it_can_make()
     """It is told that it is Busy, and its thread goes on."""
     with Engine(MemoryStore(), Till, limits=Limits(calls_max=2), when_full="wait") as engine:
         till = engine.start(Till, id="t")
-        told: list[object] = []
+        told: Future[object] = Future()
 
         def more(_: object) -> None:
             try:
-                told.append([till.submit(Take([number])) for number in range(3)])
+                told.set_result([till.submit(Take([number])) for number in range(3)])
             except Busy as busy:
-                told.append(busy)
+                told.set_result(busy)
 
         first = till.submit(Hold())
         assert ENTERED.wait(WAIT_SECONDS_MAX)
         first.add_done_callback(more)
         GO.set()
         assert first.result(WAIT_SECONDS_MAX).version == 2
+        assert isinstance(told.result(WAIT_SECONDS_MAX), Busy)
         assert till.submit(Take([9])).result(WAIT_SECONDS_MAX).version == 5
-        assert isinstance(told[0], Busy)
 
 
 def test_callbacks_that_send_while_many_wait_do_not_nest(tmp_path: Path) -> None:
     """Each is run after the one before it has ended, however many batches their events wait behind."""
-    count, depths = 600, list[int]()
+    count = 600
     with Engine(MemoryStore(), Till, limits=Limits(batch_max=2)) as engine:
         till = engine.start(Till, id="t")
-        errors: list[BaseException] = []
+        told: list[object] = []
+        are_over = threading.Event()
 
         def again(_: object) -> None:
-            depths.append(len(depths))
             try:
-                till.send(Take([1]))
+                told.append(till.send(Take([1])).event)
             except BaseException as error:  # noqa: BLE001  # it is looked at
-                errors.append(error)
+                told.append(error)
+            if len(told) == count:
+                are_over.set()
 
         with Held(till):
             waiting = [till.submit(Take([number])) for number in range(count)]
             for one in waiting:
                 one.add_done_callback(again)
-        for one in waiting:
-            one.result(WAIT_SECONDS_MAX)
+        assert are_over.wait(WAIT_SECONDS_MAX)
+        assert {one.result(0).event for one in waiting} == {"Take"}
         last = till.submit(Take([0])).result(WAIT_SECONDS_MAX)
-    assert errors == []
+    assert told == ["Take"] * count
     assert last.version == 2 * count + 3
 
 

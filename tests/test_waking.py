@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, frozen
@@ -13,8 +14,8 @@ from statemachine import Engine, Instance, State, Workflow, on
 from statemachine import writer as writing
 from statemachine.batches import Batches
 from statemachine.writer import Turn, Writer
+from tests.patience import WAIT_SECONDS_MAX
 
-WAIT_SECONDS_MAX = 20  # for what another thread does; only a fault takes so long
 ENTERED, GO, LEFT = threading.Event(), threading.Event(), threading.Event()
 
 
@@ -79,10 +80,47 @@ def sending(engine: Engine, *works: Callable[[], object]) -> list[threading.Thre
     return threads
 
 
-def joined(threads: list[threading.Thread]) -> bool:
+def joined(threads: list[threading.Thread], *, seconds: float = WAIT_SECONDS_MAX) -> bool:
     for thread in threads:
-        thread.join(WAIT_SECONDS_MAX)
+        thread.join(seconds)
     return not any(thread.is_alive() for thread in threads)
+
+
+class ByHand:
+    """The lock of a turn whose sender gives up when he is told to, and not by the clock."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._gives_up = False
+
+    def acquire(self, *, timeout: float) -> bool:
+        del timeout
+        if not self._gives_up:
+            self._lock.acquire()
+        return not self._gives_up
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def give_up(self) -> None:
+        self._gives_up = True
+        self._lock.release()
+
+
+@pytest.fixture
+def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Callable[..., None] = Turn.__init__
+
+    def made(turn: Any, work: object) -> None:
+        make(turn, work)
+        turn.lock = ByHand(turn.lock)
+
+    monkeypatch.setattr(Turn, "__init__", made)
+
+
+def waiting(engine: Engine) -> list[Any]:
+    """The locks of those who are queued, in their order."""
+    return [getattr(member, "lock", None) for member in engine._writer._queue]
 
 
 def counters(engine: Engine, count: int) -> list[Instance[Counter, Counted]]:
@@ -105,7 +143,7 @@ def _interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def interrupted_in_a_batch(engine: Engine) -> bool:
+def interrupted_in_a_batch(engine: Engine, *, seconds: float = WAIT_SECONDS_MAX) -> bool:
     """Interrupt one who waits in the middle of a batch that is being written; say whether the others were woken."""
     first, leader, mine, last, end = counters(engine, 5)
 
@@ -128,7 +166,7 @@ def interrupted_in_a_batch(engine: Engine) -> bool:
         mine.send(Count())
     LEFT.set()
     following.join(WAIT_SECONDS_MAX)
-    is_woken = joined(threads)
+    is_woken = joined(threads, seconds=seconds)
     assert mine.version == 2  # who stops waiting stops nothing else
     return is_woken
 
@@ -146,29 +184,34 @@ def sending_behind(engine: Engine, *works: Callable[[], object]) -> list[threadi
 
 
 @pytest.mark.usefixtures("_interruptible")
-def test_who_is_interrupted_while_his_batch_is_written_leaves_nobody_asleep(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 10 * WAIT_SECONDS_MAX)  # nobody wakes by himself
+def test_who_is_interrupted_while_his_batch_is_written_leaves_nobody_asleep(engine: Engine) -> None:
+    """Nobody wakes by himself: it would take longer than this test waits."""
     assert interrupted_in_a_batch(engine)
 
 
 @pytest.mark.usefixtures("_interruptible")
 def test_a_sleeper_whose_waker_left_would_be_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: who leaves does not say so, and is to wake the next one all the same."""
-    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 10 * WAIT_SECONDS_MAX)
-    monkeypatch.setattr("tests.test_waking.WAIT_SECONDS_MAX", 2)
-    monkeypatch.setattr(Turn, "is_left", property(lambda _: False, lambda _turn, _value: None))
-    assert not interrupted_in_a_batch(engine)
+    left: list[Turn] = []
+
+    def leave(turn: Turn, value: object) -> None:
+        left.extend([turn] if value else [])
+
+    monkeypatch.setattr(Turn, "is_left", property(lambda _: False, leave))
+    assert not interrupted_in_a_batch(engine, seconds=0.2)
+    for turn in left:
+        writing._wake_next(turn)  # nobody sleeps on beside the next tests
 
 
+@pytest.mark.usefixtures("_by_hand")
 def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer's thread was handed it and does not lead yet: whoever gives up then hands over nothing of his own."""
     first, other, late = counters(engine, 3)
-    leads, goes, lead = [0], threading.Event(), Writer._lead
+    leads, handed, goes, lead = [0], threading.Event(), threading.Event(), Writer._lead
 
     def leading(writer: Writer, own: Turn | None) -> None:
         leads[0] += 1
+        handed.set()
         assert goes.wait(WAIT_SECONDS_MAX)
         lead(writer, own)
 
@@ -179,9 +222,11 @@ def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypa
     monkeypatch.setattr(Writer, "_lead", leading)
     threads = sending(engine, lambda: first.send(Hold()))
     future = other.submit(Count())
-    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 0.5)
     threads += sending_behind(engine, in_vain)
+    (_, lock) = waiting(engine)
     GO.set()
+    assert handed.wait(WAIT_SECONDS_MAX)
+    lock.give_up()
     assert joined(threads)
     goes.set()
     assert future.result(WAIT_SECONDS_MAX).version == 2
@@ -189,6 +234,7 @@ def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypa
     assert leads == [2]  # for the event, and for the end of the thread
 
 
+@pytest.mark.usefixtures("_by_hand")
 def test_who_is_told_by_nobody_finds_out_himself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt can come behind the commit of a batch and before its senders are told."""
     first, leader, second, third = counters(engine, 4)
@@ -203,11 +249,14 @@ def test_who_is_told_by_nobody_finds_out_himself(engine: Engine, monkeypatch: py
             leader.send(Count())
 
     monkeypatch.setattr(Writer, "_wake", interrupted)
-    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 1.0)
     told: list[int] = []
     others = [lambda one=one: told.append(one.send(Count()).version) for one in (second, third)]
     threads = sending(engine, lambda: first.send(Hold()), leading, *others)
+    (_, *locks) = waiting(engine)
     GO.set()
+    assert joined(threads[:2])
+    for lock in locks:
+        lock.give_up()
     assert joined(threads)
     assert (leader.version, told) == (2, [2, 2])
 
