@@ -59,7 +59,7 @@ FOUND = {"remembers what others changed": "UNIQUE constraint failed", "answers b
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_crowd_finds_a_fault_that_only_another_process_suffers_from(fault: str, tmp_path: Path) -> None:
-    outcome = gather(Crowd(processes=2, threads=2, seconds=0.5, fault=fault), tmp_path)
+    outcome = gather(Crowd(processes=2, threads=1, seconds=0.5, fault=fault), tmp_path)  # a batch would try again
     assert any(FOUND[fault] in one for one in outcome.wrong), outcome.wrong
 
 

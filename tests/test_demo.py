@@ -197,22 +197,29 @@ def test_next_commands_work_in_the_order_in_which_they_are_shown(
     assert (tmp_path / KEPT).exists()
 
 
+INTERRUPTED = """
+import signal, sys
+from perdure.cli import main
+from perdure.demo.screen import Plain
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+told = Plain.resumed
+def interrupted(*of):
+    told(*of)
+    signal.raise_signal(signal.SIGINT)
+Plain.resumed = interrupted
+sys.argv = ["perdure", "demo", "--seed", "7"]
+main()
+"""
+
+
 @pytest.mark.long
 def test_interrupt_ends_the_child_and_removes_the_file(tmp_path: Path) -> None:
-    # A shell that started us in the background has told us to ignore the signal; this program listens to it again.
-    program = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from perdure.cli import main; sys.argv = ['perdure', 'demo', '--seed', '7']; main()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], env=surroundings(tmp_path), stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        while not process.stdout.readline().startswith(b"kill "):
-            pass
-        process.send_signal(2)
-        assert b"Interrupted" in process.stdout.read()
-    assert (process.returncode, names_in(tmp_path)) == (130, [])
+    """It comes behind the first line about a kill, when the next child is at work."""
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, env=surroundings(tmp_path), stdout=subprocess.PIPE, check=False, text=True)
+    assert done.stdout.count("kill ") == 1
+    assert "Interrupted" in done.stdout
+    assert (done.returncode, names_in(tmp_path)) == (130, [])
 
 
 @pytest.mark.long

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -15,10 +17,9 @@ from tests.children import ROOT
 from tests.crowd.judging import judged
 from tests.crowd.sending import Heard, Part
 from tests.crowd.tills import SCHEMA, SHARED, Till, own
+from tests.patience import WAIT_SECONDS_MAX
 
 __all__ = ["Crowd", "Outcome", "gather", "table"]
-
-END_SECONDS_MAX = 60  # after its time is over a process that does not end hangs
 
 
 @frozen
@@ -72,7 +73,8 @@ def _sent(crowd: Crowd, path: str) -> list[Heard]:
             assert child.stdin is not None
             child.stdin.write("go\n")
             child.stdin.flush()
-        return [_told(child, crowd.seconds) for child in children]
+        with ThreadPoolExecutor(len(children)) as hearing:  # who is not heard stands at a full pipe, and keeps the lock
+            return list(hearing.map(partial(_told, crowd.seconds), children))
 
 
 def _child(part: Part) -> "subprocess.Popen[str]":
@@ -80,9 +82,9 @@ def _child(part: Part) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def _told(child: "subprocess.Popen[str]", seconds: float) -> Heard:
+def _told(seconds: float, child: "subprocess.Popen[str]") -> Heard:
     try:
-        printed, _ = child.communicate(timeout=seconds + END_SECONDS_MAX)
+        printed, _ = child.communicate(timeout=seconds + WAIT_SECONDS_MAX)
     except subprocess.TimeoutExpired:
         child.kill()
         return Heard(errors=["a process hangs"])

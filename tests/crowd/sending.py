@@ -20,6 +20,8 @@ from tests.crowd.tills import SHARED, Add, Book, Till, own
 
 __all__ = ["Answer", "Heard", "Part"]
 
+ROUNDS_MIN = 2  # of each thread, also where its time is over before it was let run
+
 
 @frozen
 class Part:
@@ -89,8 +91,9 @@ class Sender:
         shared, key = self.shared[count % len(self.shared)], f"{self.name}-{count}"
         return (
             partial(self.own.send, Add(-1)),  # refused; not the last, so that the last transaction is one that counts
-            partial(shared.send, Add(1), key=key),
+            # The first that writes is of one's own: what is wrong of a shared one is noticed, and read anew.
             partial(self.own.send, Add(2)),
+            partial(shared.send, Add(1), key=key),
             partial(shared.send, Book(3), key=f"{key}-booked"),
             partial(self.own.send, Book(4)),
             # The same thread of every other process sends this too: one of them runs it.
@@ -99,9 +102,9 @@ class Sender:
         )
 
     def run(self, until: float) -> None:
-        """Send until the time is over, or something is wrong."""
+        """Send until the time is over, and for some rounds at least, or until something is wrong."""
         count = 0
-        while time.monotonic() < until and not self.heard.errors:
+        while (time.monotonic() < until or count < ROUNDS_MIN) and not self.heard.errors:
             for call in self.calls(count):
                 self.hear(call)
             count += 1
@@ -129,6 +132,8 @@ def take_part(part: Part) -> None:
     store = SQLiteStore(part.path)
     engine = Engine(FAULTS[part.fault](store) if part.fault else store, Till)
     senders = [Sender(part, thread, engine) for thread in range(part.threads)]
+    with store.transaction():
+        pass  # so each process remembers how far the others have come, and only then does any go on
     print("ready", flush=True)
     sys.stdin.readline()
     until = time.monotonic() + part.seconds

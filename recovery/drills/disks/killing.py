@@ -25,6 +25,7 @@ __all__ = ["kill"]
 
 CALLS_MAX = 150  # of a life that its disk ends: about six transitions
 ANSWERS_MAX = 8  # of a life that the parent ends
+FILES_MAX = 10  # for each kill: a life that is over before the parent ends it kills nobody
 
 
 def work(say: Saying, call: int | None, *, trial: Trial, path: Path, done: int) -> None:
@@ -51,7 +52,7 @@ def kill(
     """Kill processes that do a trial, so many times, and judge what each leaves."""
     result, draw = Result(f"kills, {trial.level}"), random.Random(seed)
     prepare(trial.workflow.__module__, __name__)
-    while result.seen["kills"] < kills and result.seen["files"] < kills:  # a life that ends by itself kills nobody
+    while result.seen["kills"] < kills and result.seen["files"] < FILES_MAX * kills:
         with TemporaryDirectory(dir=folder) as name:
             _whole_trial(trial, Path(name), draw, wanted=wanted, result=result)
         result.seen["files"] += 1
