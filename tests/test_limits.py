@@ -4,22 +4,34 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, fields, frozen
 
 from persistence import Busy, MemoryStore, SqlFailed
 from persistence.sqlite import usersql
-from statemachine import DataError, Engine, InvariantBroken, Limits, Refused, State, Transition, Workflow, always, on
+from statemachine import (
+    DataError,
+    DefinitionError,
+    Engine,
+    InvariantBroken,
+    Limits,
+    Refused,
+    State,
+    Transition,
+    Workflow,
+    always,
+    on,
+)
 from statemachine import step as step_module
 from statemachine.writer import Member
 from tests.kit import Clock
+from tests.patience import AS_SHIPPED, WAIT_SECONDS_MAX, value_of
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "limits.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([\w.]+)` \| ([\d,]+) \| .+ \| .+ \|$", re.MULTILINE)
-SECONDS_MAX = 20
 
 
 @frozen
@@ -97,12 +109,61 @@ def test_the_page_names_fixed_limits_as_they_are() -> None:
     told = [(name, int(value.replace(",", ""))) for name, value in ROW.findall(PAGE) if "." in name]
     assert len(told) == 10
     for name, value in told:
-        module, _, constant = name.rpartition(".")
-        assert getattr(import_module(module), constant) == value, name
+        assert AS_SHIPPED.get(name, value_of(name)) == value, name
 
 
 def test_a_value_that_was_changed_would_be_seen() -> None:
     assert ROW.findall("| `heads_max` | 9 | why | what |") == [("heads_max", "9")]
+
+
+# -- what a limit can be -----------------------------------------------------------------------------------------------
+
+MOST = {
+    "event_bytes_max": 67_108_864,
+    "data_bytes_max": 67_108_864,
+    "inline_bytes_max": 67_108_864,
+    "text_bytes_max": 67_108_864,
+    "note_bytes_max": 67_108_864,
+    "key_days": 36_500,
+    "heads_max": 1_000_000,
+    "calls_max": 1_000_000,
+    "batch_max": 1_000_000,
+    "unheard_max": 1_000_000,
+    "snapshots_max": 1_000_000,
+}
+
+
+def test_every_limit_has_a_range_and_the_page_tells_it() -> None:
+    assert list(MOST) == [one.name for one in fields(Limits)]
+    section = PAGE.partition("## An engine's")[2].partition("| limit |")[0]
+    assert set(re.findall(r"\d+,[\d,]+\d", section)) == {f"{most:,}" for most in MOST.values()}
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_a_limit_is_a_whole_number_in_its_range(folder: Open, name: str) -> None:
+    for value in (1, MOST[name]):
+        assert getattr(folder(Limits(**{name: value})).limits, name) == value
+    wrong: tuple[Any, ...] = (0, -1, MOST[name] + 1, 2**80, 1.0, float("nan"), True, "1", None)
+    for value in wrong:
+        with pytest.raises(DefinitionError) as raised:
+            Limits(**{name: value})
+        assert str(raised.value) == (
+            f"PD158 Limits: {name}={value!r} is no limit: it is a whole number from 1 to {MOST[name]:,}. "
+            f"Write one of these, or leave it out for the default, {getattr(Limits(), name):,}."
+        )
+
+
+@pytest.mark.parametrize("edge", [dict.fromkeys(MOST, 1), MOST], ids=["the least", "the most"])
+def test_an_engine_works_at_the_ends_of_what_is_counted(folder: Open, edge: dict[str, int]) -> None:
+    engine = folder(Limits(**{name: value for name, value in edge.items() if not name.endswith("_bytes_max")}))
+    heard = list[int]()
+    notes = [engine.start(Notes) for _ in range(3)]
+    assert [one.submit(Put("a")).result(WAIT_SECONDS_MAX).version for one in notes] == [2, 2, 2]
+    with engine.snapshot() as snapshot, engine.subscribe(lambda one: heard.append(one.version)):
+        assert notes[0].send(Put("b")).version == 3
+        assert snapshot.get(Notes, notes[0].id).version == 2
+        engine.close()
+    assert heard == [3]
 
 
 # -- sizes -------------------------------------------------------------------------------------------------------------
@@ -177,7 +238,7 @@ class Held:
     def __call__(self, _: Transition) -> None:
         self.heard += 1
         self.begun.set()
-        assert self.gate.wait(SECONDS_MAX)
+        assert self.gate.wait(WAIT_SECONDS_MAX)
 
     def ended(self, _: str) -> None:
         self.over.set()
@@ -188,13 +249,13 @@ def test_as_many_transitions_wait_for_a_subscriber_as_the_limit_says(folder: Ope
     engine, held = folder(Limits(unheard_max=3)), Held()
     subscription = engine.subscribe(held, ended=held.ended)
     notes = engine.start(Notes)
-    assert held.begun.wait(SECONDS_MAX)
+    assert held.begun.wait(WAIT_SECONDS_MAX)
     for _ in range(3 + beyond):
         notes.send(Put("a"))
     assert (subscription.reason is None) == (beyond == 0)
     held.gate.set()
     engine.close()
-    assert held.over.wait(SECONDS_MAX)
+    assert held.over.wait(WAIT_SECONDS_MAX)
     assert held.heard == heard
 
 
@@ -238,6 +299,6 @@ def test_waiting_calls_and_batches_are_as_many_as_their_limits(folder: Open, mon
         futures = [notes.submit(Put(str(number))) for number in range(4)]
         with pytest.raises(Busy, match="4 calls wait"):
             notes.submit(Put("one more"))
-    assert [future.result(SECONDS_MAX).version for future in futures] == [2, 3, 4, 5]
+    assert [future.result(WAIT_SECONDS_MAX).version for future in futures] == [2, 3, 4, 5]
     assert max(sizes) <= 2
     assert sum(sizes) == 4
