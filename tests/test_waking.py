@@ -118,7 +118,7 @@ def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Turn, "__init__", made)
 
 
-def waiting(engine: Engine) -> list[Any]:
+def locks(engine: Engine) -> list[Any]:
     """The locks of those who are queued, in their order."""
     return [getattr(member, "lock", None) for member in engine._writer._queue]
 
@@ -200,7 +200,7 @@ def test_a_sleeper_whose_waker_left_would_be_found(engine: Engine, monkeypatch: 
     monkeypatch.setattr(Turn, "is_left", property(lambda _: False, leave))
     assert not interrupted_in_a_batch(engine, seconds=0.2)
     for turn in left:
-        writing._wake_next(turn)  # nobody sleeps on beside the next tests
+        engine._writer._wake_next(turn)  # nobody sleeps on beside the next tests
 
 
 @pytest.mark.usefixtures("_by_hand")
@@ -223,7 +223,7 @@ def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypa
     threads = sending(engine, lambda: first.send(Hold()))
     future = other.submit(Count())
     threads += sending_behind(engine, in_vain)
-    (_, lock) = waiting(engine)
+    (_, lock) = locks(engine)
     GO.set()
     assert handed.wait(WAIT_SECONDS_MAX)
     lock.give_up()
@@ -252,10 +252,10 @@ def test_who_is_told_by_nobody_finds_out_himself(engine: Engine, monkeypatch: py
     told: list[int] = []
     others = [lambda one=one: told.append(one.send(Count()).version) for one in (second, third)]
     threads = sending(engine, lambda: first.send(Hold()), leading, *others)
-    (_, *locks) = waiting(engine)
+    (_, *behind) = locks(engine)
     GO.set()
     assert joined(threads[:2])
-    for lock in locks:
+    for lock in behind:
         lock.give_up()
     assert joined(threads)
     assert (leader.version, told) == (2, [2, 2])
@@ -297,20 +297,25 @@ def test_a_baton_that_an_interrupt_took_along_is_laid_down_again(
     assert counter.send(Count()).version == 2
 
 
-def told_in_turn(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[bool, list[str]]:
+def told_in_turn(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, *, then: Callable[[Any], object] = bool
+) -> tuple[bool, list[str]]:
     """Let three who wait be one batch, whose last is interrupted when he wakes, and one more come behind them.
 
-    Return whether all three had been woken when the next one led, and what became of his event.
+    Return whether all three had been woken when the next one led, and what became of his event. `then` is given the
+    lock of his turn when the others have gone.
     """
     first, leader, second, third, late = counters(engine, 5)
     wake, lead, wait = Writer._wake, Writer._lead, Writer._wait
     told: list[Turn] = []
     found: list[bool] = []
     outcome: list[str] = []
+    behind: list[Any] = []
 
     def waking(writer: Writer, turns: list[Turn], steps: int) -> None:
         if turns:
             threads.extend(sending_behind(engine, come_late))
+            behind.extend(locks(engine))
             told.extend(turns)
         wake(writer, turns, steps)
 
@@ -340,21 +345,21 @@ def told_in_turn(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[bool,
     works = (lambda: leader.send(Count()), lambda: second.send(Count()))
     threads = sending(engine, lambda: first.send(Hold()), *works, interrupted)
     GO.set()
-    assert joined(threads)
-    assert joined(threads[-1:])
+    assert joined(threads[:4])
+    then(behind[0])
+    assert joined(threads[4:])
     assert [one.version for one in (leader, second, third)] == [2] * 3
     return all(found), outcome
 
 
 def test_the_next_one_leads_when_all_were_woken(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The baton goes along those who are told, and past one who is interrupted when he has it."""
-    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 10 * WAIT_SECONDS_MAX)  # nobody gives up
     assert told_in_turn(engine, monkeypatch) == (True, ["2"])
 
 
+@pytest.mark.usefixtures("_by_hand")
 def test_a_baton_that_was_not_handed_on_would_be_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the last one who is told keeps it."""
-    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 1.0)
     wake_next = Writer._wake_next
 
     def keeping(writer: Writer, turn: Turn) -> None:
@@ -362,7 +367,7 @@ def test_a_baton_that_was_not_handed_on_would_be_found(engine: Engine, monkeypat
         wake_next(writer, turn)
 
     monkeypatch.setattr(Writer, "_wake_next", keeping)
-    assert told_in_turn(engine, monkeypatch) == (True, ["Busy"])
+    assert told_in_turn(engine, monkeypatch, then=ByHand.give_up) == (True, ["Busy"])
 
 
 def test_a_baton_that_is_handed_on_twice_has_one_holder(engine: Engine) -> None:
