@@ -175,7 +175,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._untold: deque[Member] = deque()  # whose callbacks are to be run, by the thread alone
         self._is_calling = False
-        self._steps = 0  # one up where somebody begins to lead, and where he ends: odd while somebody leads
+        self._steps = 0  # one up where somebody is to lead, and where he ends: odd while the baton is in his hands
         self._is_closed = False
         self._owner = PROCESS.pid
         self.has_ended = False  # the thread
@@ -327,13 +327,13 @@ class Writer:
                 if PROCESS.pid != self._owner:
                     return
                 with self._mutex:
-                    first = self._queue[0] if self._queue else None
-                    if isinstance(first, Turn):
-                        first.leads = True
-                        first.lock.release()
-                    elif first is not None:
-                        self._woken.release()
-                    if first is not None:
+                    if self._queue:
+                        self._steps |= 1
+                        if isinstance(first := self._queue[0], Turn):
+                            first.leads = True
+                            first.lock.release()
+                        else:
+                            self._woken.release()
                         return
             self._baton.release()
             if not self._queue or not self._baton.acquire(blocking=False):
@@ -348,6 +348,7 @@ class Writer:
                 return False
             self._queue.remove(turn)
         if turn.leads:
+            self._steps = (self._steps | 1) + 1
             self._pass_on()
         return True
 
@@ -366,10 +367,9 @@ class Writer:
                     member.error = error if isinstance(error, Exception) else doubt
             raise
         finally:
-            self._steps = (self._steps | 1) + 1
+            steps = self._steps = (self._steps | 1) + 1
             if PROCESS.pid == self._owner:
                 turns = [member for member in members if isinstance(member, Turn) and member is not own]
-                steps = self._steps
                 try:
                     self._free_room()
                     self._wake(turns, steps)

@@ -204,7 +204,10 @@ def test_a_sleeper_whose_waker_left_would_be_found(engine: Engine, monkeypatch: 
 
 
 @pytest.mark.usefixtures("_by_hand")
-def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_held", [True, False], ids=["who came before", "who came after"])
+def test_who_waits_too_long_takes_the_baton_from_nobody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, *, is_held: bool
+) -> None:
     """The writer's thread was handed it and does not lead yet: whoever gives up then hands over nothing of his own."""
     first, other, late = counters(engine, 3)
     leads, handed, goes, lead = [0], threading.Event(), threading.Event(), Writer._lead
@@ -220,8 +223,9 @@ def test_who_waits_too_long_takes_the_baton_from_nobody(engine: Engine, monkeypa
             late.send(Count())
 
     monkeypatch.setattr(Writer, "_lead", leading)
-    threads = sending(engine, lambda: first.send(Hold()))
+    threads = sending(engine, lambda: first.send(Hold())) if is_held else []
     future = other.submit(Count())
+    assert is_held or handed.wait(WAIT_SECONDS_MAX)
     threads += sending_behind(engine, in_vain)
     (_, lock) = locks(engine)
     GO.set()
