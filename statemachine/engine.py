@@ -39,12 +39,13 @@ from statemachine.transition import Transition
 from statemachine.usertables import ReadingSql
 from statemachine.versions import Naming, Version, loaded_at, settled
 from statemachine.workflow import Workflow, definition_of
-from statemachine.writer import Member, Writer
+from statemachine.writer import Writer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from statemachine.subscribing import Subscription, Subscriptions
+    from statemachine.waiting import Awaiting
 
 __all__ = ["Engine"]
 
@@ -97,6 +98,7 @@ class Engine:
         self._writer = Writer(self._batches, self.limits)
         self._snapshots = Snapshots(self)
         self._heard: Subscriptions | None = None
+        self._awaiting: Awaiting | None = None
 
     def _add(self, definition: Definition) -> None:
         other = self._definitions.setdefault(definition.name, definition)
@@ -240,13 +242,18 @@ class Engine:
 
         self.check_turn()
         member = Submitted(definition, instance, request, writer=self._writer)
-        self._writer.submit(member, waits=self._waits)
+        self._writer.queue(member, waits=self._waits)
+        self._writer.begin()
         return member.future
 
-    def queue(self, member: Member) -> None:
-        """Queue a member that is told in its own way. Raises as `submit` does."""
-        self.check_turn()
-        self._writer.submit(member)
+    @property
+    def awaiting(self) -> "Awaiting":
+        """The calls of event loops."""
+        if self._awaiting is None:
+            from statemachine.waiting import Awaiting  # as above; an import for each call takes longer than to queue it
+
+            self._awaiting = Awaiting(self._writer, self.check_turn, self.submit)
+        return self._awaiting
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

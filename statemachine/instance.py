@@ -27,11 +27,11 @@ from statemachine.offers import Answers, Offer, View, misfit_offer, offer_of
 from statemachine.states import is_texts
 from statemachine.transition import Transition
 from statemachine.versions import Naming
-from statemachine.writer import Member
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from statemachine.waiting import Awaiting
 
 __all__ = ["Host", "Instance"]
 
@@ -62,8 +62,9 @@ class Host(Protocol):
         """Queue one event and return its future."""
         ...
 
-    def queue(self, member: Member) -> None:
-        """Queue a member of a batch."""
+    @property
+    def awaiting(self) -> "Awaiting":
+        """The calls of event loops."""
         ...
 
     def rows(self, instance: str) -> Sequence[Row]:
@@ -130,24 +131,37 @@ class Instance(Generic[W, D]):
             return _failed(refused)
         return self._engine.submit(self._definition, self.id, prepared)
 
-    def asend(self, event: AttrsEvent | DataclassEvent, **extras: Unpack[Extras]) -> Coroutine[Any, Any, Transition]:
+    def asend(  # as `send`; handed on as **extras they would cost more than queueing
+        self,
+        event: AttrsEvent | DataclassEvent,
+        *,
+        key: str | None = None,
+        expect_version: int | None = None,
+        actor: str | None = None,
+        roles: tuple[str, ...] = (),
+        note: str | None = None,
+    ) -> Coroutine[Any, Any, Transition]:
         """Queue an event as `submit` does, at the call itself, and return what to await for its transition.
 
-        From any event loop, which goes on meanwhile; it does for a coroutine and, inside a loop, for a future. Durable
-        once awaited. Cancelling stops the waiting, not the event.
+        From any event loop, which goes on meanwhile; it does for a coroutine and, inside a loop, for a future. It runs
+        from the end of the loop's round on, with what else was queued by then. Durable once awaited. Cancelling stops
+        the waiting, not the event.
         """
-        from statemachine.waiting import Awaited, refused_answer, running_loop, wait_for  # for those who use it
-
-        loop = running_loop()
-        if loop is None:
-            return wait_for(self.submit(event, **extras))
+        definition, engine = self._definition, self._engine
         try:
-            prepared = request(self._definition, event, limits=self._engine.limits, **extras)
+            prepared = request(
+                definition,
+                event,
+                limits=engine.limits,
+                key=key,
+                expect_version=expect_version,
+                actor=actor,
+                roles=roles,
+                note=note,
+            )
         except Refused as refused:
-            return refused_answer(refused, loop)
-        member = Awaited(self._definition, self.id, prepared, loop=loop)
-        self._engine.queue(member)
-        return member.answer
+            return engine.awaiting.refuse(refused)
+        return engine.awaiting.send(definition, self.id, prepared)
 
     # -- the door for agents -------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ still runs: cancelling stops the waiting, not the event; only `Future.cancel` ta
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,9 +18,10 @@ from statemachine.writer import UNDECIDED, Member, Writer
 if TYPE_CHECKING:
     from statemachine.batch import Batch
 
-__all__ = ["Answer", "Awaited", "Submitted", "refused_answer", "running_loop", "wait_for"]
+__all__ = ["Answer", "Awaited", "Awaiting", "Submitted", "wait_for"]
 
 T = TypeVar("T")
+_running_loop = asyncio._get_running_loop  # noqa: SLF001  # documented; the public one raises instead
 
 
 class Sent(Member):
@@ -142,16 +143,55 @@ def _awaitable(error: BaseException) -> BaseException:
     return told
 
 
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that this thread runs, or None."""
-    return asyncio._get_running_loop()  # noqa: SLF001  # documented; the public one raises instead
+class Awaiting:
+    """The calls of event loops: each is queued at the call itself, and led from the end of its loop's round on.
+
+    Woken by the first call of a round, the writer's thread would decide a small batch while the loop makes the others:
+    both need the interpreter's lock, and hand it about. Where a loop is stopped or closed before the end of the round,
+    what it queued is led by whoever sends next, or closes the engine.
+    """
+
+    __slots__ = ("_begins", "_check_turn", "_submit", "_writer")
+
+    def __init__(
+        self,
+        writer: Writer,
+        check_turn: Callable[[], None],
+        submit: Callable[[Definition, str, Request], "Future[Transition]"],
+        /,
+    ) -> None:
+        self._writer, self._check_turn, self._submit = writer, check_turn, submit
+        self._begins: asyncio.AbstractEventLoop | None = None  # which loop is to begin; another may take its place
+
+    def send(self, definition: Definition, instance: str, request: Request) -> Coroutine[object, None, Transition]:
+        """Queue one event and return what to await for it. Raises Busy, Closed, ReentrantCall."""
+        loop = _running_loop()
+        if loop is None:
+            return wait_for(self._submit(definition, instance, request))
+        self._check_turn()
+        member = Awaited(definition, instance, request, loop=loop)
+        self._writer.queue(member)
+        if self._begins is not loop:
+            loop.call_soon(self._begin)
+            self._begins = loop  # after it: interrupted in between, the next call says it again
+        return member.answer
+
+    def _begin(self) -> None:
+        self._begins = None  # before it: as above
+        self._writer.begin()
+
+    def refuse(self, error: Exception) -> Coroutine[object, None, Transition]:
+        """Return what raises once it is awaited."""
+        loop = _running_loop()
+        if loop is None:
+            return _raise(error)
+        answer: Answer[Any] = Answer(loop=loop)
+        answer.set_exception(error)
+        return answer
 
 
-def refused_answer(error: Exception, loop: asyncio.AbstractEventLoop) -> Answer[Any]:
-    """Return an answer that raises."""
-    answer: Answer[Any] = Answer(loop=loop)
-    answer.set_exception(error)
-    return answer
+async def _raise(error: Exception) -> Transition:
+    raise error
 
 
 async def wait_for(future: "Future[T]") -> T:

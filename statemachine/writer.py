@@ -11,6 +11,7 @@ halves of them that take turns would fight for the interpreter's lock, and be tw
 A sender who comes when nobody writes and nobody waits runs alone, on his own thread. Else he waits, and leads when he
 is first: nobody is overtaken. Calls that do not wait (`submit`, `asend`) are led by a thread of the writer's own, which
 the first of them starts; a sender's batch ends before one of those, because their callbacks are not his affair.
+Queueing them wakes nobody: `begin` does, and so does everybody who sends, closes, or finds the queue full.
 
 A batch of several in which anything but a member fails is decided again, one by one: no member fails its neighbours.
 Busy and InDoubt are as true for each of them, and told to all.
@@ -136,16 +137,13 @@ class _End(Called):
     __slots__ = ("_writer",)
 
     def __init__(self, writer: "Writer") -> None:
-        super().__init__(_nothing)
+        super().__init__(lambda _: None)
         self._writer = writer
 
     def begin(self) -> bool:
         """End the thread."""
         self._writer.has_ended = True
         return False
-
-
-def _nothing(_: "Batch") -> None: ...
 
 
 class Runs(Protocol):
@@ -243,18 +241,20 @@ class Writer:
 
     # -- calls that do not wait ----------------------------------------------------------------------------------------
 
-    def submit(self, member: Member, *, waits: bool = False) -> None:
-        """Queue a member; what came of it is told on the writer's thread.
+    def queue(self, member: Member, *, waits: bool = False) -> None:
+        """Queue a member; what came of it is told on the writer's thread. Nobody is woken before `begin`.
 
         Where too many wait it raises Busy, or `waits` for room; the callback of a future never does, because only its
         thread makes room. Raises Closed.
         """
         with self._mutex:
-            if self._thread is None or self._is_closed or not self._has_room():
-                self._make_room(waits=waits)
-            self._queue.append(member)  # while the engine cannot be closed: behind its end nobody would lead it
-        if self._baton.acquire(blocking=False):  # see `_begin`, whose call it spares
-            self._pass_on()
+            if self._thread is not None and not self._is_closed and self._has_room():
+                self._queue.append(member)  # while the engine cannot be closed: behind its end nobody would lead it
+                return
+        self.begin()  # those who were queued without it make no room before they are led
+        with self._mutex:
+            self._make_room(waits=waits)
+            self._queue.append(member)
 
     def _make_room(self, *, waits: bool) -> None:
         """Begin the writer's thread, and wait for room or refuse. Called under the mutex."""
@@ -313,10 +313,10 @@ class Writer:
 
     def _put(self, member: Member) -> None:
         self._queue.append(member)
-        self._begin()
+        self.begin()
 
-    def _begin(self) -> None:
-        """Let the first of the queue lead, where nobody has the baton."""
+    def begin(self) -> None:
+        """Let the first of the queue lead, where nobody has the baton. Any thread may say so, at any time."""
         if self._baton.acquire(blocking=False):  # its holder left before this one was in the queue
             self._pass_on()
 

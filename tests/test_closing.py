@@ -138,16 +138,18 @@ def test_a_call_that_is_queued_when_the_engine_is_closed_is_answered(
     """Closing comes between the queueing of a call and the waking of who leads it."""
     engine = Engine(tmp_path / "a.db", Tally)
     tally = engine.start(Tally, id="t")
-    begin, futures = Writer._begin, list[Future[Transition]]()
+    assert tally.submit(Add(1)).result(WAIT_SECONDS_MAX).version == 2
+    begin, futures = Writer.begin, list[Future[Transition]]()
 
     def late(writer: Writer) -> None:
-        monkeypatch.setattr(Writer, "_begin", begin)
+        monkeypatch.setattr(Writer, "begin", begin)
         all_end([engine.close])
         begin(writer)
 
-    monkeypatch.setattr(Writer, "_begin", late)
+    monkeypatch.setattr(Writer, "begin", late)
     all_end([lambda: futures.append(tally.submit(Add(1)))])
-    assert futures[0].result(WAIT_SECONDS_MAX).version == 2
+    assert Writer.begin is begin
+    assert futures[0].result(WAIT_SECONDS_MAX).version == 3
 
 
 def test_whoever_closes_waits_for_what_is_queued(tmp_path: Path) -> None:
