@@ -5,7 +5,7 @@ Any here, and becomes a record in `rows`.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,9 +14,28 @@ import apsw
 from persistence.errors import Corrupt
 from persistence.store import Value
 
-__all__ = ["fetch_all", "fetch_each", "fetch_one", "iterate", "pragma", "run", "run_each", "user_rows", "write_at"]
+__all__ = [
+    "fetch_all",
+    "fetch_each",
+    "fetch_one",
+    "iterate",
+    "pragma",
+    "run",
+    "run_each",
+    "run_with",
+    "user_rows",
+    "write_at",
+]
 
 Row = tuple[Any, ...]
+
+# What each commit calls is apsw's own function, with types: one of ours around it would cost as much as what it does.
+run_with: Callable[[apsw.Cursor, str, Row], object] = apsw.Cursor.execute
+"""Run a statement that returns no rows, with these values."""
+run_each: Callable[[apsw.Cursor, str, Iterable[Row]], object] = apsw.Cursor.executemany
+"""Run a statement that returns no rows once for each of these values: for many in two thirds of the time."""
+write_at: Callable[[apsw.VFSFile, bytes, int], object] = apsw.VFSFile.xWrite
+"""Write these bytes at this offset of a file that was opened through a VFS."""
 
 
 def _unreadable(connection: apsw.Connection | apsw.Cursor, error: UnicodeDecodeError) -> Corrupt:
@@ -29,11 +48,6 @@ def _unreadable(connection: apsw.Connection | apsw.Cursor, error: UnicodeDecodeE
 def run(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> None:
     """Run a statement that returns no rows."""
     connection.execute(statement, values)
-
-
-def run_each(cursor: apsw.Cursor, statement: str, rows: Iterable[Row]) -> None:
-    """Run a statement that returns no rows once for each of these values: for many in two thirds of the time."""
-    cursor.executemany(statement, rows)
 
 
 def fetch_one(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> Row | None:
@@ -78,8 +92,3 @@ def pragma(connection: apsw.Connection, name: str, *value: str | int) -> Any:
 def user_rows(cursor: apsw.Cursor, statement: str, *values: Value) -> Iterator[Row]:
     """Run a statement of the user's, kept out of the cache of ours, and iterate over its rows."""
     yield from cursor.execute(statement, values, can_cache=False)
-
-
-def write_at(file: apsw.VFSFile, data: bytes, offset: int) -> None:
-    """Write to a file that was opened through a VFS."""
-    file.xWrite(data, offset)
