@@ -190,7 +190,9 @@ class Writer:
                 return self._runs.alone(work)
             finally:
                 self._steps = (self._steps | 1) + 1
-                self._pass_on()
+                self._baton.release()
+                if self._queue:
+                    self._begin()
         if self._thread is threading.current_thread():
             return self._send_here(work)
         turn = Turn(work)

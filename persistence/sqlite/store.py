@@ -53,7 +53,7 @@ from persistence.sqlite.connection import (
 from persistence.sqlite.copying import copy_store
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.meta import check_given, read_meta
-from persistence.sqlite.query import fetch_one, iterate, run
+from persistence.sqlite.query import fetch_one, iterate, run, run_with
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.settling import failed, settled, unsettled
@@ -100,7 +100,6 @@ class SQLiteStore:
         self._mark = uuid.uuid4().hex
         self._in_doubt: str | None = None
         self._vfs, self._snapshots = vfs, Snapshots(self.path, vfs=vfs)
-        self._names: Names | None = None
         self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
         self._turn = Block(self._begin, self._finish)
@@ -116,6 +115,7 @@ class SQLiteStore:
             # A file that is refused is left as it was: closing it must not fold away a log that others left.
             hold_log(self._writer, is_held=is_held)
             self._facts = self._open(level, schema, accepts=accepts_loss)
+            self._may_write = not read_only and self._facts.barred is None
             self._open_reader()
         except BaseException:
             self._close_connections()
@@ -141,7 +141,7 @@ class SQLiteStore:
                 set_level(self._writer, level or (meta or {}).get("level") or "full")
                 if facts is not None:
                     fold_once(self._writer)
-                self._log = Log(self._writer)
+                self._watch()
             meta, place = self._adopt(level, schema)
             slot = Slot(meta["store_id"], int(meta["epoch"]), meta["level"], *place[1:])
             self._anchor.take(place[0], slot)
@@ -154,6 +154,10 @@ class SQLiteStore:
         for one in filter(None, (facts.barred, *facts.notes)):
             logger.warning("%s: %s", self.path, one)
         return facts
+
+    def _watch(self) -> None:
+        """Watch the log of the writing connection, and the names of its files where names are those of files."""
+        self._log, self._names = Log(self._writer), Names(self._writer) if self._vfs is None else None
 
     def _open_reader(self) -> None:
         self._reader = connect(self.path, vfs=self._vfs, read_only=True)
@@ -221,14 +225,14 @@ class SQLiteStore:
 
     def _begin(self) -> SQLiteTransaction:
         """Take the turn, and begin."""
-        if PROCESS.pid != self._owner or self.read_only or self._facts.barred is not None:
+        if PROCESS.pid != self._owner or not self._may_write:
             self._check_writable()
         if not (self._writing.acquire(blocking=False) or self._writing.acquire(timeout=BUSY_MS_MAX / 1000)):
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
         try:
             if not self._is_open or self._in_doubt is not None:
                 self._check()
-            run(self._cursor, statements.BEGIN)
+            run_with(self._cursor, statements.BEGIN, ())
         except (apsw.Error, StoreError) as error:
             self._writing.release()
             if isinstance(error, apsw.Error):
@@ -288,12 +292,12 @@ class SQLiteStore:
 
     def _committed(self, n: int, seal: bytes) -> None:
         """Do what comes between COMMIT and the answer."""
-        if self._vfs is None:  # else names need not be those of files
-            self._names = self._names or Names(self._writer)
+        if self._names is not None:
             self._names.check()
         self._anchor.write(n, seal)
-        if self._memory.data_version != UNREAD:  # what was settled is read anew
-            self._memory.data_version = self._writer.data_version()
+        memory = self._memory
+        if memory.data_version != UNREAD:  # what was settled is read anew
+            memory.data_version = self._writer.data_version()
 
     def _settle(self, error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
         """Find out whether the COMMIT that raised `error` happened, on a connection of its own; return if it did."""
@@ -313,7 +317,7 @@ class SQLiteStore:
             raise unsettled(self.path, error, why) from error
         set_level(self._writer, self._facts.level)
         self._user, self._cursor = UserSql(self._writer, self.path), self._writer.cursor()
-        self._log, self._names = Log(self._writer), None
+        self._watch()
         if not is_applied:
             raise failed(self.path, error) from error
 
@@ -323,7 +327,7 @@ class SQLiteStore:
         The number is the pager's, which follows our own commits too: `_committed` takes note of those.
         """
         seen, memory = self._writer.data_version(), self._memory
-        if seen == memory.data_version and len(memory.instances) < CACHE_MAX and len(memory.symbols) < CACHE_MAX:
+        if seen == memory.data_version and len(memory.instances) + len(memory.symbols) < CACHE_MAX:
             return
         self._forget()
         with explained(self.path):

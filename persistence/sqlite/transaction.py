@@ -31,7 +31,7 @@ from persistence.store import Value
 __all__ = ["CACHE_MAX", "Ending", "SQLiteTransaction"]
 
 EXPIRED_MAX = 1_000  # instances whose keys one transaction removes: a bounded log, and a short wait for everybody else
-CACHE_MAX = 20_000  # instances or symbols remembered, in 4 MB; emptied as a whole when it is full
+CACHE_MAX = 20_000  # instances and symbols remembered, in 4 MB; emptied as a whole when it is full
 
 
 @frozen
