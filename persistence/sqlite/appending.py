@@ -5,6 +5,7 @@ leaves it, where its first one found it: this is a third of what a transition co
 once, straight on.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from persistence.sqlite.schema import PLACES_EVERY
 __all__ = ["NO_SEAL", "UNREAD", "Appending", "Memory", "put"]
 
 NO_SEAL = bytes(32)
+KEYS_MAX = 20_000  # names remembered, in 4 MB; emptied as a whole: then all but younger instances' are looked up again
 UNREAD = -1  # stands for a data version: nothing has been read yet
 TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -31,7 +33,10 @@ Values = tuple[Any, ...]
 
 @define
 class Memory:
-    """What a writing connection knows of its file without asking: valid while nobody else writes."""
+    """What a writing connection knows of its file without asking: valid while nobody else writes.
+
+    A key of an instance that began here is among `names`, or there is none: nobody else can have written one.
+    """
 
     data_version: int = UNREAD
     last: int = 0  # n of the last row of the lane
@@ -41,6 +46,8 @@ class Memory:
     instances: dict[str, tuple[int, int, bool]] = field(
         factory=dict[str, tuple[int, int, bool]]
     )  # id -> (surrogate, n of its newest row, whether it has ended)
+    begun: int = sys.maxsize  # surrogate of the first instance that began here; those that follow are higher
+    names: set[tuple[int, bytes]] = field(factory=set[tuple[int, bytes]])  # surrogate and name of the keys written here
 
 
 class Appending:
@@ -83,6 +90,12 @@ class Appending:
         except apsw.ConstraintError as error:
             name = f"key {last.keys[0].key!r}" if is_alone else "a key"
             raise _taken(error, cursor, f"{last.record.instance}: {name}") from error
+        memory = self._memory
+        if len(memory.names) >= KEYS_MAX:
+            memory.names, memory.begun = set[tuple[int, bytes]](), sys.maxsize
+        for row in self._keys:
+            if row[0] >= memory.begun:
+                memory.names.add(row[:2])
 
     def _move(self, cursor: apsw.Cursor, last: Draft) -> None:
         """Move each head, and look whether it did: what triggers of others change is not counted then."""
@@ -119,6 +132,7 @@ class Appending:
             values = (*whose, version, after, *where, head.secret, record.time, head.outcome, n, 0, *proof)
             put(self._cursor, statements.PUT_INSTANCE, (values,), what=f"{record.instance}: version 1")
             surrogate, prior = self._cursor.connection.last_insert_rowid(), 0
+            memory.begun = min(memory.begun, surrogate)
         else:
             surrogate, prior, had_ended = memory.instances.get(record.instance) or self._place(draft)
             since: Values = (version - 1, head.previous_hash)

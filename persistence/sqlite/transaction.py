@@ -95,20 +95,23 @@ class SQLiteTransaction:
         return found
 
     def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
-        """Read key records by (instance, kind, key)."""
+        """Read key records by (instance, kind, key): those of an instance that began here only where there is one."""
         asked: dict[tuple[int, bytes], tuple[str, str, str]] = {}
-        cursor, places = self._cursor, self._memory.instances
+        cursor, memory = self._cursor, self._memory
+        places, begun, written = memory.instances, memory.begun, memory.names
         try:
             for name in wanted:
                 instance, kind, key = name
                 place = places.get(instance) or fetch_one(cursor, statements.PLACE, instance)
                 if place is not None:
-                    asked[place[0], key_name(kind, key)] = name
+                    where = place[0], key_name(kind, key)
+                    if place[0] < begun or where in written:
+                        asked[where] = name
+            if not asked:
+                return {}
             rows = fetch_each(cursor, statements.KEY, asked)
         except apsw.Error as error:
             raise translate(error, self.path) from error
-        if not rows:
-            return {}
         names = [asked[surrogate, name] for surrogate, name, *_ in rows]
         return {name: KeyRecord(*name, *row[2:]) for name, row in zip(names, rows, strict=True)}
 
