@@ -48,7 +48,8 @@ class Batches:
 
     def alone(self, work: Work[T]) -> T:
         """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
-        desk, inside, result = self._desk, self.inside, UNDECIDED
+        desk, inside = self._desk, self.inside
+        result: T = UNDECIDED
         for tried in range(TRIES_MAX + 1):
             batch = None
             try:

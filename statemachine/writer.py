@@ -190,9 +190,7 @@ class Writer:
                 return self._runs.alone(work)
             finally:
                 self._steps = (self._steps | 1) + 1
-                self._baton.release()
-                if self._queue:
-                    self._begin()
+                self._pass_on()
         if self._thread is threading.current_thread():
             return self._send_here(work)
         turn = Turn(work)

@@ -155,23 +155,20 @@ class Names:
     def __init__(self, connection: apsw.Connection) -> None:
         self._paths = (connection.filename, connection.filename_wal)
         self._folder = os.path.dirname(connection.filename) or "."  # noqa: PTH120  # as above
-        self._changed: int | None = None  # nanoseconds since 1970: when the folder had changed at the last look
+        self._changed = -1  # nanoseconds since 1970: when the folder had changed at the last look
         self._again = 0.0  # when the files are looked at in any case
         self._known: tuple[Identity, Identity] | None = None
 
     def check(self) -> None:
         """Raise InDoubt if what was just written is not the file of its name any more, or its log is not."""
-        try:
-            changed = os.stat(self._folder).st_mtime_ns  # noqa: PTH116  # a Path would be made for each commit
-        except OSError:
-            changed = None
-        if changed is not None and changed == self._changed and time.monotonic() < self._again:
+        folder = _look(self._folder)
+        changed = -1 if folder is None else folder.st_mtime_ns
+        now = time.monotonic()
+        if changed == self._changed and changed >= 0 and now < self._again:
             return
-        again = time.monotonic() + LOOK_SECONDS_MAX
         self._compare()
-        self._again = again
-        is_old = changed is not None and time.time_ns() - changed > FOLDER_STEP_NS
-        self._changed = changed if is_old else None
+        self._again = now + LOOK_SECONDS_MAX
+        self._changed = changed if time.time_ns() - changed > FOLDER_STEP_NS else -1
 
     def _compare(self) -> None:
         path = self._paths[0]

@@ -100,6 +100,7 @@ class SQLiteStore:
         self._mark = uuid.uuid4().hex
         self._in_doubt: str | None = None
         self._vfs, self._snapshots = vfs, Snapshots(self.path, vfs=vfs)
+        self._names: Names | None = None
         self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
         self._turn = Block(self._begin, self._finish)
@@ -115,7 +116,6 @@ class SQLiteStore:
             # A file that is refused is left as it was: closing it must not fold away a log that others left.
             hold_log(self._writer, is_held=is_held)
             self._facts = self._open(level, schema, accepts=accepts_loss)
-            self._may_write = not read_only and self._facts.barred is None
             self._open_reader()
         except BaseException:
             self._close_connections()
@@ -141,7 +141,7 @@ class SQLiteStore:
                 set_level(self._writer, level or (meta or {}).get("level") or "full")
                 if facts is not None:
                     fold_once(self._writer)
-                self._watch()
+                self._log = Log(self._writer)
             meta, place = self._adopt(level, schema)
             slot = Slot(meta["store_id"], int(meta["epoch"]), meta["level"], *place[1:])
             self._anchor.take(place[0], slot)
@@ -154,10 +154,6 @@ class SQLiteStore:
         for one in filter(None, (facts.barred, *facts.notes)):
             logger.warning("%s: %s", self.path, one)
         return facts
-
-    def _watch(self) -> None:
-        """Watch the log of the writing connection, and the names of its files where names are those of files."""
-        self._log, self._names = Log(self._writer), Names(self._writer) if self._vfs is None else None
 
     def _open_reader(self) -> None:
         self._reader = connect(self.path, vfs=self._vfs, read_only=True)
@@ -225,7 +221,7 @@ class SQLiteStore:
 
     def _begin(self) -> SQLiteTransaction:
         """Take the turn, and begin."""
-        if PROCESS.pid != self._owner or not self._may_write:
+        if PROCESS.pid != self._owner or self.read_only or self._facts.barred is not None:
             self._check_writable()
         if not (self._writing.acquire(blocking=False) or self._writing.acquire(timeout=BUSY_MS_MAX / 1000)):
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
@@ -292,12 +288,12 @@ class SQLiteStore:
 
     def _committed(self, n: int, seal: bytes) -> None:
         """Do what comes between COMMIT and the answer."""
-        if self._names is not None:
+        if self._vfs is None:  # else names need not be those of files
+            self._names = self._names or Names(self._writer)
             self._names.check()
         self._anchor.write(n, seal)
-        memory = self._memory
-        if memory.data_version != UNREAD:  # what was settled is read anew
-            memory.data_version = self._writer.data_version()
+        if self._memory.data_version != UNREAD:  # what was settled is read anew
+            self._memory.data_version = self._writer.data_version()
 
     def _settle(self, error: apsw.Error, wanted: tuple[int, bytes] | None) -> None:
         """Find out whether the COMMIT that raised `error` happened, on a connection of its own; return if it did."""
@@ -317,7 +313,7 @@ class SQLiteStore:
             raise unsettled(self.path, error, why) from error
         set_level(self._writer, self._facts.level)
         self._user, self._cursor = UserSql(self._writer, self.path), self._writer.cursor()
-        self._watch()
+        self._log, self._names = Log(self._writer), None
         if not is_applied:
             raise failed(self.path, error) from error
 
