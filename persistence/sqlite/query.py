@@ -5,7 +5,7 @@ Any here, and becomes a record in `rows`.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -29,14 +29,6 @@ __all__ = [
 
 Row = tuple[Any, ...]
 
-# What each commit calls is apsw's own function, with types: one of ours around it would cost as much as what it does.
-run_with: Callable[[apsw.Cursor, str, Row], object] = apsw.Cursor.execute
-"""Run a statement that returns no rows, with these values."""
-run_each: Callable[[apsw.Cursor, str, Iterable[Row]], object] = apsw.Cursor.executemany
-"""Run a statement that returns no rows once for each of these values: for many in two thirds of the time."""
-write_at: Callable[[apsw.VFSFile, bytes, int], object] = apsw.VFSFile.xWrite
-"""Write these bytes at this offset of a file that was opened through a VFS."""
-
 
 def _unreadable(connection: apsw.Connection | apsw.Cursor, error: UnicodeDecodeError) -> Corrupt:
     """Return text that is no UTF-8 as what it is: STRICT tables allow it, and we never write it."""
@@ -48,6 +40,16 @@ def _unreadable(connection: apsw.Connection | apsw.Cursor, error: UnicodeDecodeE
 def run(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> None:
     """Run a statement that returns no rows."""
     connection.execute(statement, values)
+
+
+def run_with(cursor: apsw.Cursor, statement: str, values: Row) -> None:
+    """Run a statement that returns no rows, with these values."""
+    cursor.execute(statement, values)
+
+
+def run_each(cursor: apsw.Cursor, statement: str, rows: Iterable[Row]) -> None:
+    """Run a statement that returns no rows once for each of these values: for many in two thirds of the time."""
+    cursor.executemany(statement, rows)
 
 
 def fetch_one(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> Row | None:
@@ -92,3 +94,8 @@ def pragma(connection: apsw.Connection, name: str, *value: str | int) -> Any:
 def user_rows(cursor: apsw.Cursor, statement: str, *values: Value) -> Iterator[Row]:
     """Run a statement of the user's, kept out of the cache of ours, and iterate over its rows."""
     yield from cursor.execute(statement, values, can_cache=False)
+
+
+def write_at(file: apsw.VFSFile, data: bytes, offset: int) -> None:
+    """Write to a file that was opened through a VFS."""
+    file.xWrite(data, offset)
