@@ -223,9 +223,7 @@ class Batch:
         pending = self._keys.get((loaded.head.instance, request.key))
         if pending is None:
             name = (loaded.head.instance, "send", request.key)
-            if name not in self._asked:
-                self.look_up([name])
-            known = self._asked[name]
+            known = self._asked[name] if name in self._asked else self._transaction.keys((name,)).get(name)
             return None if known is None else replay(self._transaction, loaded, request, known=known)
         digest, done = pending
         if digest != request.digest:

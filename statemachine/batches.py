@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from persistence import Busy, Conflict, InDoubt
 from statemachine.batch import Batch, Desk
@@ -48,12 +48,14 @@ class Batches:
 
     def alone(self, work: Work[T]) -> T:
         """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
+        desk, inside = self._desk, self.inside
+        result: T = UNDECIDED
         for tried in range(TRIES_MAX + 1):
-            batch, result = None, cast("T", UNDECIDED)
+            batch = None
             try:
-                self.inside.calls = True
-                with self._desk.store.transaction() as transaction:
-                    batch = Batch(self._desk, transaction)
+                inside.calls = True
+                with desk.store.transaction() as transaction:
+                    batch = Batch(desk, transaction)
                     result = work(batch)
                     batch.commit()
             except Refused:  # what was read stays true
@@ -65,12 +67,12 @@ class Batches:
                 if not isinstance(error, Conflict) or tried == TRIES_MAX:
                     raise
             except BaseException:
-                self._desk.heads.clear()
+                desk.heads.clear()
                 raise
             else:
                 return result
             finally:
-                self.inside.calls = False
+                inside.calls = False
         raise AssertionError  # the last try has returned or raised
 
     def together(self, members: Sequence[Member]) -> None:

@@ -31,7 +31,6 @@ none).
 import logging
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
 
@@ -59,6 +58,7 @@ COMMIT_ROWS_MAX = 10_000  # of one commit whose seal is computed again; no batch
 NO_SEAL = bytes(32)
 
 _body = struct.Struct(">16sIq32s")
+_whose, _says = struct.Struct(">16sI"), struct.Struct(">q32s")  # its two halves
 _crc = struct.Struct(">I")
 _levels: tuple[str, ...] = tuple(LEVELS)  # the order is stored: full is 0, normal is 1
 _OPEN = apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_READWRITE
@@ -119,7 +119,7 @@ class Anchor:
         self._file: apsw.VFSFile | None = None
         self._owner = PROCESS.pid
         self._offset = 0
-        self._encode: Callable[[int, bytes], bytes] = lambda _n, _seal: b""
+        self._whose, self._whose_crc = b"", 0  # what each word of ours begins with, and its crc32
         self._n = -1
         self._unsynced = 0
         leak_when_forked(self)
@@ -178,14 +178,8 @@ class Anchor:
             raise CannotOpen(f"{self.path}: {SLOTS_MAX} engines have the store open; close one")
         self._file = self._file or self._opened(_OPEN | apsw.SQLITE_OPEN_CREATE, writes=True)
         self._offset, self._n = number * SLOT_BYTES, slot.n
-        prefix = bytes.fromhex(slot.store_id)
-        word = slot.epoch << 8 | _levels.index(slot.level)
-
-        def encode(n: int, seal: bytes) -> bytes:
-            body = _body.pack(prefix, word, n, seal)
-            return body + _crc.pack(crc32(body))
-
-        self._encode = encode
+        self._whose = _whose.pack(bytes.fromhex(slot.store_id), slot.epoch << 8 | _levels.index(slot.level))
+        self._whose_crc = crc32(self._whose)
         with explained(self.path):
             self._put(slot.encoded(), self._offset)
             self._sync()
@@ -205,8 +199,9 @@ class Anchor:
         if n <= self._n or self._file is None or PROCESS.pid != self._owner:
             return
         self._unsynced += 1
+        says = _says.pack(n, seal)
         try:
-            write_at(self._file, self._encode(n, seal), self._offset)
+            write_at(self._file, self._whose + says + _crc.pack(crc32(says, self._whose_crc)), self._offset)
         except apsw.Error as error:
             logger.warning("%s: the anchor could not be written, and is behind the store: %s", self.path, error)
             return

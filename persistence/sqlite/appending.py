@@ -5,24 +5,26 @@ leaves it, where its first one found it: this is a third of what a transition co
 once, straight on.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apsw
 from attrs import define, field
 
-from persistence.errors import Conflict
+from persistence.errors import Conflict, StoreError
 from persistence.records import Draft
 from persistence.sqlite import statements
 from persistence.sqlite.errors import translate
 from persistence.sqlite.packing import packed
-from persistence.sqlite.query import fetch_one, run, run_each
+from persistence.sqlite.query import fetch_one, run, run_each, run_with
 from persistence.sqlite.rows import key_name
 from persistence.sqlite.schema import PLACES_EVERY
 
 __all__ = ["NO_SEAL", "UNREAD", "Appending", "Memory", "put"]
 
 NO_SEAL = bytes(32)
+KEYS_MAX = 20_000  # names remembered, in 4 MB; emptied as a whole: then all but younger instances' are looked up again
 UNREAD = -1  # stands for a data version: nothing has been read yet
 TAKEN = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -31,7 +33,10 @@ Values = tuple[Any, ...]
 
 @define
 class Memory:
-    """What a writing connection knows of its file without asking: valid while nobody else writes."""
+    """What a writing connection knows of its file without asking: valid while nobody else writes.
+
+    A key of an instance that began here is among `names`, or there is none: nobody else can have written one.
+    """
 
     data_version: int = UNREAD
     last: int = 0  # n of the last row of the lane
@@ -41,6 +46,8 @@ class Memory:
     instances: dict[str, tuple[int, int, bool]] = field(
         factory=dict[str, tuple[int, int, bool]]
     )  # id -> (surrogate, n of its newest row, whether it has ended)
+    begun: int = sys.maxsize  # surrogate of the first instance that began here; those that follow are higher
+    names: set[tuple[int, bytes]] = field(factory=set[tuple[int, bytes]])  # surrogate and name of the keys written here
 
 
 class Appending:
@@ -60,26 +67,52 @@ class Appending:
         last = drafts[-1]
         for draft in drafts:
             self._add(draft, seal if draft is last else None)
-        cursor = self._cursor
+        cursor, rows = self._cursor, self._rows
         if self._moves:
-            run_each(cursor, statements.MOVE_INSTANCE, self._checked_moves(last))
+            self._move(cursor, last)
         if self._ends:
             run_each(cursor, statements.END_INSTANCE, self._ends)
-        run_each(cursor, statements.PUT_ROW, self._rows)
+        if len(rows) == 1:
+            run_with(cursor, statements.PUT_ROW, rows[0])
+        else:
+            run_each(cursor, statements.PUT_ROW, rows)
         if self._places:
             run_each(cursor, statements.PUT_PLACE, self._places)
         if self._keys:
-            name = f"key {last.keys[0].key!r}" if len(drafts) == 1 else "a key"
-            put(cursor, statements.PUT_KEY, self._keys, what=f"{last.record.instance}: {name}")
+            self._put_keys(cursor, last, is_alone=len(drafts) == 1)
 
-    def _checked_moves(self, last: Draft) -> Iterator[Values]:
-        """Give what moves each head, and look whether it did: what triggers of others change is not counted then."""
+    def _put_keys(self, cursor: apsw.Cursor, last: Draft, *, is_alone: bool) -> None:
+        try:
+            if len(self._keys) == 1:
+                run_with(cursor, statements.PUT_KEY, self._keys[0])
+            else:
+                run_each(cursor, statements.PUT_KEY, self._keys)
+        except apsw.ConstraintError as error:
+            name = f"key {last.keys[0].key!r}" if is_alone else "a key"
+            raise _taken(error, cursor, f"{last.record.instance}: {name}") from error
+        memory = self._memory
+        if len(memory.names) >= KEYS_MAX:
+            memory.names, memory.begun = set[tuple[int, bytes]](), sys.maxsize
+        for row in self._keys:
+            if row[0] >= memory.begun:
+                memory.names.add(row[:2])
+
+    def _move(self, cursor: apsw.Cursor, last: Draft) -> None:
+        """Move each head, and look whether it did: what triggers of others change is not counted then."""
+        if len(self._moves) == 1:
+            (values,) = self._moves.values()
+            run_with(cursor, statements.MOVE_INSTANCE, values)
+            if cursor.connection.changes() != 1:
+                raise Conflict(f"{last.record.instance}: version {last.record.version} was taken by somebody else")
+            return
+        run_each(cursor, statements.MOVE_INSTANCE, self._checked_moves())
+
+    def _checked_moves(self) -> Iterator[Values]:
         changes = self._cursor.connection.changes
         for values in self._moves.values():
             yield values
             if changes() != 1:
-                where = f"{last.record.instance}: version {last.record.version}"
-                raise Conflict(f"{where if len(self._moves) == 1 else 'a version'} was taken by somebody else")
+                raise Conflict("a version was taken by somebody else")
 
     def _add(self, draft: Draft, seal: bytes | None) -> None:
         """Make the values of one draft's rows; a first version's head is written at once, which gives its number."""
@@ -99,6 +132,7 @@ class Appending:
             values = (*whose, version, after, *where, head.secret, record.time, head.outcome, n, 0, *proof)
             put(self._cursor, statements.PUT_INSTANCE, (values,), what=f"{record.instance}: version 1")
             surrogate, prior = self._cursor.connection.last_insert_rowid(), 0
+            memory.begun = min(memory.begun, surrogate)
         else:
             surrogate, prior, had_ended = memory.instances.get(record.instance) or self._place(draft)
             since: Values = (version - 1, head.previous_hash)
@@ -158,7 +192,12 @@ def put(cursor: apsw.Cursor, statement: str, rows: Sequence[Values], *, what: st
     try:
         run_each(cursor, statement, rows)
     except apsw.ConstraintError as error:
-        extended = translate(error, cursor.connection.filename).extended
-        if extended not in TAKEN:
-            raise
-        raise Conflict(f"{what} was taken by somebody else", extended=extended) from error
+        raise _taken(error, cursor, what) from error
+
+
+def _taken(error: apsw.ConstraintError, cursor: apsw.Cursor, what: str) -> StoreError:
+    """Return what to raise where an insert failed: a Conflict where a name was taken, else what SQLite says."""
+    told = translate(error, cursor.connection.filename)
+    if told.extended not in TAKEN:
+        return told
+    return Conflict(f"{what} was taken by somebody else", extended=told.extended)

@@ -14,7 +14,18 @@ import apsw
 from persistence.errors import Corrupt
 from persistence.store import Value
 
-__all__ = ["fetch_all", "fetch_each", "fetch_one", "iterate", "pragma", "run", "run_each", "user_rows", "write_at"]
+__all__ = [
+    "fetch_all",
+    "fetch_each",
+    "fetch_one",
+    "iterate",
+    "pragma",
+    "run",
+    "run_each",
+    "run_with",
+    "user_rows",
+    "write_at",
+]
 
 Row = tuple[Any, ...]
 
@@ -29,6 +40,11 @@ def _unreadable(connection: apsw.Connection | apsw.Cursor, error: UnicodeDecodeE
 def run(connection: apsw.Connection | apsw.Cursor, statement: str, *values: Value) -> None:
     """Run a statement that returns no rows."""
     connection.execute(statement, values)
+
+
+def run_with(cursor: apsw.Cursor, statement: str, values: Row) -> None:
+    """Run a statement that returns no rows, with these values."""
+    cursor.execute(statement, values)
 
 
 def run_each(cursor: apsw.Cursor, statement: str, rows: Iterable[Row]) -> None:

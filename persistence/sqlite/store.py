@@ -53,7 +53,7 @@ from persistence.sqlite.connection import (
 from persistence.sqlite.copying import copy_store
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.meta import check_given, read_meta
-from persistence.sqlite.query import fetch_one, iterate, run
+from persistence.sqlite.query import fetch_one, iterate, run, run_with
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
 from persistence.sqlite.settling import failed, settled, unsettled
@@ -228,7 +228,7 @@ class SQLiteStore:
         try:
             if not self._is_open or self._in_doubt is not None:
                 self._check()
-            run(self._cursor, statements.BEGIN)
+            run_with(self._cursor, statements.BEGIN, ())
         except (apsw.Error, StoreError) as error:
             self._writing.release()
             if isinstance(error, apsw.Error):
@@ -323,7 +323,7 @@ class SQLiteStore:
         The number is the pager's, which follows our own commits too: `_committed` takes note of those.
         """
         seen, memory = self._writer.data_version(), self._memory
-        if seen == memory.data_version and len(memory.instances) < CACHE_MAX and len(memory.symbols) < CACHE_MAX:
+        if seen == memory.data_version and len(memory.instances) + len(memory.symbols) < CACHE_MAX:
             return
         self._forget()
         with explained(self.path):

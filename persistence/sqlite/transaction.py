@@ -23,7 +23,7 @@ from persistence.sqlite import statements
 from persistence.sqlite.appending import Appending, Memory, put, symbol
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.packing import packed
-from persistence.sqlite.query import fetch_all, fetch_each, fetch_one, run
+from persistence.sqlite.query import fetch_all, fetch_each, fetch_one, run, run_with
 from persistence.sqlite.rows import key_name, read_definition, read_head, read_rows, read_rows_to, read_stubs
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
@@ -31,7 +31,7 @@ from persistence.store import Value
 __all__ = ["CACHE_MAX", "Ending", "SQLiteTransaction"]
 
 EXPIRED_MAX = 1_000  # instances whose keys one transaction removes: a bounded log, and a short wait for everybody else
-CACHE_MAX = 20_000  # instances or symbols remembered, in 4 MB; emptied as a whole when it is full
+CACHE_MAX = 20_000  # instances and symbols remembered, in 4 MB; emptied as a whole when it is full
 
 
 @frozen
@@ -62,6 +62,7 @@ class SQLiteTransaction:
         self._ending = ending
         self._owner = PROCESS.pid
         self.generation = generation
+        self.position = memory.last  # how far the lane reaches
         user.is_poisoned = False
 
     @property
@@ -82,11 +83,6 @@ class SQLiteTransaction:
         if self._is_void:
             raise Conflict("an append of this transaction did not fit; nothing of it can be committed")
 
-    @property
-    def position(self) -> int:
-        """How far the lane reaches."""
-        return self._memory.last
-
     def heads(self, instances: Sequence[str]) -> dict[str, Head]:
         """Read heads as this transaction sees them, and remember where their newest rows are."""
         found: dict[str, Head] = {}
@@ -99,15 +95,21 @@ class SQLiteTransaction:
         return found
 
     def keys(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], KeyRecord]:
-        """Read key records by (instance, kind, key)."""
+        """Read key records by (instance, kind, key): those of an instance that began here only where there is one."""
         asked: dict[tuple[int, bytes], tuple[str, str, str]] = {}
-        places = self._memory.instances
+        cursor, memory = self._cursor, self._memory
+        places, begun, written = memory.instances, memory.begun, memory.names
         try:
-            for instance, kind, key in wanted:
-                place = places.get(instance) or fetch_one(self._cursor, statements.PLACE, instance)
+            for name in wanted:
+                instance, kind, key = name
+                place = places.get(instance) or fetch_one(cursor, statements.PLACE, instance)
                 if place is not None:
-                    asked[place[0], key_name(kind, key)] = instance, kind, key
-            rows = fetch_each(self._cursor, statements.KEY, asked)
+                    where = place[0], key_name(kind, key)
+                    if place[0] < begun or where in written:
+                        asked[where] = name
+            if not asked:
+                return {}
+            rows = fetch_each(cursor, statements.KEY, asked)
         except apsw.Error as error:
             raise translate(error, self.path) from error
         names = [asked[surrogate, name] for surrogate, name, *_ in rows]
@@ -185,14 +187,16 @@ class SQLiteTransaction:
         if not drafts:
             return
         self.has_written = self._is_void = True  # until every draft of it has fitted
-        hashes = tuple([draft.head.hash for draft in drafts])
-        seal = seal_of(self._memory.seal, self._memory.last + 1, hashes)
+        memory, newest = self._memory, drafts[-1].head.hash
+        hashes = (newest,) if len(drafts) == 1 else tuple([draft.head.hash for draft in drafts])
+        seal = seal_of(memory.seal, memory.last + 1, hashes)
         try:
-            Appending(self._cursor, self._memory).write(drafts, seal)
+            Appending(self._cursor, memory).write(drafts, seal)
         except apsw.Error as error:
             raise translate(error, self.path) from error
-        self._memory.seal = seal
-        self._newest = (self._memory.last, hashes[-1])
+        memory.seal = seal
+        self.position = memory.last
+        self._newest = (memory.last, newest)
         self._is_void = False
 
     def checkpoint(self, named: Checkpoint) -> None:
@@ -295,10 +299,11 @@ class SQLiteTransaction:
         if PROCESS.pid != self._owner:
             raise Closed(f"{self.path}: opened by the parent process; open it again after a fork")
         try:
-            run(self._cursor, statements.COMMIT)
+            run_with(self._cursor, statements.COMMIT, ())
         except apsw.Error as error:
             if self._connection.in_transaction:
                 raise translate(error, self.path) from error
             self._ending.settle(error, self._newest)
-        self._ending.committed(self._memory.last, self._memory.seal)
+        memory = self._memory
+        self._ending.committed(memory.last, memory.seal)
         self.is_ended = True
