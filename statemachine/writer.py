@@ -44,6 +44,7 @@ Work = Callable[["Batch"], T]
 UNDECIDED: Any = object()
 """What the result of a member is until it has been decided."""
 
+_DOUBT = "the thread that leads was interrupted; whether it happened is not known: look"
 TURN_SECONDS_MAX = 10.0  # how long a sender waits for others of its process; longer waits hide a stuck callback
 
 
@@ -76,6 +77,8 @@ class Member:
         """Return what came of it, or raise that."""
         if self.error is not None:
             raise self.error
+        if self.result is UNDECIDED:  # an interrupt came between the queue and the batch
+            raise InDoubt(_DOUBT)
         return self.result
 
     @property
@@ -278,7 +281,7 @@ class Writer:
         """Take a member out of the queue, where it still stands there."""
         if PROCESS.pid != self._owner:
             return
-        with suppress(ValueError), self._room:
+        with suppress(ValueError), self._mutex:
             self._queue.remove(member)
             self._room.notify()
 
@@ -297,7 +300,7 @@ class Writer:
         """
         if PROCESS.pid != self._owner:
             return
-        with self._room:
+        with self._mutex:
             was_closed, self._is_closed = self._is_closed, True
             self._room.notify_all()
         thread = self._thread
@@ -361,7 +364,7 @@ class Writer:
             if members:
                 self._runs.together(members)
         except BaseException as error:
-            doubt = InDoubt("the thread that leads was interrupted; whether it happened is not known: look")
+            doubt = InDoubt(_DOUBT)
             for member in members:
                 if not member.is_decided:  # an interrupt is this thread's, and nobody else's
                     member.error = error if isinstance(error, Exception) else doubt
@@ -369,10 +372,9 @@ class Writer:
         finally:
             steps = self._steps = (self._steps | 1) + 1
             if PROCESS.pid == self._owner:
-                turns = [member for member in members if isinstance(member, Turn) and member is not own]
                 try:
                     self._free_room()
-                    self._wake(turns, steps)
+                    self._wake([member for member in members if isinstance(member, Turn) and member is not own], steps)
                 except BaseException:  # an interrupt: who was not woken finds that out himself, and goes on
                     self._hand_on(steps)
                     raise
@@ -380,7 +382,7 @@ class Writer:
                 self._call_back([member for member in members if member.calls_back])
 
     def _free_room(self) -> None:
-        with self._room:
+        with self._mutex:
             self._running = 0
             self._room.notify_all()
 

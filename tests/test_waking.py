@@ -1,16 +1,19 @@
 """Senders who waited together wake one another, and nobody is left asleep where one of them was interrupted."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 from attrs import define, frozen
 
 from persistence import Busy, InDoubt
-from statemachine import Engine, Instance, State, Workflow, on
+from statemachine import Engine, Instance, Limits, State, Transition, Workflow, on
 from statemachine import writer as writing
 from statemachine.batches import Batches
 from statemachine.writer import Turn, Writer
@@ -388,3 +391,116 @@ def test_a_baton_that_is_handed_on_twice_has_one_holder(engine: Engine) -> None:
     assert writer._baton.locked()
     writer._baton.release()
     assert counter.send(Count()).version == 2
+
+
+@pytest.fixture
+def _cleared() -> None:
+    for event in (ENTERED, GO, LEFT):
+        event.clear()
+
+
+@pytest.mark.usefixtures("_cleared")
+def test_a_thread_that_is_in_a_callback_is_handed_the_baton_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gives up while a callback of a future runs on hands nothing over: else the thread would lead twice."""
+    with Engine(tmp_path / "counters.db", Counter, limits=Limits(batch_max=1)) as engine:
+        first, queued, late, last = counters(engine, 4)
+        entered, goes = threading.Event(), threading.Event()
+
+        def call_back(_: object) -> None:
+            entered.set()
+            assert goes.wait(WAIT_SECONDS_MAX)
+
+        held = first.submit(Hold())
+        held.add_done_callback(call_back)
+        GO.set()
+        assert entered.wait(WAIT_SECONDS_MAX)
+        future = queued.submit(Count())
+        monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 0.05)
+        with pytest.raises(Busy, match="nothing happened, try again"):
+            late.send(Count())
+        monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 10 * WAIT_SECONDS_MAX)
+        found: list[object] = []
+        threads = sending_behind(engine, lambda: found.append(last.send(Count())))
+        goes.set()
+        assert joined(threads)
+        assert future.result(WAIT_SECONDS_MAX).version == 2
+    assert [type(one) for one in found] == [Transition]
+
+
+def test_who_was_lost_between_the_queue_and_a_batch_is_told_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt can come when a member is in the queue no longer and in the batch not yet."""
+    first, leader, other = counters(engine, 3)
+    begin = Turn.begin
+
+    def interrupted(turn: Turn) -> bool:
+        if turn.leads:
+            return begin(turn)
+        monkeypatch.setattr(Turn, "begin", begin)
+        raise KeyboardInterrupt
+
+    def leading() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            leader.send(Count())
+
+    def lost() -> None:
+        with pytest.raises(InDoubt, match="the thread that leads was interrupted"):
+            other.send(Count())
+        told.append(other.version)
+
+    told: list[int] = []
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 0.5)
+    threads = sending(engine, lambda: first.send(Hold()), leading, lost)
+    monkeypatch.setattr(Turn, "begin", interrupted)
+    GO.set()
+    assert joined(threads)
+    assert told == [1]
+    assert other.send(Count()).version == 2
+
+
+def is_led_behind(engine: Engine, monkeypatch: pytest.MonkeyPatch, event: str, file: str) -> bool:
+    """Interrupt who leads at the first such event behind his batch; say whether who comes then is led at once."""
+    first, leader, other, late = counters(engine, 4)
+    writer, taken = engine._writer, threading.Event()
+
+    def trace(frame: FrameType, found: str, _: object) -> Any:
+        if frame.f_code is Writer._take.__code__:
+            taken.set()
+        is_behind = taken.is_set() and writer._steps % 2 == 0
+        if is_behind and found == event and frame.f_code.co_filename == file:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    def leading() -> None:
+        sys.settrace(trace)
+        with pytest.raises(KeyboardInterrupt):
+            leader.send(Count())
+
+    monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 1.0)
+    threads = sending(engine, lambda: first.send(Hold()), leading, lambda: other.send(Count()))
+    GO.set()
+    threads[1].join(WAIT_SECONDS_MAX)
+    with suppress(Busy):
+        late.send(Count())
+    return joined(threads) and late.version == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "file"),
+    [("call", writing.__file__), ("return", writing.__file__), ("return", threading.__file__)],
+    ids=["before anything is done", "before anybody is told", "where a condition is entered"],
+)
+def test_an_interrupt_behind_a_batch_takes_no_baton_along(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, event: str, file: str
+) -> None:
+    """Wherever it comes: who is behind the batch is led at once, and no lock stays locked."""
+    assert is_led_behind(engine, monkeypatch, event, file)
+
+
+def test_a_baton_that_an_interrupt_takes_along_would_be_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: who is interrupted behind his batch hands nothing on."""
+    monkeypatch.setattr(Writer, "_hand_on", lambda _writer, _steps: None)
+    assert not is_led_behind(engine, monkeypatch, "call", writing.__file__)
+    engine._writer._baton.release()
