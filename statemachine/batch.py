@@ -98,7 +98,7 @@ class MemberSql:
 class Batch:
     """The members of one transaction. Made under the engine's turn, used by one thread, thrown away."""
 
-    _is_spoilt = False  # a decision became no draft: what its SQL wrote is not undone with it alone
+    _is_spoilt = False  # a decision became no draft, or half of one: it cannot be undone alone
     _has_named = False
     is_committing = False
     is_committed = False
@@ -267,14 +267,14 @@ class Batch:
                 token=desk.token(),
                 limits=desk.limits,
             )
+            self._drafts.append(done)
+            self._heads[attempt.id] = Loaded(done.head, definition, step.after, step.memory, image[0], frozen, image[1])
+            transition = Transition(done.record, done.head.hash)
+            for key in done.keys:
+                self._keys[attempt.id, key.key] = key.digest, transition
         except BaseException:
             self._is_spoilt = True
             raise
-        self._drafts.append(done)
-        self._heads[attempt.id] = Loaded(done.head, definition, step.after, step.memory, image[0], frozen, image[1])
-        transition = Transition(done.record, done.head.hash)
-        for key in done.keys:
-            self._keys[attempt.id, key.key] = key.digest, transition
         return transition
 
     def commit(self) -> None:

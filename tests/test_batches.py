@@ -22,6 +22,7 @@ from statemachine import (
     Limits,
     Refused,
     State,
+    Transition,
     Workflow,
     batch,
     batches,
@@ -342,6 +343,25 @@ def test_what_goes_wrong_after_the_commit_of_a_batch_runs_nothing_again(
     assert RUNS == ["one 1", "other 2", "one 3"]
     assert (one.data.total, other.data.total) == (4, 2)
     assert "after a commit of 3 transitions, which are durable" in caplog.text
+
+
+def test_half_a_draft_is_decided_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails behind the draft of a member, where memory runs out, fails nobody: its draft is not committed then."""
+    one, other = engine.start(Till, id="one"), engine.start(Till, id="other")
+
+    def failing(record: Any, proof: bytes) -> Any:
+        if record.version == 2:  # of the one that holds the others up
+            return Transition(record, proof)
+        monkeypatch.setattr(batch, "Transition", Transition)
+        raise MemoryError
+
+    monkeypatch.setattr(batch, "Transition", failing)
+    with held(one):
+        waiting = [one.submit(Pay(1)), other.submit(Pay(2)), one.submit(Pay(3))]
+
+    assert [till.result(WAIT_SECONDS_MAX).version for till in waiting] == [3, 2, 4]
+    assert (one.data.total, other.data.total) == (4, 2)
+    assert RUNS == ["one 1", "other 2", "one 3"] * 2
 
 
 def test_what_goes_wrong_after_the_commit_of_one_alone_runs_nothing_again(
