@@ -13,7 +13,7 @@ from typing import TypeVar
 from persistence import Busy, Conflict, InDoubt
 from statemachine.batch import Batch, Desk
 from statemachine.errors import Refused
-from statemachine.writer import UNDECIDED, Member, Work
+from statemachine.members import UNDECIDED, Member, Work
 
 __all__ = ["Batches", "Inside"]
 

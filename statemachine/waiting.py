@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from statemachine.definition import Definition
 from statemachine.events import Request
+from statemachine.members import UNDECIDED, Member
 from statemachine.transition import Transition
-from statemachine.writer import UNDECIDED, Member, Writer
+from statemachine.writer import Writer
 
 if TYPE_CHECKING:
     from statemachine.batch import Batch

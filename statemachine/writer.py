@@ -23,101 +23,22 @@ import atexit
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
-from persistence.errors import Busy, Closed, InDoubt
+from persistence.errors import Busy, Closed
 from persistence.process import PROCESS
 from statemachine.limits import Limits
+from statemachine.members import Called, Member, Turn, Work, interrupted, tell_all
 
-if TYPE_CHECKING:
-    from statemachine.batch import Batch
-
-__all__ = ["UNDECIDED", "Called", "Member", "Turn", "Work", "Writer"]
+__all__ = ["Writer"]
 
 T = TypeVar("T")
 logger = logging.getLogger("perdure.statemachine")
-Work = Callable[["Batch"], T]
 
-UNDECIDED: Any = object()
-"""What the result of a member is until it has been decided."""
-
-_DOUBT = "the thread that leads was interrupted; whether it happened is not known: look"
 TURN_SECONDS_MAX = 10.0  # how long a sender waits for others of its process; longer waits hide a stuck callback
-
-
-class Member:
-    """One call that waits for its batch. What came of it is `result`, or `error` where that is set."""
-
-    __slots__ = ("error", "result")
-
-    loop: Any = None  # the event loop in which it is to be told; None where that is no matter
-    calls_back = False  # whether telling it runs its sender's code
-    result: object
-    error: BaseException | None
-
-    def run(self, batch: "Batch") -> object:
-        """Decide it."""
-        raise NotImplementedError
-
-    def key_name(self) -> tuple[str, str, str] | None:
-        """Return the name of the key that it asks for, where that is known: those of a batch are looked up at once."""
-        return None
-
-    def begin(self) -> bool:
-        """Say that it is decided from here on. Returns False where nobody wants it any longer."""
-        return True
-
-    def tell(self) -> None:
-        """Tell who waits what came of it; called once, after the commit."""
-
-    def outcome(self) -> Any:
-        """Return what came of it, or raise that."""
-        if self.error is not None:
-            raise self.error
-        if self.result is UNDECIDED:  # an interrupt came between the queue and the batch
-            raise InDoubt(_DOUBT)
-        return self.result
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether anything came of it."""
-        return self.result is not UNDECIDED or self.error is not None
-
-
-class Called(Member):
-    """A member that is some work of its sender's."""
-
-    __slots__ = ("work",)
-
-    def __init__(self, work: Work[Any]) -> None:
-        self.work = work
-        self.result, self.error = UNDECIDED, None
-
-    def run(self, batch: "Batch") -> object:
-        """Do the work."""
-        return self.work(batch)
-
-
-class Turn(Called):
-    """A member whose sender waits for it on his own thread, and who leads when he is first."""
-
-    __slots__ = ("following", "hands_on", "is_left", "is_told", "leads", "lock")
-
-    def __init__(self, work: Work[Any]) -> None:
-        super().__init__(work)
-        self.leads = False
-        self.is_told = self.is_left = False  # left: its sender was interrupted and waits no longer
-        self.following: Turn | None = None  # whom this one wakes
-        self.hands_on: int | None = None  # the baton, if nobody has led since this step
-        self.lock = threading.Lock()
-        self.lock.acquire()  # released once, by who hands it the baton or tells it
-
-    def tell(self) -> None:
-        """Wake the sender."""
-        self.lock.release()
 
 
 class _Here(Called):
@@ -364,7 +285,7 @@ class Writer:
             if members:
                 self._runs.together(members)
         except BaseException as error:
-            doubt = InDoubt(_DOUBT)
+            doubt = interrupted()
             for member in members:
                 if not member.is_decided:  # an interrupt is this thread's, and nobody else's
                     member.error = error if isinstance(error, Exception) else doubt
@@ -378,7 +299,7 @@ class Writer:
                 except BaseException:  # an interrupt: who was not woken finds that out himself, and goes on
                     self._hand_on(steps)
                     raise
-                _tell([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
+                tell_all([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
                 self._call_back([member for member in members if member.calls_back])
 
     def _free_room(self) -> None:
@@ -392,10 +313,10 @@ class Writer:
             waiting = [turn for turn in turns if not turn.is_left]
             for turn, following in pairwise(waiting):
                 turn.following = following
+            if waiting:
+                waiting[-1].hands_on = steps  # before it is told, which it may find out by itself
             for turn in waiting:
                 turn.is_told = True
-            if waiting:
-                waiting[-1].hands_on = steps
         if waiting:
             waiting[0].tell()
         else:
@@ -437,21 +358,3 @@ class Writer:
                 if member.begin():
                     members.append(member)
             self._running = len(members)
-
-
-def _tell(members: list[Member]) -> None:
-    """Tell members what came of them; those of an event loop by one call into it, which wakes it once."""
-    waiting: dict[Any, list[Member]] = {}
-    for member in members:
-        if member.loop is None:
-            member.tell()
-        else:
-            waiting.setdefault(member.loop, []).append(member)
-    for loop, those in waiting.items():
-        with suppress(RuntimeError):  # it was closed: nobody waits any longer
-            loop.call_soon_threadsafe(_tell_each, those)
-
-
-def _tell_each(members: list[Member]) -> None:
-    for member in members:
-        member.tell()

@@ -26,7 +26,7 @@ from statemachine import (
     on,
 )
 from statemachine import step as step_module
-from statemachine.writer import Member
+from statemachine.members import Member
 from tests.kit import Clock
 from tests.patience import AS_SHIPPED, WAIT_SECONDS_MAX, value_of
 

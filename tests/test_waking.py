@@ -16,7 +16,8 @@ from persistence import Busy, InDoubt
 from statemachine import Engine, Instance, Limits, State, Transition, Workflow, on
 from statemachine import writer as writing
 from statemachine.batches import Batches
-from statemachine.writer import Turn, Writer
+from statemachine.members import Turn
+from statemachine.writer import Writer
 from tests.patience import WAIT_SECONDS_MAX
 
 ENTERED, GO, LEFT = threading.Event(), threading.Event(), threading.Event()
