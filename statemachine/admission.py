@@ -10,7 +10,7 @@ repaired takes its whole journal: recovery alone answers REBUILT and KEPT AT HEA
 
 from enum import Enum
 
-from attrs import frozen
+from attrs import define, frozen
 
 __all__ = ["HeadFacts", "Judgement", "Verdict", "judge_head"]
 
@@ -27,9 +27,12 @@ class Verdict(Enum):
     QUARANTINED = "QUARANTINED"  # damaged; set aside
 
 
-@frozen
+@define
 class HeadFacts:
-    """What was found about one head. Texts are reasons; None where all is well."""
+    """What was found about one head. Texts are reasons; None where all is well.
+
+    Written by who gathers them: not frozen, because each first load of an instance makes one.
+    """
 
     mark: str | None = None  # a quarantine mark that stands
     broken_hash: str | None = None

@@ -133,6 +133,7 @@ class Chart:
         for rule in self.rules:
             self._by_node.setdefault(rule.source.name, []).append(rule)
         self.deferred = frozenset(event for node in self.nodes.values() for event in node.defers)
+        self.known_legal: dict[tuple[Configuration, Memory], None] = {}
         self.heard: dict[tuple[Configuration, str], tuple[tuple[Rule, ...], ...]] = {}
         self.plans: dict[
             tuple[Configuration, tuple[Rule, ...]] | tuple[Configuration, tuple[Rule, ...], Memory], Plan
@@ -203,9 +204,17 @@ class Chart:
         return next((node.name for node in above if event in node.defers), None)
 
     def legal(self, configuration: Configuration, *, memory: Memory = ()) -> str | None:
-        """Return why a configuration or what it remembers is not legal, naming the node; None if it is. Pure."""
+        """Return why a configuration or what it remembers is not legal, naming the node; None if it is. Pure.
+
+        Those that are legal are remembered.
+        """
+        if (configuration, memory) in self.known_legal:
+            return None
         reason = self._illegal(configuration, self.root)
-        return self._illegal_memory(memory) if reason is None and memory else reason
+        reason = self._illegal_memory(memory) if reason is None and memory else reason
+        if reason is None:
+            remember(self.known_legal, (configuration, memory), None)
+        return reason
 
     def _illegal_memory(self, memory: Memory) -> str | None:
         regions = [self.nodes.get(name) for name, _ in memory]

@@ -6,7 +6,7 @@ Used by the engine at the first load of an instance and by recovery for every in
 from functools import lru_cache
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define
 
 from persistence.records import (
     Head,
@@ -27,7 +27,7 @@ from statemachine.folding import stored_image
 from statemachine.frame import SqlPort
 from statemachine.runner import FrameRunner
 
-TEXTS_MAX = 10_000  # pairs of a configuration and a memory, remembered as they are stored
+TEXTS_MAX = 10_000  # of where instances stand, remembered with what they say; of a few hundred bytes each
 
 __all__ = [
     "TERMINATED",
@@ -68,12 +68,14 @@ def configuration_text(configuration: Configuration, *, memory: Memory = ()) -> 
     return "|".join((",".join(configuration), *(f"{region}={','.join(leaves)}" for region, leaves in memory)))
 
 
+@lru_cache(maxsize=TEXTS_MAX)
 def configuration_of(text: str) -> Configuration:
     """Return the configuration of a stored text. Pure."""
     leaves = text.partition("|")[0]
     return tuple(leaves.split(",")) if leaves else ()
 
 
+@lru_cache(maxsize=TEXTS_MAX)
 def memory_of(text: str) -> Memory:
     """Return what regions remember by a stored text. Total: what `configuration_text` never wrote is illegal. Pure."""
     text = text.removesuffix(TERMINATED_MARK)
@@ -166,17 +168,13 @@ def fit(
         image=image,
         has_class=definition is not None,
     )
-    if definition is None:
-        return facts
-    facts = evolve(
-        facts,
-        same_fingerprint=same,
-        lower_revision=_lower(head, definition),
-        illegal=illegal(head.configuration, definition.chart),
-    )
-    if facts.illegal is not None:
-        return facts
-    return _with_data(facts, head, definition, image=image, told=told, sql=source if has_sql else None)
+    if definition is not None:
+        facts.same_fingerprint = same
+        facts.lower_revision = _lower(head, definition)
+        facts.illegal = illegal(head.configuration, definition.chart)
+        if facts.illegal is None:
+            _add_data(facts, head, definition, image=image, told=told, sql=source if has_sql else None)
+    return facts
 
 
 def broken_head(head: Head) -> str | None:
@@ -222,7 +220,7 @@ def _lower(head: Head, definition: Definition) -> str | None:
     return f"it was written by revision {head.revision}; this class is revision {definition.revision}"
 
 
-def _with_data(
+def _add_data(
     facts: HeadFacts,
     head: Head,
     definition: Definition,
@@ -230,20 +228,19 @@ def _with_data(
     image: bytes,
     told: tuple[str | None, str | None],
     sql: SqlPort | None,
-) -> HeadFacts:
+) -> None:
     """Add to the facts what of the data does not fit its class."""
     try:
         data = definition.decode_data(image)
     except DataError as error:
-        return evolve(facts, unreadable=str(error))
+        facts.unreadable = str(error)
+        return
     attempt = FrameRunner(data)
     attempt.id, attempt.version, attempt.time = head.instance, head.version, head.time
     attempt.actor, attempt.note = told
     attempt.sql = sql
     attempt.configuration = configuration_of(head.configuration)
     try:
-        broken = broken_invariant(definition, attempt, definition.freeze(data))
+        facts.broken_invariant = broken_invariant(definition, attempt, definition.freeze(data))
     except Exception as error:  # noqa: BLE001  # reported; it stops only this instance
-        reason = f"an invariant could not be asked: {type(error).__name__}: {error}"
-        return evolve(facts, unanswered_invariant=reason)
-    return evolve(facts, broken_invariant=broken)
+        facts.unanswered_invariant = f"an invariant could not be asked: {type(error).__name__}: {error}"

@@ -17,6 +17,7 @@ from persistence.sqlite.rows import (
     read_head,
     read_keys,
     read_places,
+    read_row,
     read_rows,
     read_rows_to,
     read_stubs,
@@ -75,8 +76,7 @@ class SQLiteReader:
 
     def row(self, instance: str, version: int) -> Row | None:
         """Read one transition of an instance."""
-        rows = read_rows(self._connection, instance, versions=(version, version))
-        return rows[0] if rows else None
+        return read_row(self._connection, instance, version)
 
     def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
         """Read the rows that prove a version."""

@@ -156,6 +156,20 @@ WHERE j.version >= ? AND j.version <= ?
 ORDER BY j.n
 """
 
+# One row that stands at a known n: primary keys.
+ROW = """
+SELECT i.name, w.name, j.version, d.fingerprint, e.name, b.name, a.name, j.revision, j.epoch, j.incarnation, j.key,
+       j.actor, j.note, j.time, j.token, j.kind, j.body, j.hash
+FROM perdure_journal AS j
+JOIN perdure_instance AS i ON i.id = j.instance
+LEFT JOIN perdure_symbol AS w ON w.id = i.workflow
+LEFT JOIN perdure_definition AS d ON d.id = j.definition
+LEFT JOIN perdure_symbol AS e ON e.id = j.event
+LEFT JOIN perdure_symbol AS b ON b.id = j.before
+LEFT JOIN perdure_symbol AS a ON a.id = j.after
+WHERE j.n = ? AND j.version = ? AND i.name = ?
+"""
+
 # The rows that prove one that stands at a known n: the one before it, and from a patch back to a whole image. A primary
 # key read per row; as many as may follow a whole image. UNION ends a circle of damaged pointers.
 ROWS_TO = """

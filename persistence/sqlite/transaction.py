@@ -24,7 +24,7 @@ from persistence.sqlite.appending import Appending, Memory, put, symbol
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.packing import packed
 from persistence.sqlite.query import fetch_all, fetch_each, fetch_one, run, run_with
-from persistence.sqlite.rows import key_name, read_definition, read_head, read_rows, read_rows_to, read_stubs
+from persistence.sqlite.rows import key_name, read_definition, read_head, read_row, read_rows_to, read_stubs
 from persistence.sqlite.usersql import UserSql
 from persistence.store import Value
 
@@ -117,8 +117,8 @@ class SQLiteTransaction:
 
     def row(self, instance: str, version: int) -> Row | None:
         """Read one transition of an instance."""
-        rows = read_rows(self._connection, instance, versions=(version, version))
-        return rows[0] if rows else None
+        place = self._memory.instances.get(instance)
+        return read_row(self._connection, instance, version, near=0 if place is None else place[1])
 
     def rows_to(self, instance: str, version: int, *, near: int = 0) -> list[Row]:
         """Read the rows that prove a version."""
