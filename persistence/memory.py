@@ -331,17 +331,17 @@ class MemoryTransaction:
         mended = evolve(named, version=version, hash=row_hash, image=image)
         self._contents.checkpoints[instance, label] = (commit, mended)
 
-    def expire_keys(self, *, before: int) -> int:
-        """Forget the keys of instances that ended before a time; say of how many."""
-        self._check_open()
-        ended: set[str] = set()
-        for name in {name for name, _, _ in self._contents.keys}:
-            head = self._view.head(name)
-            if head is not None and head.outcome is not None and head.time < before:
-                ended.add(name)
-        # A reader that began earlier misses them at once: what it asks of a key is answered as after its time.
-        self._contents.keys = {name: value for name, value in self._contents.keys.items() if name[0] not in ended}
-        return len(ended)
+    def expire_keys(self, *, before: int, place: int, most: int) -> int:
+        """Forget the keys of those of the next instances that ended before a time; return the place behind them."""
+        self._check_fits()
+        names = list(self._contents.journals)
+        first = place % (1 + len(names))
+        heads = [self._view.head(name) for name in names[first : first + most]]
+        ended = {one.instance for one in heads if one is not None and one.outcome is not None and one.time < before}
+        # A reader that began earlier misses them at once, and so does who undoes this: they were due in any case.
+        if ended:
+            self._contents.keys = {name: value for name, value in self._contents.keys.items() if name[0] not in ended}
+        return first + most if len(heads) == most else 0
 
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
@@ -422,13 +422,6 @@ class MemoryStore:
         """Begin reading: one consistent view."""
         self._check()
         yield MemoryReader(self._contents, commit=self._contents.commits)
-
-    def expire_keys(self, *, before: int) -> int:
-        """Forget the keys of instances that ended before a time; return of how many."""
-        with self.transaction() as transaction:
-            found = transaction.expire_keys(before=before)
-            transaction.commit()
-            return found
 
     def snapshot(self) -> AbstractContextManager[MemoryReader]:
         """Begin reading: here every reader is a view of one moment that nobody waits for."""

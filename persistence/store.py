@@ -144,6 +144,15 @@ class Transaction(Protocol):
         """
         ...
 
+    def expire_keys(self, *, before: int, place: int, most: int) -> int:
+        """Forget the keys of those of the next instances that ended before a time; return the place behind them.
+
+        At most so many are looked at, from a place on: what the last call returned, or any number. Behind the last one
+        it is 0, where the first one is. `before` is in microseconds since 1970 UTC. An instance loses all its keys or
+        none.
+        """
+        ...
+
     def commit(self) -> None:
         """Make everything durable. Durable on return. Raises InDoubt where that is unknown."""
         ...
@@ -263,13 +272,6 @@ class Store(Protocol):
 
     def reader(self) -> AbstractContextManager[Reader]:
         """Begin reading; never waits for a writer."""
-        ...
-
-    def expire_keys(self, *, before: int) -> int:
-        """Forget all keys of instances that ended before a time, and return of how many instances. Durable on return.
-
-        `before` is in microseconds since 1970 UTC. An instance loses all its keys or none.
-        """
         ...
 
     def snapshot(self) -> AbstractContextManager[Reader]:

@@ -44,6 +44,9 @@ __all__ = ["Batch", "Desk", "attempt_at"]
 
 T = TypeVar("T")
 
+DAY_US = 86_400_000_000
+LOOKED_AT = 16  # instances whose keys may be due, each time that one ends: all come round, and none of it is felt
+
 
 @define(eq=False)
 class Desk:
@@ -56,6 +59,7 @@ class Desk:
     heads: dict[str, Loaded] = field(factory=dict[str, Loaded])
     seen: tuple[int, int] = (-1, -1)  # generation and position of the store when `heads` was true
     hear: Callable[[Sequence[Draft]], None] | None = None  # told what was committed, where anybody listens
+    keys_place: int = field(factory=lambda: int.from_bytes(os.urandom(7), "big"))  # where to look for keys that are due
     run: bytes = field(factory=lambda: os.urandom(8))
     count: int = 0
 
@@ -100,6 +104,7 @@ class Batch:
 
     _is_spoilt = False  # a decision became no draft, or half of one: it cannot be undone alone
     _has_named = False
+    _has_ended = False  # an instance
     is_committing = False
     is_committed = False
 
@@ -202,6 +207,7 @@ class Batch:
             where = configuration_of(head.configuration), memory_of(head.configuration)
             self._heads[instance] = Loaded(done.head, definition, *where, image, None)
             self._ended.append(instance)
+        self._has_ended = True
         return Transition(done.record, done.head.hash)
 
     def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
@@ -268,6 +274,8 @@ class Batch:
                 limits=desk.limits,
             )
             self._drafts.append(done)
+            if step.outcome is not None:
+                self._has_ended = True
             self._heads[attempt.id] = Loaded(done.head, definition, step.after, step.memory, image[0], frozen, image[1])
             transition = Transition(done.record, done.head.hash)
             for key in done.keys:
@@ -288,6 +296,8 @@ class Batch:
         transaction.append(self._drafts)
         if not self._drafts and not self._has_named:
             return
+        if self._has_ended:
+            self._expire_keys()
         self.is_committing = True
         transaction.commit()
         self.is_committed = True
@@ -297,6 +307,13 @@ class Batch:
             desk.heads.pop(instance, None)
         if desk.hear is not None:
             desk.hear(self._drafts)
+
+    def _expire_keys(self) -> None:
+        """Forget the keys of a few instances that ended long ago: with each end, so that they do not pile up."""
+        desk, place = self._desk, self._desk.keys_place
+        desk.keys_place = place + LOOKED_AT  # where what stands there cannot be read, the next one looks elsewhere
+        before = desk.clock() - desk.limits.key_days * DAY_US
+        desk.keys_place = self._transaction.expire_keys(before=before, place=place, most=LOOKED_AT)
 
 
 def attempt_at(desk: Desk, loaded: Loaded, epoch: int, *, sql: SqlPort | None) -> FrameRunner:

@@ -3,19 +3,22 @@
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import define, fields, frozen
 
-from persistence import Busy, MemoryStore, SqlFailed
+from persistence import Busy, Corrupt, MemoryStore, SqlFailed
 from persistence.sqlite import usersql
+from persistence.sqlite.transaction import SQLiteTransaction
 from statemachine import (
     DataError,
     DefinitionError,
     Engine,
+    Instance,
     InvariantBroken,
     Limits,
     Refused,
@@ -26,6 +29,7 @@ from statemachine import (
     on,
 )
 from statemachine import step as step_module
+from statemachine.batch import LOOKED_AT
 from statemachine.members import Member
 from tests.kit import Clock
 from tests.patience import AS_SHIPPED, WAIT_SECONDS_MAX, value_of
@@ -302,3 +306,81 @@ def test_waiting_calls_and_batches_are_as_many_as_their_limits(folder: Open, mon
     assert [future.result(WAIT_SECONDS_MAX).version for future in futures] == [2, 3, 4, 5]
     assert max(sizes) <= 2
     assert sum(sizes) == 4
+
+
+DAY = 86_400_000_000
+
+
+def ended(engine: Engine, name: str) -> Instance[Notes, NotesData]:
+    """An instance that was sent one event with a key, and ended."""
+    notes = engine.start(Notes, id=name)
+    notes.send(Put("once"), key="k")
+    engine.terminate(name, why="done")
+    return notes
+
+
+def answers(notes: Instance[Notes, NotesData]) -> bool:
+    """Whether the key still answers, as it does for an honest retry."""
+    with suppress(Refused):  # it has ended, and knows of no such key
+        return notes.send(Put("once"), key="k").replayed
+    return False
+
+
+@pytest.mark.parametrize("store", [MemoryStore, None], ids=["memory", "file"])
+def test_keys_answer_as_many_days_as_their_limit_behind_the_end(tmp_path: Path, store: Any) -> None:
+    """They are forgotten as other instances end, whoever has the engine then; what runs keeps its own."""
+    clock = Clock()
+    with Engine(store() if store else tmp_path / "notes.db", Notes, clock=clock, limits=Limits(key_days=2)) as engine:
+        runs = engine.start(Notes, id="runs")
+        runs.send(Put("once"), key="k")
+        old = ended(engine, "old")
+        clock.now += 2 * DAY
+        for number in range(3):
+            ended(engine, f"at the border {number}")
+        assert answers(old)
+        clock.now += 1
+        for number in range(3):  # wherever it began to look, it came round
+            ended(engine, f"behind it {number}")
+        assert not answers(old)
+        assert [answers(engine.get(Notes, f"behind it {number}")) for number in range(3)] == [True] * 3
+        assert answers(runs)
+
+
+def test_every_instance_is_looked_at_in_turn(tmp_path: Path) -> None:
+    """Sixteen with each end: however many there are, none keeps its keys for good."""
+    clock = Clock()
+    with Engine(tmp_path / "notes.db", Notes, clock=clock) as engine:
+        many = [ended(engine, f"n-{number}") for number in range(100)]
+        clock.now += 31 * DAY
+        left = [sum(map(answers, many))]
+        for number in range(9):
+            ended(engine, f"later {number}")
+            left.append(sum(map(answers, many)))
+        assert left[0] == 100
+        assert all(0 <= one - other <= LOOKED_AT for one, other in pairwise(left))
+        assert left[-1] == 0
+
+
+def test_an_end_is_not_held_up_by_keys_that_cannot_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged page under the keys of another instance fails the first try, and the next one looks elsewhere."""
+    clock = Clock()
+    places: list[int] = []
+    expire = SQLiteTransaction.expire_keys
+
+    def damaged(transaction: SQLiteTransaction, *, before: int, place: int, most: int) -> int:
+        places.append(place)
+        if len(places) == 1:
+            raise Corrupt("a page is damaged")
+        return expire(transaction, before=before, place=place, most=most)
+
+    monkeypatch.setattr(SQLiteTransaction, "expire_keys", damaged)
+    with Engine(tmp_path / "notes.db", Notes, clock=clock) as engine:
+        notes = engine.start(Notes, id="n")
+        with pytest.raises(Corrupt):
+            engine.terminate("n", why="done")
+        assert notes.outcome is None
+        engine.terminate("n", why="done")
+        assert notes.outcome == "terminated"
+    assert places[1] == places[0] + LOOKED_AT

@@ -97,9 +97,6 @@ class Deferring:
         with self.store.reader() as reader:
             yield reader
 
-    def expire_keys(self, *, before: int) -> int:
-        return self.store.expire_keys(before=before)
-
     def settle(self) -> None:
         self.store.settle()
 

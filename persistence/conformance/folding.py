@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from persistence.conformance.kit import Chain, assert_lane, evidence_of, raised, rows_of, write
+from persistence.conformance.kit import Chain, assert_lane, evidence_of, expire_all, raised, rows_of, write
 from persistence.conformance.writing import WritingContract
 from persistence.errors import Conflict
 from persistence.records import KIND_PATCH, Checkpoint, Draft, Stub
@@ -182,11 +182,29 @@ class FoldingContract(WritingContract):
             for chain, outcome, number in zip(chains, ("sold", "sold", None), (10, 100, 10), strict=True):
                 write(store, chain.next(key="s", number=number))
                 write(store, chain.next(key="k", outcome=outcome, number=number))
-            assert store.expire_keys(before=14) == 0
-            assert store.expire_keys(before=15) == 1
+            expire_all(store, 14)
+            with store.reader() as reader:
+                assert [len(reader.keys(chain.instance)) for chain in chains] == [2, 2, 2]
+            expire_all(store, 15)
             with store.reader() as reader:
                 assert [len(reader.keys(chain.instance)) for chain in chains] == [0, 2, 2]
                 assert [row.record.version for row in reader.journal("old")] == [1, 2]
             with store.transaction() as transaction:
                 assert transaction.keys([("old", "send", "k"), ("old", "start", "s")]) == {}
-            assert store.expire_keys(before=15) == 0
+            expire_all(store, 15)  # what has no keys any longer stands in nobody's way
+
+    def test_keys_expire_from_any_place_on(self) -> None:
+        """Whatever number a place is, going on from there comes by all instances."""
+        chains = [Chain(f"i-{number}") for number in range(5)]
+        with closing(self.open_store()) as store:
+            for chain in chains:
+                write(store, chain.next(key="s", outcome="sold", number=10))
+            place, seen = 2**62 + 1, list[int]()
+            for _ in chains:
+                with store.transaction() as transaction:
+                    place = transaction.expire_keys(before=100, place=place, most=3)
+                    transaction.commit()
+                with store.reader() as reader:
+                    seen.append(sum(len(reader.keys(chain.instance)) for chain in chains))
+            assert seen[-1] == 0
+            assert seen == sorted(seen, reverse=True)

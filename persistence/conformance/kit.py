@@ -22,7 +22,7 @@ from persistence.store import Reader, Store, Transaction
 
 __all__ = [
     "INTEGER_MAX", "ODD_TEXTS", "THREADS", "TURNS", "Chain", "append", "aside", "assert_lane", "assert_only",
-    "assert_outcome", "assert_seen", "assert_seen_in", "evidence_of",
+    "assert_outcome", "assert_seen", "assert_seen_in", "evidence_of", "expire_all",
     "for_absent", "generation_of", "raised", "rows_of", "write",
 ]  # fmt: skip
 
@@ -45,6 +45,15 @@ ODD_TEXTS = (
     "\ufeff",
     "x" * 1_000,
 )
+
+
+def expire_all(store: Store, before: int, *, most: int = 2) -> None:
+    """Forget the keys of all instances that ended before a time, so many instances in each transaction."""
+    place = None
+    while place != 0:
+        with store.transaction() as transaction:
+            place = transaction.expire_keys(before=before, place=place or 0, most=most)
+            transaction.commit()
 
 
 def evidence_of(reader: Reader, instance: str) -> list[Found]:

@@ -224,11 +224,10 @@ PUT_KEY = """
 INSERT INTO perdure_key (instance, name, version, n, digest, after, error, time)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-# Scans the instances. A batch of them, so that the log stays short.
-EXPIRED = """
-SELECT i.id FROM perdure_instance AS i
-WHERE i.outcome IS NOT NULL AND i.time < ? AND EXISTS (SELECT 1 FROM perdure_key AS k WHERE k.instance = i.id)
-LIMIT ?
+# The next instances behind a place, whatever number that is, and whether each ended before a time: rows by primary key.
+NEXT_INSTANCES = """
+SELECT id, outcome IS NOT NULL AND time < ? FROM perdure_instance
+WHERE id > ? % (1 + (SELECT max(id) FROM perdure_instance)) ORDER BY id LIMIT ?
 """
 DROP_KEYS = "DELETE FROM perdure_key WHERE instance = ?"  # the front of its primary key
 

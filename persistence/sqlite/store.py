@@ -371,16 +371,6 @@ class SQLiteStore:
                     if is_stale:
                         reader.release_memory()
 
-    def expire_keys(self, *, before: int) -> int:
-        """Forget all keys of instances that ended before a time, in several transactions; return of how many."""
-        count, found = 0, 1
-        while found:
-            with self.transaction() as transaction:
-                found = transaction.expire_keys(before=before)
-                transaction.commit()
-            count += found
-        return count
-
     def snapshot(self) -> AbstractContextManager[SQLiteReader]:
         """Begin reading for as long as it takes, on a connection of its own: nobody waits for it."""
         self._check()

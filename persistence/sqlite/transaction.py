@@ -30,7 +30,6 @@ from persistence.store import Value
 
 __all__ = ["CACHE_MAX", "Ending", "SQLiteTransaction"]
 
-EXPIRED_MAX = 1_000  # instances whose keys one transaction removes: a bounded log, and a short wait for everybody else
 CACHE_MAX = 20_000  # instances and symbols remembered, in 4 MB; emptied as a whole when it is full
 
 
@@ -226,15 +225,16 @@ class SQLiteTransaction:
             run(self._connection, statements.KEEP_CHECKPOINT, reason, time, row[0])
             run(self._connection, statements.MEND_CHECKPOINT, version, row_hash, packed(image), row[0])
 
-    def expire_keys(self, *, before: int) -> int:
-        """Forget the keys of some instances that ended before a time; return of how many, 0 where none is left."""
+    def expire_keys(self, *, before: int, place: int, most: int) -> int:
+        """Forget the keys of those of the next instances that ended before a time; return the place behind them."""
         self._check_fits()
         self.has_written = True
         with explained(self.path):
-            ended = fetch_all(self._connection, statements.EXPIRED, before, EXPIRED_MAX)
-            for (surrogate,) in ended:
-                run(self._connection, statements.DROP_KEYS, surrogate)
-        return len(ended)
+            found = fetch_all(self._connection, statements.NEXT_INSTANCES, before, place, most)
+            for surrogate, is_due in found:
+                if is_due:
+                    run(self._connection, statements.DROP_KEYS, surrogate)
+        return found[-1][0] if len(found) == most else 0
 
     def quarantine(self, mark: Quarantine) -> None:
         """Set an instance aside; a mark that stands is kept."""
