@@ -312,7 +312,7 @@ class Batch:
         """Forget the keys of a few instances that ended long ago: with each end, so that they do not pile up."""
         desk, place = self._desk, self._desk.keys_place
         desk.keys_place = place + LOOKED_AT  # where what stands there cannot be read, the next one looks elsewhere
-        before = desk.clock() - desk.limits.key_days * DAY_US
+        before = self._drafts[-1].record.time - desk.limits.key_days * DAY_US
         desk.keys_place = self._transaction.expire_keys(before=before, place=place, most=LOOKED_AT)
 
 
