@@ -1,8 +1,8 @@
 """Who writes next, and for whom: one transaction at a time, for everybody who waits when it begins.
 
 There is one baton. Who holds it leads: takes the first members of the queue as one batch, has them decided and
-committed, hands the baton to whoever is first in the queue by then, and only then tells what came of the batch. So what
-queued up while the last sync ran is one commit, no delay is added, and no callback of anybody's holds up the next one.
+committed, and lets the baton go on to whoever is first in the queue by then. So what queued up while the last sync ran
+is one commit, no delay is added, and no callback of anybody's holds up the next one.
 
 Senders who wait on threads of their own are told one by the other, and the baton goes along: who is told wakes the next
 one, and the last hands it on. Each wakes only to go back to his caller, and most are in the queue again by then: two

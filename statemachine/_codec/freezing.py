@@ -85,7 +85,7 @@ def freezer(kind: Kind, refuse: Callable[[Any, Exception], Exception]) -> Callab
     That of a class takes an earlier frozen form too.
     """
     program = _Freezer()
-    program.names.update(number=check_number, text=_check_characters, all=all, chain=chain, is_=is_)
+    program.names.update(number=check_number, text=_check_characters, chain=chain, is_=is_)
     return program.guarded(kind, refuse)
 
 
