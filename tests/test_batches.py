@@ -1,7 +1,6 @@
 """Group commit: who waits together is committed together, nobody fails another or is answered before the commit."""
 
 import asyncio
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from statemachine import (
     on,
 )
 from statemachine import writer as writing
+from tests.interrupting import interrupt_until, interruptible
 from tests.patience import WAIT_SECONDS_MAX
 
 SCHEMA = """
@@ -490,19 +490,19 @@ def test_who_waits_too_long_is_told_that_it_is_busy_and_nothing_of_it_happens(mo
 
 def test_who_is_interrupted_while_he_waits_takes_his_event_back(engine: Engine) -> None:
     till = engine.start(Till, id="t")
-    me = threading.main_thread().ident
-    assert me is not None
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    is_back = threading.Event()
 
     def interrupt() -> None:
         queued(engine, 1)
-        signal.pthread_kill(me, signal.SIGINT)
+        interrupt_until(is_back)
 
-    with held(till):
-        threading.Thread(target=interrupt).start()
+    with interruptible(), held(till):
+        interrupting = threading.Thread(target=interrupt)
+        interrupting.start()
         with pytest.raises(KeyboardInterrupt):
             till.send(Pay(1))
-    signal.signal(signal.SIGINT, before)
+        is_back.set()
+        interrupting.join(WAIT_SECONDS_MAX)
     assert till.send(Pay(2)).version == 3
     assert RUNS == ["t 2"]
 

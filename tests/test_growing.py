@@ -15,6 +15,7 @@ from persistence.sqlite.connection import GROWN_FROM, GROWN_PAGES, Log
 from recovery.drills.disks.passing import Call, Disk
 from statemachine import Engine, Instance
 from tests.children import Add, Tally, TallyData
+from tests.interrupting import interruptible
 
 R = TypeVar("R")
 SENDS = GROWN_FROM  # each writes a page at least
@@ -78,9 +79,8 @@ def test_growing_a_log_leaves_neither_rows_nor_pages_nor_news(pragma: str, made:
 
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    yield
-    signal.signal(signal.SIGINT, before)
+    with interruptible():
+        yield
 
 
 def go_on_after_an_interrupt(path: Path) -> int:

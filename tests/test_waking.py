@@ -1,6 +1,5 @@
 """Senders who waited together wake one another, and nobody is left asleep where one of them was interrupted."""
 
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from statemachine import writer as writing
 from statemachine.batches import Batches
 from statemachine.members import Turn
 from statemachine.writer import Writer
+from tests.interrupting import interrupt_until, interruptible
 from tests.patience import WAIT_SECONDS_MAX
 
 ENTERED, GO, LEFT = threading.Event(), threading.Event(), threading.Event()
@@ -55,10 +55,7 @@ class Counter(Workflow[Counted], revision=1):
 
     @on(Interrupt, counting, to=None)
     def interrupt(self, event: Interrupt) -> None:
-        me = threading.main_thread().ident
-        assert me is not None
-        signal.pthread_kill(me, signal.SIGINT)
-        assert LEFT.wait(WAIT_SECONDS_MAX)
+        interrupt_until(LEFT)
 
 
 @pytest.fixture
@@ -142,9 +139,8 @@ def test_all_who_wait_together_are_woken(engine: Engine) -> None:
 
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    yield
-    signal.signal(signal.SIGINT, before)
+    with interruptible():
+        yield
 
 
 def interrupted_in_a_batch(engine: Engine, *, seconds: float = WAIT_SECONDS_MAX) -> bool:
