@@ -6,8 +6,9 @@ anything but a member fails; and nothing of what is durable is ever run again, w
 
 import logging
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import TypeVar
 
 from persistence import Busy, Conflict, InDoubt
@@ -75,13 +76,14 @@ class Batches:
                 inside.calls = False
         raise AssertionError  # the last try has returned or raised
 
-    def together(self, members: Sequence[Member]) -> None:
-        """Decide and commit members in one transaction, and set what came of each.
+    def together(self, members: Sequence[Member]) -> int:
+        """Decide and commit members in one transaction, and set what came of each; return how many of them.
 
-        Where anything but a member fails they are decided again, one by one. Raises only what interrupts the calling
-        thread and is its own: those who are undecided then are told that nothing happened, or that it is unknown.
+        Those that are left when the time of a batch is over have not begun. Where anything but a member fails all are
+        decided again, one by one. Raises only what interrupts the calling thread and is its own: those who are
+        undecided then are told that nothing happened, or that it is unknown.
         """
-        batch = None
+        batch, count = None, len(members)
         try:
             if len(members) > 1:
                 with self.calling(), self._desk.store.transaction() as transaction:
@@ -89,39 +91,52 @@ class Batches:
                     names = [name for member in members if (name := member.key_name()) is not None]
                     if names:
                         batch.look_up(names)
-                    for member in members:
+                    count = 0
+                    for member in self._in_time(members):
                         _decide(member, batch)
+                        count += 1
                     batch.commit()
-                return
+                return count
         except (Busy, InDoubt) as error:  # as true for each of them: one by one they would wait as long again, each
-            for member in members:
+            for member in members[:count]:
                 member.error = error
-            return
+            return count
         except Exception:
             if (durable := self._durable(batch)) is not None:
                 logger.exception(AFTERWARDS, durable)
-                return
+                return count
         except BaseException:
             if batch is None or not batch.is_committed:
                 _interrupt(members, is_unknown=batch is not None and batch.is_committing)
             raise
-        self._one_by_one(members)
+        return self._one_by_one(members)
+
+    def _in_time(self, members: Sequence[Member]) -> Iterator[Member]:
+        """Iterate over members for as long as a batch may take; over one in any case."""
+        until = monotonic() + self._desk.limits.batch_ms_max / 1_000
+        for member in members:
+            yield member
+            if monotonic() > until:
+                break
 
     def _durable(self, batch: Batch | None) -> int | None:
         """Drop what is remembered; return how many transitions are durable all the same, None where nothing was."""
         self._desk.heads.clear()
         return batch.size if batch is not None and batch.is_committed else None
 
-    def _one_by_one(self, members: Sequence[Member]) -> None:
-        """Decide and commit each in a transaction of its own, whatever came of it before."""
+    def _one_by_one(self, members: Sequence[Member]) -> int:
+        """Decide and commit each in a transaction of its own, whatever came of it before; return how many."""
         for member in members:
             member.result, member.error = UNDECIDED, None
+        count = 0
         try:
-            for member in members:
+            for member in self._in_time(members):
                 _decide_alone(member, self)
+                count += 1
         except BaseException:
             _interrupt([one for one in members if not one.is_decided], is_unknown=True)
             raise
+        return count
 
 
 def _decide(member: Member, batch: Batch) -> None:

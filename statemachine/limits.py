@@ -33,6 +33,7 @@ class Limits:
     heads_max: int = 10_000  # instances remembered between transitions; a miss costs one read
     calls_max: int = 10_000  # calls of `submit`, `asend` and `afire` that wait: at most seconds of work
     batch_max: int = 256  # transitions in one commit: beyond that a sync is no longer what one of them costs
+    batch_ms_max: int = 50  # that a batch is decided for: other processes wait, and those behind slow callbacks
     unheard_max: int = 10_000  # transitions that wait for one subscriber: beyond that he does not follow
     snapshots_max: int = 16  # snapshots held at once: each keeps a connection, and the log from being reused
 

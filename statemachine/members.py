@@ -25,12 +25,13 @@ UNDECIDED: Any = object()
 class Member:
     """One call that waits for its batch. What came of it is `result`, or `error` where that is set."""
 
-    __slots__ = ("error", "result")
+    __slots__ = ("error", "is_late", "result")
 
     loop: Any = None  # the event loop in which it is to be told; None where that is no matter
     calls_back = False  # whether telling it runs its sender's code
     result: object
     error: BaseException | None
+    is_late: bool  # it was in a batch that had no time for it, and is first in the queue again: it has begun
 
     def run(self, batch: "Batch") -> object:
         """Decide it."""
@@ -68,7 +69,7 @@ class Called(Member):
 
     def __init__(self, work: Work[Any]) -> None:
         self.work = work
-        self.result, self.error = UNDECIDED, None
+        self.result, self.error, self.is_late = UNDECIDED, None, False
 
     def run(self, batch: "Batch") -> object:
         """Do the work."""

@@ -53,7 +53,7 @@ class Submitted(Sent):
 
     def __init__(self, definition: Definition, instance: str, request: Request, /, *, writer: Writer) -> None:
         self.definition, self.instance, self.request = definition, instance, request
-        self.result, self.error = UNDECIDED, None
+        self.result, self.error, self.is_late = UNDECIDED, None, False
         self.future: Future[Any] = _Cancellable(self, writer)
 
     def begin(self) -> bool:
@@ -121,7 +121,7 @@ class Awaited(Sent):
         self, definition: Definition, instance: str, request: Request, /, *, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.definition, self.instance, self.request = definition, instance, request
-        self.result, self.error = UNDECIDED, None
+        self.result, self.error, self.is_late = UNDECIDED, None, False
         self.loop = loop
         self.answer: Answer[Any] = Answer(loop=loop)
 

@@ -77,8 +77,11 @@ class Runs(Protocol):
         """Decide and commit one member. Raises what it raises."""
         ...
 
-    def together(self, members: Sequence[Member]) -> None:
-        """Decide and commit members, and set what came of each. Raises only what is the calling thread's own."""
+    def together(self, members: Sequence[Member]) -> int:
+        """Decide and commit the first of some members, and set what came of each; return how many.
+
+        Raises only what is the calling thread's own; then none of them is to be decided any more.
+        """
         ...
 
 
@@ -134,17 +137,16 @@ class Writer:
     def _wait(self, turn: Turn) -> None:
         """Wait until a turn leads or was told. Raises Busy."""
         steps = self._steps
-        if turn.lock.acquire(timeout=TURN_SECONDS_MAX):
-            return
-        if self._leave(turn):
-            self._hand_on(steps)
-            raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
-        steps = self._steps  # it is in a batch: what comes of that is told
+        batch: int | None = None  # the step in which it was seen in one: what comes of that is told
         while not turn.is_told and not turn.lock.acquire(timeout=TURN_SECONDS_MAX):
-            if steps % 2 == 0 or steps != self._steps:  # the batch has ended, and who led it was interrupted behind it
-                with self._mutex:
+            if self._leave(turn):
+                self._hand_on(steps)
+                raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
+            if batch is not None and (batch % 2 == 0 or batch != self._steps) and not turn.is_late:
+                with self._mutex:  # the batch has ended, and who led it was interrupted behind it
                     turn.is_left = True
                 return
+            turn.is_late, batch = False, self._steps
 
     def _hand_on(self, steps: int) -> None:
         """Pass on a baton that is in nobody's hands: nobody has led since the count was `steps`."""
@@ -279,11 +281,13 @@ class Writer:
     def _lead(self, own: Turn | None) -> None:
         """Run one batch, pass the baton on, and tell what came of it."""
         members: list[Member] = []
+        late: list[Member] = []  # whom the time of the batch did not suffice for
         try:
             self._steps |= 1
             self._take(own, members)
             if members:
-                self._runs.together(members)
+                count = self._runs.together(members)
+                late, members = members[count:], members[:count]
         except BaseException as error:
             doubt = interrupted()
             for member in members:
@@ -294,7 +298,7 @@ class Writer:
             steps = self._steps = (self._steps | 1) + 1
             if PROCESS.pid == self._owner:
                 try:
-                    self._free_room()
+                    self._put_back(late)
                     self._wake([member for member in members if isinstance(member, Turn) and member is not own], steps)
                 except BaseException:  # an interrupt: who was not woken finds that out himself, and goes on
                     self._hand_on(steps)
@@ -302,8 +306,15 @@ class Writer:
                 tell_all([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
                 self._call_back([member for member in members if member.calls_back])
 
-    def _free_room(self) -> None:
+    def _put_back(self, late: list[Member]) -> None:
+        """End a batch: those that it did not come to are first in the queue again, in their order."""
         with self._mutex:
+            for member in late:
+                member.is_late = True
+            self._queue.extendleft(reversed(late))
+            if late and self.has_ended:  # the end was taken with them
+                self.has_ended = False
+                self._queue.append(_End(self))
             self._running = 0
             self._room.notify_all()
 
@@ -355,6 +366,6 @@ class Writer:
                 if own is not None and not isinstance(self._queue[0], Turn):
                     break
                 member = self._queue.popleft()
-                if member.begin():
+                if member.is_late or member.begin():
                     members.append(member)
             self._running = len(members)

@@ -3,6 +3,7 @@
 A test that waits for another thread or process does so for `WAIT_SECONDS_MAX`, which only a fault reaches. The packages
 themselves give up after seconds, so that callers learn of a stuck callback; a machine that stands still for as long
 would fail a test that is about something else. So tests run with `patient()`, and who tests such a bound sets his own.
+No batch ends early either because the machine stood still: its clock stands.
 """
 
 from collections.abc import Generator
@@ -39,4 +40,5 @@ def patient() -> Generator[None]:
     with ExitStack() as stack:
         for name, second in BOUNDS.items():
             stack.enter_context(patch(name, PATIENCE_SECONDS * second))
+        stack.enter_context(patch("statemachine.batches.monotonic", lambda: 0.0))
         yield

@@ -132,6 +132,7 @@ MOST = {
     "heads_max": 1_000_000,
     "calls_max": 1_000_000,
     "batch_max": 1_000_000,
+    "batch_ms_max": 1_000_000,
     "unheard_max": 1_000_000,
     "snapshots_max": 1_000_000,
 }
@@ -294,9 +295,9 @@ def test_waiting_calls_and_batches_are_as_many_as_their_limits(folder: Open, mon
     sizes = list[int]()
     together = engine._batches.together  # batches are seen nowhere else
 
-    def counted(members: Sequence[Member]) -> None:
+    def counted(members: Sequence[Member]) -> int:
         sizes.append(len(members))
-        together(members)
+        return together(members)
 
     monkeypatch.setattr(engine._batches, "together", counted)
     with engine.store.transaction():  # nobody can write

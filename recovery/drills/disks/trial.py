@@ -17,12 +17,14 @@ from recovery.drills.disks.sending import Call, Gate, Hears, Outcome, as_one_bat
 from recovery.drills.doing import do_step
 from recovery.drills.rehearsed import AnyWorkflow
 from recovery.drills.steps import Step
-from statemachine import Engine, Transition
+from statemachine import Engine, Limits, Transition
+from statemachine.limits import COUNT_MAX
 from statemachine.workflow import definition_of
 
 __all__ = ["FILE", "Caller", "Group", "Trial", "copied", "plain"]
 
 FILE = "trial.db"
+UNHURRIED = Limits(batch_ms_max=COUNT_MAX)  # a group is one batch, also where the machine stands still
 
 Wrap = Callable[[SQLiteStore], Store]
 """What stands between the engine and the store: where faults are planted."""
@@ -58,7 +60,7 @@ class Trial:
         store = SQLiteStore(path, level=self.level, schema=self.schema, vfs=vfs)
         caller = Caller(self)
         try:
-            caller.engine = recovery.open(self.wrap(store), self.workflow, clock=caller.clock)
+            caller.engine = recovery.open(self.wrap(store), self.workflow, clock=caller.clock, limits=UNHURRIED)
         except BaseException:
             store.close()
             raise
