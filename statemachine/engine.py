@@ -242,9 +242,10 @@ class Engine:
 
         self.check_turn()
         member = Submitted(definition, instance, request, writer=self._writer)
+        future = member.future  # which it may have no longer once it is queued
         self._writer.queue(member, waits=self._waits)
         self._writer.begin()
-        return member.future
+        return future
 
     @property
     def awaiting(self) -> "Awaiting":

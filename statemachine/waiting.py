@@ -65,10 +65,12 @@ class Submitted(Sent):
 
     def tell(self) -> None:
         """Finish the future; its callbacks run here."""
+        future = self.future
+        del self.future  # which leads back here: such a circle would wait for the collector
         if self.error is None:
-            self.future.set_result(self.result)
+            future.set_result(self.result)
         else:
-            self.future.set_exception(self.error)
+            future.set_exception(self.error)
 
 
 class _Cancellable(Future[T]):

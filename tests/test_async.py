@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from attrs import define, field, frozen
@@ -231,6 +232,33 @@ def test_a_loop_that_is_gone_disturbs_nobody(box: Instance[Box, BoxData], caplog
         GO.set()
         assert box.submit(Put(1)).result(WAIT_SECONDS_MAX).version == 3
     assert caplog.records == []
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("how", ["submit", "asend"])
+def test_a_call_leaves_nothing_for_the_collector(how: str) -> None:
+    """Nothing that it is made of leads back to itself: sixteen objects of each call waited to be found."""
+    engine, box = small(10)
+    call: Callable[[Put], Any] = {"submit": box.submit, "asend": box.asend}[how]
+    left: list[ref[Any]] = []
+
+    async def main() -> None:
+        waiting = [call(Put(number)) for number in range(3)]
+        left.extend(ref(one) for one in waiting)
+        for one in waiting:
+            await asyncio.wrap_future(one) if how == "submit" else await one
+
+    with engine:
+        asyncio.run(main())
+    assert [one() for one in left] == [None] * 3
 
 
 # -- bounds and ends ---------------------------------------------------------------------------------------------------
