@@ -8,10 +8,12 @@ next number. Undoing takes what carries that number off again.
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from attrs import define, evolve, field
+from attrs import evolve
 
+from persistence.block import Block, release_all
+from persistence.contents import Contents, Written
 from persistence.errors import BackupFailed, Busy, Closed, Conflict, NoSql, StoreError
 from persistence.records import (
     KIND_IMAGE,
@@ -35,47 +37,6 @@ __all__ = ["MemoryReader", "MemoryStore", "MemoryTransaction"]
 BUSY_SECONDS_MAX = 5.0  # as long as SQLite waits for another process
 NO_SEAL = bytes(32)
 NO_SQL = "this store has no SQL; use SQLiteStore, or keep such rows in the workflow's data"
-
-
-@define
-class Written:
-    """One transition: its row, and the head as it was after it."""
-
-    row: Row
-    head: Head
-
-
-@define
-class Contents:
-    """Everything that was written, each with the number of its commit; lists and dictionaries only grow."""
-
-    commits: int = 0
-    journals: dict[str, list[tuple[int, Written]]] = field(factory=dict[str, list[tuple[int, Written]]])
-    keys: dict[tuple[str, str, str], tuple[int, KeyRecord]] = field(
-        factory=dict[tuple[str, str, str], tuple[int, KeyRecord]]
-    )
-    lane: list[tuple[int, Sealed]] = field(factory=list[tuple[int, Sealed]])
-    definitions: dict[bytes, tuple[int, str]] = field(factory=dict[bytes, tuple[int, str]])
-    marks: dict[str, tuple[int, Quarantine]] = field(factory=dict[str, tuple[int, Quarantine]])
-    stubs: dict[int, tuple[int, Stub]] = field(factory=dict[int, tuple[int, Stub]])  # by n; they hide their rows
-    checkpoints: dict[tuple[str, str], tuple[int, Checkpoint]] = field(
-        factory=dict[tuple[str, str], tuple[int, Checkpoint]]
-    )  # by instance and label
-
-    def undo(self, commit: int) -> None:
-        """Take off what carries the number of a commit that did not happen."""
-        while self.lane and self.lane[-1][0] == commit:
-            self.lane.pop()
-        for instance, written in list(self.journals.items()):
-            while written and written[-1][0] == commit:
-                written.pop()
-            if not written:
-                del self.journals[instance]
-        self.keys = {name: value for name, value in self.keys.items() if value[0] != commit}
-        self.definitions = {name: value for name, value in self.definitions.items() if value[0] != commit}
-        self.marks = {name: value for name, value in self.marks.items() if value[0] != commit}
-        self.stubs = {n: value for n, value in self.stubs.items() if value[0] != commit}
-        self.checkpoints = {name: value for name, value in self.checkpoints.items() if value[0] != commit}
 
 
 class MemoryReader:
@@ -226,7 +187,7 @@ class MemoryTransaction:
 
     def _check_open(self) -> None:
         if self.is_ended:
-            raise StoreError("this transaction was committed already; begin another one")
+            raise StoreError("this transaction was committed already, or abandoned; begin another one")
 
     def _check_fits(self) -> None:
         self._check_open()
@@ -383,7 +344,9 @@ class MemoryStore:
     capabilities = Capabilities(sql=False, durable=False)
 
     def __init__(self) -> None:
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
+        self._turn = Block(self._begin, self._finish)
+        self._open_transaction: MemoryTransaction | None = None
         self._contents = Contents()
         self._generation = 0
         self._is_open = True
@@ -393,35 +356,62 @@ class MemoryStore:
         if not self._is_open:
             raise Closed("the store is closed")
 
-    @contextmanager
-    def transaction(self) -> Generator[MemoryTransaction]:
+    def transaction(self) -> Block[MemoryTransaction]:
         """Begin writing. What is not committed when the block ends is undone."""
         self._check()
+        return self._turn
+
+    def _begin(self) -> MemoryTransaction:
         if not self._writing.acquire(timeout=BUSY_SECONDS_MAX):
             raise Busy(f"other threads held the store for {BUSY_SECONDS_MAX} s; try again")
+        if self._open_transaction is not None:
+            self._writing.release()
+            raise Busy("this thread has a transaction open, and would wait for itself; end that one first")
         try:
             self._check()
-            yield from self._transaction()
-        finally:
-            self._writing.release()
+            made = self._open_transaction = MemoryTransaction(self._contents, generation=self._generation)
+        except BaseException:
+            self.abandon()
+            raise
+        return made
 
-    def _transaction(self) -> Generator[MemoryTransaction]:
-        """The inside of `transaction`, under the lock."""
-        transaction = MemoryTransaction(self._contents, generation=self._generation)
+    def _finish(self, error: BaseException | None) -> None:
+        """End the transaction, and give the turn back."""
+        if error is not None and not isinstance(error, Exception):
+            self.abandon()
+            return
         try:
-            yield transaction
-        finally:
-            is_undone = transaction.has_written and not transaction.is_ended
+            self._undo()
+            self._writing.release()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _undo(self) -> None:
+        """Undo what was not committed of the transaction that is open."""
+        done = self._open_transaction
+        if done is not None:
+            is_undone = done.has_written and not done.is_ended
             if is_undone:
                 self._contents.undo(self._contents.commits + 1)
-            if is_undone or transaction.has_marked:
+            if is_undone or done.has_marked:
                 self._generation += 1
+            done.is_ended = True
+        self._open_transaction = None
 
-    @contextmanager
-    def reader(self) -> Generator[MemoryReader]:
+    def abandon(self) -> None:
+        """End what an interrupt left open of this thread's."""
+        if self._writing.acquire(blocking=False):  # this thread's, or nobody's
+            self._generation += 1
+            try:
+                self._undo()
+            finally:
+                release_all(self._writing)
+
+    def reader(self) -> AbstractContextManager[MemoryReader]:
         """Begin reading: one consistent view."""
         self._check()
-        yield MemoryReader(self._contents, commit=self._contents.commits)
+        return nullcontext(MemoryReader(self._contents, commit=self._contents.commits))
 
     def snapshot(self) -> AbstractContextManager[MemoryReader]:
         """Begin reading: here every reader is a view of one moment that nobody waits for."""

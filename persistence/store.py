@@ -277,7 +277,8 @@ class Store(Protocol):
     def snapshot(self) -> AbstractContextManager[Reader]:
         """Begin reading for as long as it takes: all of the moment of this call, and nobody else waits for it.
 
-        It is ended by who began it, at the latest before the store is closed. One thread at a time.
+        It is ended by who began it, at the latest before the store is closed; ending it twice, or before it has begun,
+        does nothing. One thread at a time.
         """
         ...
 
@@ -286,6 +287,16 @@ class Store(Protocol):
 
         `prove` is given a reader of the copy, and raises if it is not to be kept. Durable on return, and nothing is
         left of it where it raises. Raises BackupFailed, also where a store has no such copies, StoreFull.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """End what an interrupt left open of this thread's: a transaction is undone, a short reader ended.
+
+        Python may tell of a Ctrl-C behind the last line of a block and before the first of its end, which then never
+        runs: so whoever hears of what is no Exception, and goes on with the store, calls this behind it. What is
+        durable stays so; another thread's transaction or reader is left alone, and so are snapshots. It may be called
+        where nothing is open, and where several blocks are, all of which have then ended.
         """
         ...
 

@@ -6,8 +6,7 @@ anything but a member fails; and nothing of what is durable is ever run again, w
 
 import logging
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TypeVar
 
@@ -38,15 +37,6 @@ class Batches:
         self._desk = desk
         self.inside = Inside()
 
-    @contextmanager
-    def calling(self) -> Generator[None]:
-        """Mark this thread as running callbacks, until the block ends."""
-        self.inside.calls = True
-        try:
-            yield
-        finally:
-            self.inside.calls = False
-
     def alone(self, work: Work[T]) -> T:
         """Decide and commit one member. Raises what it raises, StoreError, InDoubt."""
         desk, inside = self._desk, self.inside
@@ -68,7 +58,7 @@ class Batches:
                 if not isinstance(error, Conflict) or tried == TRIES_MAX:
                     raise
             except BaseException:
-                desk.heads.clear()
+                self._abandon()
                 raise
             else:
                 return result
@@ -83,33 +73,46 @@ class Batches:
         decided again, one by one. Raises only what interrupts the calling thread and is its own: those who are
         undecided then are told that nothing happened, or that it is unknown.
         """
-        batch, count = None, len(members)
+        told: list[Member] = []  # what these know is certain
         try:
-            if len(members) > 1:
-                with self.calling(), self._desk.store.transaction() as transaction:
-                    batch = Batch(self._desk, transaction)
-                    names = [name for member in members if (name := member.key_name()) is not None]
-                    if names:
-                        batch.look_up(names)
-                    count = 0
-                    for member in self._in_time(members):
-                        _decide(member, batch)
-                        count += 1
-                    batch.commit()
-                return count
-        except (Busy, InDoubt) as error:  # as true for each of them: one by one they would wait as long again, each
-            for member in members[:count]:
-                member.error = error
-            return count
-        except Exception:
-            if (durable := self._durable(batch)) is not None:
-                logger.exception(AFTERWARDS, durable)
-                return count
+            count = 0 if len(members) == 1 else self._as_one(members, told)
+            return count or self._one_by_one(members, told)
         except BaseException:
-            if batch is None or not batch.is_committed:
-                _interrupt(members, is_unknown=batch is not None and batch.is_committing)
+            self._abandon()
+            doubt = InDoubt("the thread that wrote was interrupted; whether it happened is not known: look")
+            _fail([member for member in members if member not in told], doubt)
             raise
-        return self._one_by_one(members)
+
+    def _as_one(self, members: Sequence[Member], told: list[Member]) -> int:
+        """Decide and commit them in one transaction; return how many, 0 where all are to be decided again."""
+        batch, inside, count = None, self.inside, len(members)
+        try:
+            inside.calls = True
+            with self._desk.store.transaction() as transaction:
+                batch = Batch(self._desk, transaction)
+                if names := _key_names(members):
+                    batch.look_up(names)
+                count = 0
+                for member in self._in_time(members):
+                    _decide(member, batch)
+                    count += 1
+                batch.commit()
+        except (Busy, InDoubt) as error:  # as true for each of them: one by one they would wait as long again, each
+            _fail(members[:count], error)
+        except Exception:
+            if (durable := self._durable(batch)) is None:
+                return 0
+            logger.exception(AFTERWARDS, durable)
+        except BaseException:
+            if batch is None or not batch.is_committing:
+                _fail(members, Busy("the thread that wrote was interrupted; nothing happened, try again"))
+                told.extend(members)
+            elif batch.is_committed:
+                told.extend(members[:count])
+            raise
+        finally:
+            inside.calls = False
+        return count
 
     def _in_time(self, members: Sequence[Member]) -> Iterator[Member]:
         """Iterate over members for as long as a batch may take; over one in any case."""
@@ -119,24 +122,28 @@ class Batches:
             if monotonic() > until:
                 break
 
+    def _abandon(self) -> None:
+        """End what an interrupt left open: it can come before a block begins to end, and then nothing else ends it."""
+        self._desk.heads.clear()
+        self._desk.store.abandon()
+
     def _durable(self, batch: Batch | None) -> int | None:
         """Drop what is remembered; return how many transitions are durable all the same, None where nothing was."""
         self._desk.heads.clear()
         return batch.size if batch is not None and batch.is_committed else None
 
-    def _one_by_one(self, members: Sequence[Member]) -> int:
+    def _one_by_one(self, members: Sequence[Member], told: list[Member]) -> int:
         """Decide and commit each in a transaction of its own, whatever came of it before; return how many."""
         for member in members:
             member.result, member.error = UNDECIDED, None
-        count = 0
-        try:
-            for member in self._in_time(members):
-                _decide_alone(member, self)
-                count += 1
-        except BaseException:
-            _interrupt([one for one in members if not one.is_decided], is_unknown=True)
-            raise
-        return count
+        for member in self._in_time(members):
+            _decide_alone(member, self)
+            told.append(member)
+        return len(told)
+
+
+def _key_names(members: Sequence[Member]) -> list[tuple[str, str, str]]:
+    return [name for member in members if (name := member.key_name()) is not None]
 
 
 def _decide(member: Member, batch: Batch) -> None:
@@ -163,9 +170,6 @@ def _is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or (is_main and isinstance(error, SystemExit))
 
 
-def _interrupt(members: Sequence[Member], *, is_unknown: bool) -> None:
+def _fail(members: Sequence[Member], error: Exception) -> None:
     for member in members:
-        if is_unknown:
-            member.error = InDoubt("the thread that wrote was interrupted; whether it happened is not known: look")
-        else:
-            member.error = Busy("the thread that wrote was interrupted; nothing happened, try again")
+        member.error = error

@@ -9,9 +9,8 @@ An outcome is made after its transition is durable: what cannot be read any more
 it and never makes a committed event look failed.
 """
 
-from collections.abc import Coroutine, Mapping
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, TypeVar, cast
 
 from attrs import frozen
 
@@ -21,7 +20,8 @@ from statemachine.definition import Definition
 from statemachine.errors import DataError, Refused
 from statemachine.events import Extras, Request, request
 from statemachine.limits import Limits
-from statemachine.offers import Answers, PlainState, ShortOffer, View, plain_state, reason_of, short_offers
+from statemachine.loading import Loaded
+from statemachine.offers import Answers, PlainState, Reason, ShortOffer, View, plain_state, reason_of, short_offers
 from statemachine.states import is_texts
 from statemachine.transition import Transition
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 __all__ = ["NEXT", "Door", "Gate", "Outcome", "named_request"]
+
+T = TypeVar("T")
 
 NEXT = {
     "event_not_enabled": "Fire one of the offers.",
@@ -82,10 +84,16 @@ class Gate(Protocol):
         """Queue one event and return its future."""
         ...
 
-    def viewing(
-        self, definition: Definition, instance: str, *, actor: str | None = None, roles: tuple[str, ...] = ()
-    ) -> AbstractContextManager[View]:
-        """Read the last committed head, judged, as one sender sees it."""
+    def view(
+        self,
+        definition: Definition,
+        instance: str,
+        work: Callable[[View], T],
+        *,
+        actor: str | None = None,
+        roles: tuple[str, ...] = (),
+    ) -> T:
+        """Return what some work finds in the last committed head, judged, as one sender sees it."""
         ...
 
 
@@ -162,17 +170,21 @@ class Door:
         actor, roles = self.extras.get("actor"), self.extras.get("roles", ())
         if refused is None and outcome["outcome"] == "refused":  # they are what does not fit, perhaps
             actor, roles = (actor if type(actor) is str else None), (roles if is_texts(roles) else ())
+
+        def look(view: View) -> tuple[Loaded, list[ShortOffer], Reason | None]:
+            offers = short_offers(view)
+            reason = None if refused is None else reason_of(view, refused.name, Answers(view, refused.event))
+            return view.loaded, offers, reason
+
         try:
-            with self.gate.viewing(self.definition, self.instance, actor=actor, roles=roles) as view:
-                offers = short_offers(view)
-                reason = None if refused is None else reason_of(view, refused.name, Answers(view, refused.event))
+            loaded, offers, reason = self.gate.view(self.definition, self.instance, look, actor=actor, roles=roles)
         except (Refused, StoreError) as error:  # what is decided stays decided
             if outcome["code"] not in {"unknown_instance", "instance_unsound", "needs_migration"}:
                 outcome["hint"] += f" What is offered could not be read: {error}"
             return outcome
         if reason is not None and reason["code"] == outcome["code"]:
             outcome["hint"] = f"{reason['hint']}. {NEXT[reason['code']]}"
-        state, version = plain_state(view.loaded.configuration), view.loaded.head.version
+        state, version = plain_state(loaded.configuration), loaded.head.version
         return {**outcome, "state": state, "version": version, "offers": offers}
 
 

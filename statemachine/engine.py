@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 D = TypeVar("D")
+T = TypeVar("T")
 W = TypeVar("W", bound=Workflow[Any])
 
 
@@ -149,9 +150,7 @@ class Engine:
         (`invalid_argument`), DefinitionError for a state of another workflow.
         """
         definition = self.definition(workflow)
-        self.check_turn()
-        with self.store.reader() as reader:
-            found = chosen(reader, definition, filters, limits=self.limits)
+        found = self.look(lambda reader: chosen(reader, definition, filters, limits=self.limits))
         return found.of(lambda instance: Instance[W, D](self, definition, instance))
 
     @contextmanager
@@ -202,7 +201,7 @@ class Engine:
         """Return a read-only door to the user's tables. Raises NoSql on a store without SQL."""
         if not self.store.capabilities.sql:
             raise NoSql("this engine's store has no SQL")
-        return ReadingSql(self.store, self.check_turn)
+        return ReadingSql(self.look)
 
     def definition(self, workflow: object) -> Definition:
         """Return the compiled form of one of its workflows. Raises DefinitionError."""
@@ -260,18 +259,45 @@ class Engine:
 
     def read(self, definition: Definition, instance: str) -> Loaded:
         """Return the last committed head of an instance, judged; what the properties of a handle call."""
-        with self.viewing(definition, instance) as view:
-            return view.loaded
+        return self.look(lambda reader: self.judged(reader, definition, instance))
 
-    @contextmanager
-    def viewing(
-        self, definition: Definition, instance: str, *, actor: str | None = None, roles: tuple[str, ...] = ()
-    ) -> Generator[View]:
-        """Read the last committed head, judged, and let guards be asked on it while the block is open."""
-        self.check_turn()
-        with self._batches.calling(), self.store.reader() as reader:
+    def view(
+        self,
+        definition: Definition,
+        instance: str,
+        work: Callable[[View], T],
+        *,
+        actor: str | None = None,
+        roles: tuple[str, ...] = (),
+    ) -> T:
+        """Read the last committed head, judged, and return what some work finds in it, which may ask its guards."""
+
+        def look(reader: Reader) -> T:
             known = self._judged(reader, definition, instance)
-            yield View(known, roles, partial(self._asking, known, reader, actor, roles=roles))
+            return work(View(known, roles, partial(self._asking, known, reader, actor, roles=roles)))
+
+        return self.look(lambda reader: self._call(look, reader))
+
+    def look(self, work: Callable[[Reader], T]) -> T:
+        """Return what some work reads, as of one moment. Behind an interrupt nothing of it stays open."""
+        self.check_turn()
+        try:
+            with self.store.reader() as reader:
+                return work(reader)
+        except Exception:
+            raise
+        except BaseException:
+            self.store.abandon()
+            raise
+
+    def _call(self, work: Callable[[Reader], T], reader: Reader) -> T:
+        """Return what some work reads, which may run callbacks."""
+        inside = self._inside
+        try:
+            inside.calls = True
+            return work(reader)
+        finally:
+            inside.calls = False
 
     def _judged(self, reader: Reader, definition: Definition, instance: str) -> Loaded:
         head = reader.head(instance)
@@ -282,8 +308,7 @@ class Engine:
 
     def judged(self, reader: Reader, definition: Definition, instance: str) -> Loaded:
         """Return a head as a reader sees it, judged; what a snapshot calls."""
-        with self._batches.calling():
-            return self._judged(reader, definition, instance)
+        return self._call(lambda reader: self._judged(reader, definition, instance), reader)
 
     def _asking(self, loaded: Loaded, reader: Reader, actor: str | None, *, roles: tuple[str, ...]) -> FrameRunner:
         """Return an attempt of which only guards are asked."""
@@ -294,9 +319,8 @@ class Engine:
 
     def at(self, definition: Definition, instance: str, place: int | str) -> Version:
         """Return a version of an instance, by number or label; what `Instance.at` calls."""
-        self.check_turn()
-        with self.store.reader() as reader:
-            return Version(loaded_at(reader, definition, instance, place=place), self.rows)
+        loaded = self.look(lambda reader: loaded_at(reader, definition, instance, place=place))
+        return Version(loaded, self.rows)
 
     def checkpoint(self, definition: Definition, instance: str, naming: Naming) -> Checkpoint:
         """Name the newest version of an instance; what `Instance.checkpoint` calls. Durable on return."""
@@ -313,15 +337,11 @@ class Engine:
 
     def checkpoints(self, instance: str, *, label: str | None = None) -> Sequence[Checkpoint]:
         """Return the named checkpoints of an instance, by version."""
-        self.check_turn()
-        with self.store.reader() as reader:
-            return reader.checkpoints(instance, label=label)
+        return self.look(lambda reader: reader.checkpoints(instance, label=label))
 
     def rows(self, instance: str) -> Sequence[Row]:
         """Return the journal of an instance, oldest first, each row proven. Raises Refused `instance_unsound`."""
-        self.check_turn()
-        with self.store.reader() as reader:
-            return proven_rows(reader, instance)
+        return self.look(lambda reader: proven_rows(reader, instance))
 
     def backup(self, path: "str | os.PathLike[str]", /, *, accept_damage: bool = False) -> tuple[str, ...]:
         """Copy the store as it is at this moment into a file that must not exist, while everybody writes on.

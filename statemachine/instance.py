@@ -1,7 +1,6 @@
 """The typed handle of one instance: sends events, and reads the last committed head at each access."""
 
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast, overload
 
 from persistence import Checkpoint, Row
@@ -23,7 +22,7 @@ from statemachine.events import (
 from statemachine.limits import Limits
 from statemachine.loading import Loaded
 from statemachine.moment import Moment, Past
-from statemachine.offers import Answers, Offer, View, misfit_offer, offer_of
+from statemachine.offers import Answers, Offer, View, all_offers, misfit_offer, offer_of
 from statemachine.states import is_texts
 from statemachine.transition import Transition
 from statemachine.versions import Naming
@@ -37,6 +36,7 @@ __all__ = ["Host", "Instance"]
 
 W = TypeVar("W")
 D = TypeVar("D")
+T = TypeVar("T")
 
 
 class Host(Protocol):
@@ -52,10 +52,16 @@ class Host(Protocol):
         """Return the last committed head, judged."""
         ...
 
-    def viewing(
-        self, definition: Definition, instance: str, *, actor: str | None = None, roles: tuple[str, ...] = ()
-    ) -> AbstractContextManager[View]:
-        """Read the last committed head, judged, as one sender sees it."""
+    def view(
+        self,
+        definition: Definition,
+        instance: str,
+        work: Callable[[View], T],
+        *,
+        actor: str | None = None,
+        roles: tuple[str, ...] = (),
+    ) -> T:
+        """Return what some work finds in the last committed head, judged, as one sender sees it."""
         ...
 
     def submit(self, definition: Definition, instance: str, request: Request) -> "Future[Transition]":
@@ -218,9 +224,7 @@ class Instance(Generic[W, D]):
         """
         check_sender(actor, roles, limits=self._engine.limits)
         if not given:
-            with self._engine.viewing(self._definition, self.id, actor=actor, roles=roles) as view:
-                answers = Answers(view)
-                return [offer_of(view, name, answers) for name in self._definition.events]
+            return self._engine.view(self._definition, self.id, all_offers, actor=actor, roles=roles)
         return [self._offer(given, Extras(actor=actor, roles=roles))]
 
     def _offer(self, given: Sequence[object], extras: Extras) -> Offer:
@@ -241,10 +245,13 @@ class Instance(Generic[W, D]):
                 raise
             misfit = refused.reason
         actor, roles = extras.get("actor"), extras.get("roles", ())
-        with self._engine.viewing(definition, self.id, actor=actor, roles=roles) as view:
+
+        def look(view: View) -> Offer:
             if asked is None:
                 return misfit_offer(view, name, misfit)
             return offer_of(view, name, Answers(view, asked.event))
+
+        return self._engine.view(definition, self.id, look, actor=actor, roles=roles)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

@@ -79,20 +79,15 @@ class Called(Member):
 class Turn(Called):
     """A member whose sender waits for it on his own thread, and who leads when he is first."""
 
-    __slots__ = ("following", "hands_on", "is_left", "is_told", "leads", "lock")
+    __slots__ = ("following", "is_left", "is_told", "leads", "lock")
 
     def __init__(self, work: Work[Any]) -> None:
         super().__init__(work)
         self.leads = False
         self.is_told = self.is_left = False  # left: its sender was interrupted and waits no longer
         self.following: Turn | None = None  # whom this one wakes
-        self.hands_on: int | None = None  # the baton, if nobody has led since this step
         self.lock = threading.Lock()
         self.lock.acquire()  # released once, by who hands it the baton or tells it
-
-    def tell(self) -> None:
-        """Wake the sender."""
-        self.lock.release()
 
 
 def interrupted() -> InDoubt:

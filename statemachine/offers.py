@@ -27,8 +27,8 @@ from statemachine.loading import Loaded
 from statemachine.runner import FrameRunner
 from statemachine.step import Macrostep, Unhandled, macrostep
 
-__all__ = ["REASONS", "Answers", "Offer", "PlainState", "Reason", "ShortOffer", "View", "misfit_offer", "offer_of"]
-__all__ += ["plain_state", "reason_of", "short_offers"]
+__all__ = ["REASONS", "Answers", "Offer", "PlainState", "Reason", "ShortOffer", "View", "all_offers", "misfit_offer"]
+__all__ += ["offer_of", "plain_state", "reason_of", "short_offers"]
 
 TRIALS_MAX = 32  # five guards that read the payload, in every combination; beyond that `to` names the first targets
 DEFINITIONS_MAX = 128  # of which sources and descriptions are remembered; a miss costs one walk over the rules
@@ -90,6 +90,12 @@ class View:
 
 
 # -- offers ------------------------------------------------------------------------------------------------------------
+
+
+def all_offers(view: View) -> list[Offer]:
+    """Return the offers of all events, in the order of the rules. Raises StoreError."""
+    answers = Answers(view)
+    return [offer_of(view, name, answers) for name in view.loaded.definition.events]
 
 
 def offer_of(view: View, name: str, answers: "Answers") -> Offer:

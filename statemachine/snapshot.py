@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, Unpack
 
 from persistence import Busy, Closed, Reader, Row, Store
@@ -49,8 +49,16 @@ class Snapshot:
         self._engine = engine
         self._mutex = threading.RLock()  # a reader is used by one thread at a time
         self._pid = PROCESS.pid
-        self._open = ExitStack()
-        self._reader: Reader | None = self._open.enter_context(engine.store.snapshot())
+        self._view = engine.store.snapshot()
+        self._reader: Reader | None = None
+        self._has_ended = False
+
+    def begin(self) -> None:
+        """Begin its view. Raises StoreError."""
+        with self._mutex:
+            if self._has_ended:
+                raise Closed("this engine was closed")
+            self._reader = self._view.__enter__()
 
     def get(self, workflow: "Callable[[D], W]", id: str, /) -> "Moment[W, D]":  # the field's word
         """Return an instance as it was. Raises Refused (`unknown_instance`, `instance_unsound`, …)."""
@@ -88,8 +96,8 @@ class Snapshot:
         if PROCESS.pid != self._pid:
             return
         with self._mutex:
-            self._reader = None
-            self._open.close()
+            self._reader, self._has_ended = None, True
+            self._view.__exit__(None, None, None)
 
 
 class Snapshots:
@@ -103,17 +111,17 @@ class Snapshots:
     @contextmanager
     def one(self) -> Generator[Snapshot]:
         """Begin one, and end it with the block. Raises Busy, StoreError."""
-        most = self._engine.limits.snapshots_max
-        with self._mutex:
-            if len(self._held) >= most:
-                raise Busy(f"{most} snapshots of this engine are held; end some of them")
-            snapshot = Snapshot(self._engine)
-            self._held.add(snapshot)
+        most, snapshot = self._engine.limits.snapshots_max, Snapshot(self._engine)
         try:
+            with self._mutex:
+                if len(self._held) >= most:
+                    raise Busy(f"{most} snapshots of this engine are held; end some of them")
+                self._held.add(snapshot)
+            snapshot.begin()
             yield snapshot
         finally:
-            self._held.discard(snapshot)
             snapshot.end()
+            self._held.discard(snapshot)
 
     def close(self) -> None:
         """End all of them, once what they are asked has been read."""

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
-from persistence import Store, Value
+from persistence import Reader, Value
 
 __all__ = ["ReadingSql"]
+
+Rows = list[tuple[Value, ...]]
 
 
 class ReadingSql:
     """Reads the user's tables as committed. Thread-safe."""
 
-    def __init__(self, store: Store, check_turn: Callable[[], None]) -> None:
-        self._store = store
-        self._check_turn = check_turn
+    def __init__(self, look: Callable[[Callable[[Reader], Rows]], Rows]) -> None:
+        self._look = look
 
     def execute(self, statement: str, parameters: Sequence[Value] = (), /) -> list[tuple[Value, ...]]:
         """Run one reading statement and return all its rows. Raises SqlFailed for one that writes."""
-        self._check_turn()
-        with self._store.reader() as reader:
-            return reader.execute(statement, parameters, writable=False)
+        return self._look(lambda reader: reader.execute(statement, parameters, writable=False))

@@ -16,6 +16,10 @@ Queueing them wakes nobody: `begin` does, and so does everybody who sends, close
 A batch of several in which anything but a member fails is decided again, one by one: no member fails its neighbours.
 Busy and InDoubt are as true for each of them, and told to all.
 
+The baton says whose it is, and is taken, given and laid down in one step each, which no signal can tear apart. So a
+sender who is interrupted sees at whatever place whether it is his, and passes it on; and no step that could be
+interrupted comes between giving it to somebody and waking him.
+
 A forked child leads nobody: who waits is in the parent, and a lock that another thread held at the fork stays locked.
 """
 
@@ -26,6 +30,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
+from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar, cast
 
 from persistence.errors import Busy, Closed
@@ -91,12 +96,12 @@ class Writer:
     def __init__(self, runs: Runs, limits: Limits) -> None:
         self._runs = runs
         self._limits = limits
-        self._baton = threading.Lock()
+        self._baton: dict[int, object] = {}  # under 0 whose it is; empty where it is nobody's
         self._queue: deque[Member] = deque()
         self._mutex = threading.Lock()  # over the queue's first member: who takes it, leads it or takes it out
         self._room = threading.Condition(self._mutex)
         self._running = 0  # members of the batch that is being written
-        self._woken = threading.Semaphore(0)  # of the thread: it holds the baton, or is to end
+        self._woken = SimpleQueue[None]()  # of the thread: it holds the baton; one step of C puts it in
         self._thread: threading.Thread | None = None
         self._untold: deque[Member] = deque()  # whose callbacks are to be run, by the thread alone
         self._is_calling = False
@@ -109,13 +114,18 @@ class Writer:
 
     def send(self, work: Work[T]) -> T:
         """Run one member and return its result. Durable on return. Raises what it raises, Busy."""
-        if not self._queue and self._baton.acquire(blocking=False):
-            try:
-                self._steps |= 1
-                return self._runs.alone(work)
-            finally:
-                self._steps = (self._steps | 1) + 1
-                self._pass_on()
+        try:
+            if not self._queue and self._baton.setdefault(0, work) is work:
+                try:
+                    self._steps |= 1
+                    return self._runs.alone(work)
+                finally:
+                    self._pass_on(work)
+        except Exception:
+            raise
+        except BaseException:
+            self._pass_on(work)  # an interrupt can come while it is taken and passed on too
+            raise
         if self._thread is threading.current_thread():
             return self._send_here(work)
         turn = Turn(work)
@@ -126,6 +136,8 @@ class Writer:
                 self._lead(turn)
             else:
                 self._wake_next(turn)
+        except Busy:  # it has left
+            raise
         except BaseException:
             if not self._leave(turn):  # nobody wakes this one any longer, so it wakes the next at once
                 with self._mutex:
@@ -150,18 +162,20 @@ class Writer:
 
     def _hand_on(self, steps: int) -> None:
         """Pass on a baton that is in nobody's hands: nobody has led since the count was `steps`."""
+        own = object()
         with self._mutex:
-            is_free = steps == self._steps and steps % 2 == 0 and self._baton.locked()
-            self._steps += 2 * is_free  # who else would do the same finds that this was seen to
-        if is_free:
-            self._pass_on()
+            if steps != self._steps or steps % 2 or not self._baton:
+                return
+            self._baton[0] = own  # whoever had it finds that out, and who else would do the same that it was seen to
+            self._steps += 2
+        self._pass_on(own)
 
     def _send_here(self, work: Work[T]) -> T:
         """Lead until this member has been told: nobody else leads those that are queued before it."""
         member = _Here(work)
         self._put(member)
         while not member.is_told:
-            self._woken.acquire()
+            self._woken.get()
             self._lead(None)
         return cast("T", member.outcome())
 
@@ -210,8 +224,13 @@ class Writer:
 
     def _serve(self) -> None:
         """Lead whenever a call that does not wait is first; what the writer's thread runs."""
+        with self._mutex:
+            if self._thread is None and not self._is_closed:  # who began it was interrupted before he could say so
+                self._thread = threading.current_thread()
+        if self._thread is not threading.current_thread():
+            return
         while not self.has_ended and PROCESS.pid == self._owner:  # else a callback forked, and the child ends
-            self._woken.acquire()
+            self._woken.get()
             with suppress(BaseException):  # it was told to its member; this thread is everybody's
                 self._lead(None)
 
@@ -223,15 +242,18 @@ class Writer:
         """
         if PROCESS.pid != self._owner:
             return
+        end = _End(self)
         with self._mutex:
-            was_closed, self._is_closed = self._is_closed, True
+            if not self._is_closed:
+                self._is_closed = True
+                if self._thread is not None:
+                    self._queue.append(end)
             self._room.notify_all()
         thread = self._thread
         if thread is None:
             return
-        if not was_closed:
-            atexit.unregister(self.close)
-            self._put(_End(self))
+        atexit.unregister(self.close)
+        self.begin()
         if thread is not threading.current_thread():
             thread.join()
 
@@ -243,27 +265,41 @@ class Writer:
 
     def begin(self) -> None:
         """Let the first of the queue lead, where nobody has the baton. Any thread may say so, at any time."""
-        if self._baton.acquire(blocking=False):  # its holder left before this one was in the queue
-            self._pass_on()
+        own = object()
+        try:
+            self._pass_on(own)  # its holder may have left before this one was in the queue
+        except BaseException:
+            self._pass_on(own)
+            raise
 
-    def _pass_on(self) -> None:
-        """Hand the baton to who is first in the queue; lay it down where nobody is."""
-        while True:
+    def _pass_on(self, own: object) -> None:
+        """Hand the baton, where it is `own`'s or nobody's, to who is first in the queue; lay it down where nobody is.
+
+        Where it was interrupted it can be called again, and does what is left to be done.
+        """
+        while self._baton.setdefault(0, own) is own:
+            self._steps = (self._steps | 1) + 1
             if self._queue:
                 if PROCESS.pid != self._owner:
                     return
                 with self._mutex:
                     if self._queue:
-                        self._steps |= 1
-                        if isinstance(first := self._queue[0], Turn):
-                            first.leads = True
-                            first.lock.release()
-                        else:
-                            self._woken.release()
+                        self._hand_to(self._queue[0])
                         return
-            self._baton.release()
-            if not self._queue or not self._baton.acquire(blocking=False):
+            del self._baton[0]
+            if not self._queue:
                 return
+
+    def _hand_to(self, first: Member) -> None:
+        """Let a member lead. Called under the mutex."""
+        self._steps |= 1
+        if isinstance(first, Turn):
+            first.leads = True
+            self._baton[0] = first
+            first.lock.release()
+        else:
+            self._baton[0] = self  # its thread's
+            self._woken.put(None)
 
     def _leave(self, turn: Turn) -> bool:
         """Take a turn out of the queue, and pass the baton on if it has it. Returns False where a batch has it."""
@@ -273,9 +309,7 @@ class Writer:
             if turn not in self._queue:
                 return False
             self._queue.remove(turn)
-        if turn.leads:
-            self._steps = (self._steps | 1) + 1
-            self._pass_on()
+        self._pass_on(turn)
         return True
 
     def _lead(self, own: Turn | None) -> None:
@@ -289,57 +323,61 @@ class Writer:
                 count = self._runs.together(members)
                 late, members = members[count:], members[:count]
         except BaseException as error:
+            if members and self._queue and members[-1] is self._queue[0]:
+                members.pop()  # interrupted as it was taken: it still waits
             doubt = interrupted()
             for member in members:
                 if not member.is_decided:  # an interrupt is this thread's, and nobody else's
                     member.error = error if isinstance(error, Exception) else doubt
             raise
         finally:
-            steps = self._steps = (self._steps | 1) + 1
+            self._steps = (self._steps | 1) + 1
             if PROCESS.pid == self._owner:
                 try:
-                    self._put_back(late)
-                    self._wake([member for member in members if isinstance(member, Turn) and member is not own], steps)
-                except BaseException:  # an interrupt: who was not woken finds that out himself, and goes on
-                    self._hand_on(steps)
+                    self._end_batch(members, own, late)
+                except BaseException:
+                    if own is not None and self._baton.get(0) is own:  # an interrupt, and nobody was woken yet
+                        self._end_batch(members, own, late)
                     raise
                 tell_all([member for member in members if not (isinstance(member, Turn) or member.calls_back)])
                 self._call_back([member for member in members if member.calls_back])
 
-    def _put_back(self, late: list[Member]) -> None:
-        """End a batch: those that it did not come to are first in the queue again, in their order."""
+    def _end_batch(self, members: list[Member], own: Turn | None, late: list[Member]) -> None:
+        """Make room, and tell senders what came of their turns, each by the one before him; the last has the baton.
+
+        Those whom the batch did not come to are first in the queue again, in their order.
+        """
+        holder = self if own is None else own
         with self._mutex:
-            for member in late:
-                member.is_late = True
-            self._queue.extendleft(reversed(late))
-            if late and self.has_ended:  # the end was taken with them
-                self.has_ended = False
-                self._queue.append(_End(self))
+            if late and late[0] not in self._queue:  # else this was interrupted behind it
+                self._put_back(late)
             self._running = 0
             self._room.notify_all()
-
-    def _wake(self, turns: list[Turn], steps: int) -> None:
-        """Tell senders what came of their turns, each by the one before him; the last hands the baton on."""
-        with self._mutex:
-            waiting = [turn for turn in turns if not turn.is_left]
-            for turn, following in pairwise(waiting):
+            turns = _waiting(members, own)
+            for turn, following in pairwise(turns):
                 turn.following = following
-            if waiting:
-                waiting[-1].hands_on = steps  # before it is told, which it may find out by itself
-            for turn in waiting:
+            for turn in turns:
                 turn.is_told = True
-        if waiting:
-            waiting[0].tell()
-        else:
-            self._hand_on(steps)
+            if turns:
+                if self._baton.get(0) is holder:
+                    self._baton[0] = turns[-1]  # before it is told, which it may find out by itself
+                turns[0].lock.release()
+                return
+        self._pass_on(holder)
+
+    def _put_back(self, late: list[Member]) -> None:
+        for member in late:
+            member.is_late = True
+        self._queue.extendleft(reversed(late))
+        if self.has_ended:  # the end was taken with them
+            self.has_ended = False
+            self._queue.append(_End(self))
 
     def _wake_next(self, turn: Turn) -> None:
         following, turn.following = turn.following, None
         if following is not None:
             following.lock.release()
-        steps, turn.hands_on = turn.hands_on, None
-        if steps is not None and PROCESS.pid == self._owner:
-            self._hand_on(steps)
+        self._pass_on(turn)
 
     def _call_back(self, members: list[Member]) -> None:
         """Tell members whose senders' code runs then, one after the other: a callback that sends leads, and waits.
@@ -362,10 +400,22 @@ class Writer:
     def _take(self, own: Turn | None, members: list[Member]) -> None:
         """Take the first members of the queue, as many as one batch has; a sender takes only those who wait as he."""
         with self._mutex:
-            while self._queue and len(members) < self._limits.batch_max:
-                if own is not None and not isinstance(self._queue[0], Turn):
-                    break
-                member = self._queue.popleft()
-                if member.is_late or member.begin():
-                    members.append(member)
+            self._take_first(own, members)
             self._running = len(members)
+
+    # This and `_waiting` are functions of their own: from CPython 3.12 on a loop that ends with an `if`, and a filter,
+    # can be interrupted outside of the `with` block that they are written in, and the mutex would stay locked.
+
+    def _take_first(self, own: Turn | None, members: list[Member]) -> None:
+        while self._queue and len(members) < self._limits.batch_max:
+            member = self._queue[0]
+            if own is not None and not isinstance(member, Turn):
+                break
+            members.append(member)  # before it leaves the queue: an interrupt in between would lose it
+            self._queue.popleft()
+            if not (member.is_late or member.begin()):
+                members.pop()
+
+
+def _waiting(members: Sequence[Member], own: Turn | None) -> list[Turn]:
+    return [one for one in members if isinstance(one, Turn) and one is not own and not one.is_left]

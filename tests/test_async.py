@@ -154,6 +154,9 @@ def test_events_that_wait_for_a_long_one_keep_their_order(box: Instance[Box, Box
 class Turned(deque[Any]):
     """A queue whose last one is first."""
 
+    def __getitem__(self, place: Any) -> Any:
+        return super().__getitem__(-1 - place)
+
     def popleft(self) -> Any:
         return self.pop()
 

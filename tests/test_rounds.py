@@ -106,7 +106,7 @@ def test_nobody_leads_what_a_loop_queued_before_its_round_has_ended(
     """Else the tests below would show nothing; once the loop goes on, all of it is led."""
     answers = asked(loop, box, 1, 2, 3)
     assert len(engine._writer._queue) == 3
-    assert not engine._writer._baton.locked()
+    assert not engine._writer._baton
     assert loop.run_until_complete(all_of(answers)) == [3, 4, 5]
 
 

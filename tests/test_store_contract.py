@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from persistence import MemoryStore, SQLiteStore, Store, Transaction
+from persistence import Busy, MemoryStore, SQLiteStore, Store, Transaction
 from persistence.conformance import StoreContract
 from persistence.conformance.kit import Chain, generation_of, write
 
@@ -52,6 +52,28 @@ class TestSQLiteStoreAtNormal(TestSQLiteStore):
     def open_store(self) -> Store:
         self.count += 1
         return SQLiteStore(self.folder / f"{self.count}.db", schema=self.SCHEMA, level="normal")
+
+
+@pytest.mark.parametrize("kind", [MemoryStore, SQLiteStore])
+def test_a_store_that_abandons_nothing_breaks_the_contract(
+    kind: type[MemoryStore | SQLiteStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control."""
+    made: list[MemoryStore | SQLiteStore] = []
+
+    class Kept(StoreContract):
+        def open_store(self) -> Store:
+            made.append(MemoryStore() if kind is MemoryStore else SQLiteStore(tmp_path / "a.db"))
+            return made[0]
+
+    monkeypatch.setattr(kind, "abandon", lambda _: None)
+    monkeypatch.setattr("persistence.memory.BUSY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr("persistence.sqlite.store.BUSY_MS_MAX", 50)
+    with pytest.raises((AssertionError, Busy)):
+        Kept().test_what_an_interrupt_left_open_is_abandoned()
+    monkeypatch.undo()
+    made[0].abandon()
+    made[0].close()
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])

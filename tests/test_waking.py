@@ -15,10 +15,11 @@ from persistence import Busy, InDoubt
 from statemachine import Engine, Instance, Limits, State, Transition, Workflow, on
 from statemachine import writer as writing
 from statemachine.batches import Batches
-from statemachine.members import Turn
+from statemachine.members import Member, Turn
 from statemachine.writer import Writer
 from tests.interrupting import interrupt_until, interruptible
 from tests.patience import WAIT_SECONDS_MAX
+from tests.striking import unless_interrupted
 
 ENTERED, GO, LEFT = threading.Event(), threading.Event(), threading.Event()
 
@@ -240,19 +241,22 @@ def test_who_waits_too_long_takes_the_baton_from_nobody(
 
 @pytest.mark.usefixtures("_by_hand")
 def test_who_is_told_by_nobody_finds_out_himself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt can come behind the commit of a batch and before its senders are told."""
+    """Two interrupts can come behind the commit of a batch and before its senders are told."""
     first, leader, second, third = counters(engine, 4)
-    wake = Writer._wake
+    end_batch, interrupts = Writer._end_batch, list[None]()
 
-    def interrupted(writer: Writer, turns: list[Turn], steps: int) -> None:
-        monkeypatch.setattr(Writer, "_wake", wake)
+    def interrupted(writer: Writer, members: list[Member], own: Turn | None, late: list[Member]) -> None:
+        if own is None or len(interrupts) == 2:
+            end_batch(writer, members, own, late)
+            return
+        interrupts.append(None)
         raise KeyboardInterrupt
 
     def leading() -> None:
         with pytest.raises(KeyboardInterrupt):
             leader.send(Count())
 
-    monkeypatch.setattr(Writer, "_wake", interrupted)
+    monkeypatch.setattr(Writer, "_end_batch", interrupted)
     told: list[int] = []
     others = [lambda one=one: told.append(one.send(Count()).version) for one in (second, third)]
     threads = sending(engine, lambda: first.send(Hold()), leading, *others)
@@ -292,9 +296,9 @@ def test_an_interrupt_of_who_leads_is_raised_for_nobody_else(engine: Engine, mon
 def test_a_baton_that_an_interrupt_took_along_is_laid_down_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interrupt can come between taking it and leading: one sender waits in vain, the next one does not."""
+    """A second interrupt can come before the first was seen to: one sender waits in vain, the next one does not."""
     (counter,) = counters(engine, 1)
-    assert engine._writer._baton.acquire(blocking=False)
+    engine._writer._baton[0] = object()
     monkeypatch.setattr(writing, "TURN_SECONDS_MAX", 0.05)
     with pytest.raises(Busy, match="nothing happened, try again"):
         counter.send(Count())
@@ -310,22 +314,23 @@ def told_in_turn(
     lock of his turn when the others have gone.
     """
     first, leader, second, third, late = counters(engine, 5)
-    wake, lead, wait = Writer._wake, Writer._lead, Writer._wait
+    end_batch, lead, wait = Writer._end_batch, Writer._lead, Writer._wait
     told: list[Turn] = []
     found: list[bool] = []
     outcome: list[str] = []
     behind: list[Any] = []
 
-    def waking(writer: Writer, turns: list[Turn], steps: int) -> None:
+    def waking(writer: Writer, members: list[Member], own: Turn | None, late: list[Member]) -> None:
+        turns = [member for member in members if isinstance(member, Turn) and member is not own]
         if turns:
             threads.extend(sending_behind(engine, come_late))
             behind.extend(locks(engine))
             told.extend(turns)
-        wake(writer, turns, steps)
+        end_batch(writer, members, own, late)
 
     def leading(writer: Writer, own: Turn | None) -> None:
         if told:
-            found.append(all(one.following is None and one.hands_on is None for one in told))
+            found.append(all(one.following is None and writer._baton[0] is not one for one in told))
         lead(writer, own)
 
     def waiting(writer: Writer, turn: Turn) -> None:
@@ -343,7 +348,7 @@ def told_in_turn(
         with pytest.raises(KeyboardInterrupt):
             third.send(Count())
 
-    monkeypatch.setattr(Writer, "_wake", waking)
+    monkeypatch.setattr(Writer, "_end_batch", waking)
     monkeypatch.setattr(Writer, "_lead", leading)
     monkeypatch.setattr(Writer, "_wait", waiting)
     works = (lambda: leader.send(Count()), lambda: second.send(Count()))
@@ -364,11 +369,11 @@ def test_the_next_one_leads_when_all_were_woken(engine: Engine, monkeypatch: pyt
 @pytest.mark.usefixtures("_by_hand")
 def test_a_baton_that_was_not_handed_on_would_be_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the last one who is told keeps it."""
-    wake_next = Writer._wake_next
 
-    def keeping(writer: Writer, turn: Turn) -> None:
-        turn.hands_on = None
-        wake_next(writer, turn)
+    def keeping(_writer: Writer, turn: Turn) -> None:
+        if turn.following is not None:
+            turn.following.lock.release()
+            turn.following = None
 
     monkeypatch.setattr(Writer, "_wake_next", keeping)
     assert told_in_turn(engine, monkeypatch, then=ByHand.give_up) == (True, ["Busy"])
@@ -378,15 +383,15 @@ def test_a_baton_that_is_handed_on_twice_has_one_holder(engine: Engine) -> None:
     """Who gave up on a batch that ended laid the baton down: whoever was to hand it on finds that out."""
     writer = engine._writer
     (counter,) = counters(engine, 1)
-    assert writer._baton.acquire(blocking=False)
-    turn = Turn(lambda _: None)
-    turn.hands_on = steps = writer._steps
-    writer._hand_on(steps)
-    assert not writer._baton.locked()
-    assert writer._baton.acquire(blocking=False)  # somebody else's by now
+    turn, other = Turn(lambda _: None), Turn(lambda _: None)
+    writer._baton[0] = turn
+    writer._hand_on(writer._steps)
+    assert not writer._baton
+    writer._baton[0] = other  # somebody else's by now
     writer._wake_next(turn)
-    assert writer._baton.locked()
-    writer._baton.release()
+    assert writer._baton == {0: other}
+    writer._wake_next(other)
+    assert not writer._baton
     assert counter.send(Count()).version == 2
 
 
@@ -498,6 +503,6 @@ def test_an_interrupt_behind_a_batch_takes_no_baton_along(
 
 def test_a_baton_that_an_interrupt_takes_along_would_be_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: who is interrupted behind his batch hands nothing on."""
-    monkeypatch.setattr(Writer, "_hand_on", lambda _writer, _steps: None)
+    for name in ("_end_batch", "_pass_on"):
+        monkeypatch.setattr(Writer, name, unless_interrupted(getattr(Writer, name)))
     assert not is_led_behind(engine, monkeypatch, "call", writing.__file__)
-    engine._writer._baton.release()

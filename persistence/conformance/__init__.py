@@ -20,7 +20,9 @@ from persistence.conformance.kit import (
     THREADS,
     TURNS,
     Chain,
+    aside,
     assert_lane,
+    assert_seen,
     assert_seen_in,
     generation_of,
     raised,
@@ -111,6 +113,65 @@ class StoreContract(FoldingContract):
                 write(store, drafts[2])
                 assert generation_of(other) != theirs
             assert_lane(store, [[draft] for draft in drafts])
+
+    # -- interrupts ----------------------------------------------------------------------------------------------------
+
+    def test_what_an_interrupt_left_open_is_abandoned(self) -> None:
+        """A block that never ends holds up nobody, keeps nothing, and can be ended late without harm."""
+        chain = Chain("i-1")
+        first, lost, beside = chain.next(), chain.next(), Chain("i-2").next()
+        with closing(self.open_store()) as store:
+            write(store, first)
+            seen, writing, reading = generation_of(store), store.transaction(), store.reader()
+            left, _ = writing.__enter__(), reading.__enter__()
+            left.append([lost])
+            store.abandon()
+            store.abandon()
+            raised(StoreError, left.commit)
+            aside(lambda: write(store, beside))
+            assert generation_of(store) != seen
+            aside(lambda: assert_lane(store, [[first], [beside]]))
+            write(store, lost)
+            assert_lane(store, [[first], [beside], [lost]])
+
+    def test_abandoning_ends_nothing_of_another_thread(self) -> None:
+        """And nothing that is durable."""
+        chain = Chain("i-1")
+        first, second = chain.next(), chain.next()
+        with closing(self.open_store()) as store:
+            with store.transaction() as transaction:
+                transaction.append([first])
+                aside(store.abandon)
+                transaction.commit()
+            store.abandon()
+            with store.reader() as reader:
+                assert_seen(reader, [first])
+                aside(store.abandon)
+                write(store, second)
+                assert_seen(reader, [first])
+            assert_seen_in(store, [first, second])
+
+    def test_transaction_inside_a_transaction_is_refused(self) -> None:
+        """It would wait for its own thread; the outer one goes on."""
+        first = Chain("i-1").next()
+        with closing(self.open_store()) as store:
+            with store.transaction() as transaction:
+                raised(StoreError, lambda: write(store, Chain("i-2").next()))
+                transaction.append([first])
+                transaction.commit()
+            assert_seen_in(store, [first])
+
+    def test_snapshot_may_be_ended_twice(self) -> None:
+        """And where an interrupt came before it had begun."""
+        with closing(self.open_store()) as store:
+            snapshot = store.snapshot()
+            snapshot.__exit__(None, None, None)
+            with store.snapshot() as reader:
+                assert list(reader.instances()) == []
+            snapshot = store.snapshot()
+            snapshot.__enter__()
+            snapshot.__exit__(None, None, None)
+            snapshot.__exit__(None, None, None)
 
     # -- taking turns, and the end -------------------------------------------------------------------------------------
 

@@ -7,9 +7,6 @@ Connections are closed by who opened them: in a forked child they are left alone
 fold the log when they close.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import apsw
 
 from persistence.errors import Busy
@@ -21,7 +18,42 @@ from persistence.sqlite.query import fetch_one, run
 from persistence.sqlite.reader import SQLiteReader
 from persistence.sqlite.usersql import UserSql
 
-__all__ = ["Snapshots"]
+__all__ = ["Held", "Snapshots"]
+
+
+class Held:
+    """A block with a connection that sees the file as it is at its start. Ending it twice, or unbegun, does nothing."""
+
+    def __init__(self, path: str, *, vfs: str | None, among: "set[Held]") -> None:
+        self._path = path
+        self._vfs = vfs
+        self._among = among
+        self._owner = PROCESS.pid
+        self.connection: apsw.Connection | None = None
+
+    def __enter__(self) -> SQLiteReader:
+        """Begin reading."""
+        try:
+            self._among.add(self)
+            self.connection = connection = connect(self._path, vfs=self._vfs, read_only=True)
+            hold_log(connection, is_held=True)
+            with explained(self._path):
+                run(connection, statements.BEGIN_READ)
+                fetch_one(connection, statements.LAST)  # the view begins with what is read first
+            return SQLiteReader(connection, UserSql(connection, self._path))
+        except BaseException:
+            self._end()
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """End it."""
+        self._end()
+
+    def _end(self) -> None:
+        if self.connection is not None and PROCESS.pid == self._owner:
+            with explained(self._path):
+                self.connection.close(force=True)
+        self._among.discard(self)
 
 
 class Snapshots:
@@ -30,31 +62,11 @@ class Snapshots:
     def __init__(self, path: str, *, vfs: str | None) -> None:
         self._path = path
         self._vfs = vfs
-        self._owner = PROCESS.pid
-        self._held: set[apsw.Connection] = set()
+        self._held: set[Held] = set()
 
-    @contextmanager
-    def connection(self) -> Generator[apsw.Connection]:
-        """Open a connection that sees the file as it is, until the block ends."""
-        connection = connect(self._path, vfs=self._vfs, read_only=True)
-        self._held.add(connection)
-        try:
-            hold_log(connection, is_held=True)
-            with explained(self._path):
-                run(connection, statements.BEGIN_READ)
-                fetch_one(connection, statements.LAST)  # the view begins with what is read first
-            yield connection
-        finally:
-            self._held.discard(connection)
-            if PROCESS.pid == self._owner:
-                with explained(self._path):
-                    connection.close(force=True)
-
-    @contextmanager
-    def reader(self) -> Generator[SQLiteReader]:
-        """Begin reading, on a connection of its own."""
-        with self.connection() as connection:
-            yield SQLiteReader(connection, UserSql(connection, self._path))
+    def one(self) -> Held:
+        """Return one, which begins with its block."""
+        return Held(self._path, vfs=self._vfs, among=self._held)
 
     def check_ended(self) -> None:
         """Raise Busy where one is held."""

@@ -7,21 +7,22 @@ Before anything is written the anchor is compared with the file: it is read firs
 what another engine commits meanwhile is in the snapshot. Until that has passed no connection folds the log back, not
 even when it closes; where it does not pass, nothing is written at all (`facts.barred`) but by who accepts the loss.
 
-The writing connection is used by one thread at a time (a lock), the reading one too. After a fork the child owns
-neither: every use there raises, and nothing is closed on the parent's behalf.
+The writing connection is used by one thread at a time (a lock), the reading one too (`views`). After a fork the child
+owns neither: every use there raises, and nothing is closed on the parent's behalf. The locks know their owners: an
+interrupt can come behind the last line of a block and before the first of its end, and whoever hears of it then tells
+what is his from what is another's (`abandon`).
 """
 
 import logging
 import os
 import threading
-import time
 import uuid
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 
 import apsw
 
-from persistence.block import Block
+from persistence.block import Block, release_all
 from persistence.errors import (
     Busy,
     CannotOpen,
@@ -36,6 +37,7 @@ from persistence.errors import (
 from persistence.process import PROCESS
 from persistence.records import StoreFacts
 from persistence.sqlite import marks, statements
+from persistence.sqlite.adopting import adopt, marks_of
 from persistence.sqlite.anchor import Anchor, Slot
 from persistence.sqlite.appending import UNREAD, Memory
 from persistence.sqlite.comparing import compared, end_of_lane, strangers
@@ -43,6 +45,7 @@ from persistence.sqlite.connection import (
     BUSY_MS_MAX,
     Log,
     Names,
+    be_patient,
     connect,
     fold_once,
     has_log,
@@ -53,13 +56,14 @@ from persistence.sqlite.connection import (
 from persistence.sqlite.copying import copy_store
 from persistence.sqlite.errors import explained, translate
 from persistence.sqlite.meta import check_given, read_meta
-from persistence.sqlite.query import fetch_one, iterate, run, run_with
+from persistence.sqlite.query import fetch_one, run, run_with
 from persistence.sqlite.reader import SQLiteReader
-from persistence.sqlite.schema import FORMAT, LEVELS, TABLES, VIEWS
+from persistence.sqlite.schema import FORMAT, LEVELS
 from persistence.sqlite.settling import failed, settled, unsettled
 from persistence.sqlite.snapshots import Snapshots
 from persistence.sqlite.transaction import CACHE_MAX, Ending, SQLiteTransaction
 from persistence.sqlite.usersql import UserSql
+from persistence.sqlite.views import Views
 from persistence.store import Capabilities, Reader
 
 __all__ = ["SQLiteStore"]
@@ -95,13 +99,14 @@ class SQLiteStore:
         self.path = os.fspath(path)
         self.read_only = read_only
         self._owner = PROCESS.pid
-        self._writing, self._reading = threading.Lock(), threading.RLock()
+        self._writing = threading.RLock()
         self._generation, self._memory = 0, Memory()
         self._mark = uuid.uuid4().hex
         self._in_doubt: str | None = None
         self._vfs, self._snapshots = vfs, Snapshots(self.path, vfs=vfs)
         self._names: Names | None = None
-        self._is_open, self._is_stale = False, False  # stale: its pages may not be what the file holds
+        self._is_open = self._is_closed = self._is_unmarked = self._has_views = False
+        self._is_stale = False  # its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
         self._turn = Block(self._begin, self._finish)
         self._open_transaction: SQLiteTransaction | None = None
@@ -110,7 +115,6 @@ class SQLiteStore:
         if level is not None and level not in LEVELS:
             raise WrongLevel(f"{self.path}: {level!r} is no durability level; choose one of {', '.join(LEVELS)}")
         is_held = has_log(self.path)
-        self._reader: apsw.Connection | None = None
         self._writer = connect(self.path, vfs=vfs, read_only=read_only)
         try:
             # A file that is refused is left as it was: closing it must not fold away a log that others left.
@@ -142,7 +146,7 @@ class SQLiteStore:
                 if facts is not None:
                     fold_once(self._writer)
                 self._log = Log(self._writer)
-            meta, place = self._adopt(level, schema)
+            meta, place = adopt(self._writer, self.path, user=self._user, owner=self._mark, level=level, schema=schema)
             slot = Slot(meta["store_id"], int(meta["epoch"]), meta["level"], *place[1:])
             self._anchor.take(place[0], slot)
         assert meta is not None
@@ -156,48 +160,14 @@ class SQLiteStore:
         return facts
 
     def _open_reader(self) -> None:
-        self._reader = connect(self.path, vfs=self._vfs, read_only=True)
-        for connection in (self._writer, self._reader):
+        reader = connect(self.path, vfs=self._vfs, read_only=True)
+        self._views, self._has_views = Views(reader, self._check), True
+        for connection in (self._writer, reader):
             hold_log(connection, is_held=self._facts.barred is not None)
-        self._reading_sql = UserSql(self._reader, self.path)
-
-    def _adopt(self, level: str | None, schema: str | None) -> tuple[dict[str, str], tuple[int, int, bytes]]:
-        """Add our tables where they are missing, the user's as `schema` says, and the open mark: one transaction.
-
-        Returns meta, the number of our slot, and where the lane ends.
-        """
-        with explained(self.path):
-            run(self._writer, statements.BEGIN)
-            try:
-                meta = read_meta(self._writer, self.path, level=level)
-                is_new = meta is None
-                if meta is None:
-                    for statement in (*TABLES, *VIEWS):
-                        run(self._writer, statement)
-                    meta = {"format": str(FORMAT), "store_id": uuid.uuid4().hex, "epoch": "1", "level": level or "full"}
-                    for pair in meta.items():
-                        run(self._writer, statements.PUT_META, *pair)
-                if schema is not None:
-                    self._user.define(schema)
-                mark = marks.this_process(self._mark, others=self._marks())
-                values = (mark.id, mark.host, mark.boot, mark.pid, mark.started, mark.slot, time.time_ns() // 1000)
-                run(self._writer, statements.PUT_OPEN_MARK, *values)
-                place = (mark.slot, *end_of_lane(self._writer))
-                run(self._writer, statements.COMMIT)
-            except BaseException:
-                if self._writer.in_transaction:
-                    run(self._writer, statements.ROLLBACK)
-                raise
-            if is_new:
-                fold_once(self._writer)
-        return meta, place
-
-    def _marks(self) -> list[marks.Mark]:
-        return [marks.Mark(*row) for row in iterate(self._writer, statements.OPEN_MARKS)]
 
     def _unclean(self) -> tuple[str, ...]:
         with explained(self.path):
-            found = self._marks()
+            found = marks_of(self._writer)
         return tuple(mark.id for mark in found if mark.id != self._mark and marks.is_gone(mark))
 
     @property
@@ -215,6 +185,10 @@ class SQLiteStore:
         if self._in_doubt is not None:
             raise InDoubt(self._in_doubt)
 
+    @property
+    def _is_usable(self) -> bool:
+        return PROCESS.pid == self._owner and self._is_open and self._in_doubt is None
+
     def transaction(self) -> Block[SQLiteTransaction]:
         """Begin writing. What is not committed when the block ends is undone."""
         return self._turn
@@ -225,6 +199,9 @@ class SQLiteStore:
             self._check_writable()
         if not (self._writing.acquire(blocking=False) or self._writing.acquire(timeout=BUSY_MS_MAX / 1000)):
             raise Busy(f"{self.path}: other threads of this process held the store for {BUSY_MS_MAX} ms; try again")
+        if self._open_transaction is not None:
+            self._writing.release()
+            raise Busy(f"{self.path}: this thread has a transaction open, for which it would wait; end that one first")
         try:
             if not self._is_open or self._in_doubt is not None:
                 self._check()
@@ -234,8 +211,8 @@ class SQLiteStore:
             if isinstance(error, apsw.Error):
                 raise translate(error, self.path) from error
             raise
-        except BaseException as error:  # a Ctrl-C, which may have come when it had begun
-            self._finish(error)
+        except BaseException:  # a Ctrl-C, which may have come when it had begun
+            self._give_back()
             raise
         try:
             self._refresh()
@@ -259,22 +236,54 @@ class SQLiteStore:
     def _finish(self, error: BaseException | None) -> None:
         """End the transaction as the block ended, and give the turn back."""
         try:
-            done, self._open_transaction = self._open_transaction, None
-            if error is not None or done is None or not done.is_ended or done.has_marked:
+            done = self._open_transaction
+            if error is not None:
+                if not isinstance(error, Exception):
+                    self.abandon()
+                    return
                 self._undo(done, error)
-            if error is None and PROCESS.pid == self._owner:
-                self._log.fold(self._anchor.sync)
-        finally:
+            else:
+                if done is None or not done.is_ended or done.has_marked:
+                    self._undo(done, None)
+                if PROCESS.pid == self._owner:
+                    self._log.fold(self._anchor.sync)
+            self._open_transaction = None
             self._writing.release()
+        except BaseException:
+            self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        """Undo what is open of the transaction, whatever it is, and release the lock as often as this thread has it."""
+        done, self._open_transaction = self._open_transaction, None
+        try:
+            self._undo(done, None)
+            if done is not None:
+                done.is_ended = True
+            if self._is_usable:  # an interrupt can come where it waits for nobody (`connection.Log`)
+                be_patient(self._writer)
+        finally:
+            release_all(self._writing)
+
+    def abandon(self) -> None:
+        """End what an interrupt left open of this thread's."""
+        if PROCESS.pid == self._owner:
+            try:
+                if self._writing.acquire(blocking=False):  # this thread's, or nobody's
+                    self._give_back()
+            finally:
+                self._views.abandon()
 
     def _undo(self, done: SQLiteTransaction | None, error: BaseException | None) -> None:
         """Undo what was not committed; after damage drop the pages that were read: a short read reads well again."""
         if isinstance(error, InDoubt):
             self._in_doubt = str(error)
+        elif done is not None and done.is_unsettled:
+            self._in_doubt = f"{self.path}: a COMMIT failed, and an interrupt came before it was known if it happened"
         self._is_stale |= isinstance(error, Corrupt)
         try:
             # A callback may fork: the child's unwinding must not touch the parent's transaction.
-            if PROCESS.pid == self._owner and self._in_doubt is None:
+            if self._is_usable:
                 if self._writer.in_transaction:
                     run(self._writer, statements.ROLLBACK)
                 if self._is_stale:
@@ -342,45 +351,26 @@ class SQLiteStore:
         self._memory = Memory()
         self._generation += 1
 
-    @contextmanager
-    def reader(self) -> Generator[SQLiteReader]:
+    def reader(self) -> Block[SQLiteReader]:
         """Begin reading: one consistent view, ended with the block. Other threads that read wait for it.
 
         A reader that is begun inside a reader, by the same thread, is the same view.
         """
         self._check()
-        with self._reading:
-            self._check()
-            reader = self._reader
-            assert reader is not None
-            if reader.in_transaction:
-                yield SQLiteReader(reader, self._reading_sql)
-                return
-            with explained(self.path):
-                run(reader, statements.BEGIN_READ)
-            self._reading_sql.is_poisoned = False
-            is_stale = False
-            try:
-                yield SQLiteReader(reader, self._reading_sql)
-            except Corrupt:
-                is_stale = True
-                raise
-            finally:
-                if PROCESS.pid == self._owner and reader.in_transaction:
-                    run(reader, statements.ROLLBACK)
-                    if is_stale:
-                        reader.release_memory()
+        return self._views.block
 
     def snapshot(self) -> AbstractContextManager[SQLiteReader]:
         """Begin reading for as long as it takes, on a connection of its own: nobody waits for it."""
         self._check()
-        return self._snapshots.reader()
+        return self._snapshots.one()
 
     def backup(self, target: str, prove: Callable[[Reader], None]) -> None:
         """Copy the file as it is, while it is written, into one that does not exist. Durable on return."""
         self._check()
-        with self._snapshots.connection() as connection:
-            copy_store(connection, target, prove)
+        held = self._snapshots.one()
+        with held:
+            assert held.connection is not None
+            copy_store(held.connection, target, prove)
 
     def settle(self) -> None:
         """Forget the open marks of owners that are gone."""
@@ -396,31 +386,37 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Remove the open mark, fold the log back and close both connections. Closing twice is allowed. Raises Busy."""
-        if PROCESS.pid != self._owner or not self._is_open:
+        if PROCESS.pid != self._owner or self._is_closed:
             return
-        with self._whole():
-            if not self._is_open:  # another thread closed it meanwhile
-                return
-            self._is_open = False
-            try:
-                if not self.read_only and self._facts.barred is None and self._in_doubt is None:
-                    with explained(self.path):
-                        run(self._writer, statements.DROP_OPEN_MARK, self._mark)
-            finally:
-                self._close_connections()
+        try:
+            self._close()
+        except Exception:
+            raise
+        except BaseException:  # an interrupt: whoever closes it next goes on from here
+            self.abandon()
+            raise
 
-    @contextmanager
-    def _whole(self) -> Generator[None]:
-        """Wait until nobody of this process uses the store, and keep it so. Raises Busy."""
+    def _close(self) -> None:
+        """Wait until nobody of this process uses the store, and close it. Raises Busy."""
         with ExitStack() as held:
-            for lock in (self._writing, self._reading):
+            for lock in (self._writing, self._views.lock):
                 if not lock.acquire(timeout=BUSY_MS_MAX / 1000):
                     raise Busy(f"{self.path}: the store is in use; end its transactions and readers, then close it")
                 held.callback(lock.release)
             self._snapshots.check_ended()
-            if self._is_open and self._reader is not None and self._reader.in_transaction:
-                raise Busy(f"{self.path}: the store is in use by a reader of this thread; end it, then close the store")
-            yield
+            if self._open_transaction is not None or self._views.is_open:
+                raise Busy(f"{self.path}: the store is in use by this thread; end what it began, then close the store")
+            if self._is_closed:  # another thread closed it meanwhile
+                return
+            self._is_open = False
+            try:
+                if not (self._is_unmarked or self.read_only or self._facts.barred or self._in_doubt):
+                    with explained(self.path):
+                        run(self._writer, statements.DROP_OPEN_MARK, self._mark)
+                    self._is_unmarked = True
+            finally:
+                self._close_connections()
+                self._is_closed = True
 
     def _close_connections(self) -> None:
         # Both, and here: a connection that is collected later would close then, and fold or delete the log of
@@ -429,9 +425,8 @@ class SQLiteStore:
             with suppress(apsw.Error):
                 hold_log(self._writer, is_held=True)  # the slots are synced before the log is folded back
         try:
-            if self._reader is not None:
-                with explained(self.path):
-                    self._reader.close(force=True)
+            if self._has_views:
+                self._views.close()
         finally:
             with explained(self.path):
                 self._writer.close(force=True)

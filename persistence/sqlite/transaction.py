@@ -49,6 +49,7 @@ class SQLiteTransaction:
     has_written = False
     has_marked = False  # heads that others remember carry no mark
     is_ended = False
+    is_unsettled = False  # COMMIT raised, and it is not known yet what came of it
     _has_savepoint = False
     _is_void = False
     _newest: tuple[int, bytes] | None = None  # n and hash of the last row that was appended
@@ -72,7 +73,7 @@ class SQLiteTransaction:
     def _check_open(self) -> None:
         """Raise where there is no transaction to write in: outside one, a write of ours would be committed at once."""
         if self.is_ended:
-            raise StoreError(f"{self.path}: this transaction was committed already; begin another one")
+            raise StoreError(f"{self.path}: this transaction was committed already, or abandoned; begin another one")
         if not self._connection.in_transaction:
             raise SqlFailed("the transaction was ended by a statement of the user's; nothing was written")
 
@@ -145,8 +146,11 @@ class SQLiteTransaction:
             return
         try:
             self._end_member()
-        except BaseException:
+        except Exception:
             self._undo_member()
+            raise
+        except BaseException:  # an interrupt: nobody knows whether the savepoint still stands, and all of it ends
+            self._is_void = True
             raise
         self._has_savepoint = False
 
@@ -303,7 +307,13 @@ class SQLiteTransaction:
         except apsw.Error as error:
             if self._connection.in_transaction:
                 raise translate(error, self.path) from error
-            self._ending.settle(error, self._newest)
+            self.is_unsettled = True
+            try:
+                self._ending.settle(error, self._newest)
+            except Exception:  # which says what came of it
+                self.is_unsettled = False
+                raise
+            self.is_unsettled = False
         memory = self._memory
         self._ending.committed(memory.last, memory.seal)
         self.is_ended = True

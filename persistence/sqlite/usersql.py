@@ -9,8 +9,7 @@ then the attempt is *poisoned*, every later statement of it raises without runni
 """
 
 import re
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 import apsw
@@ -84,26 +83,20 @@ class UserSql:
             return apsw.SQLITE_DENY
         return apsw.SQLITE_OK
 
-    @contextmanager
-    def _as(self, mode: Mode) -> Generator[None]:
-        self._mode, self._refused = mode, ""
-        try:
-            yield
-        finally:
-            self._mode = Mode.OURS
-
     def run(self, statement: str, parameters: Sequence[Value], *, writable: bool) -> list[tuple[Value, ...]]:
         """Run one statement inside the open transaction and return all its rows. Raises SqlFailed."""
         if PROCESS.pid != self._owner:  # a callback forked
             raise Closed(f"{self._path}: opened by the parent process before it forked")
         if self.is_poisoned or not self._connection.in_transaction:
             raise SqlFailed("an earlier statement of this attempt ended the transaction; nothing of it will be kept")
+        self._refused = ""
         try:
-            with self._as(Mode.WRITE if writable else Mode.READ):
-                return self._fetch(statement, parameters)
+            self._mode = Mode.WRITE if writable else Mode.READ
+            return self._fetch(statement, parameters)
         except apsw.Error as error:
             raise self._explain(error, statement) from error
         finally:
+            self._mode = Mode.OURS  # before all else: what undoes this runs statements of ours, behind an interrupt too
             self.is_poisoned = not self._connection.in_transaction
 
     def define(self, statements: str) -> None:
@@ -113,14 +106,17 @@ class UserSql:
         is looked at. Raises SqlFailed.
         """
         before = set(fetch_all(self._connection, OBJECTS))
+        self._refused = ""
         try:
-            with self._as(Mode.SCHEMA):
-                for _ in user_rows(self._connection.cursor(), statements):
-                    pass  # a statement that returns rows must be run to its end, or the ones after it never run
+            self._mode = Mode.SCHEMA
+            for _ in user_rows(self._connection.cursor(), statements):
+                pass  # a statement that returns rows must be run to its end, or the ones after it never run
         except apsw.Error as error:
             raise self._explain(error, statements) from error
         except ValueError as error:  # a NUL, or half of a character
             raise SqlFailed(f"schema={statements[:80]!a} is no text that SQLite can read: {error}") from error
+        finally:
+            self._mode = Mode.OURS
         for kind, name, sql in set(fetch_all(self._connection, OBJECTS)) - before:
             if _is_ours(name) or (kind in {"view", "trigger"} and "perdure_" in sql.lower()):
                 raise SqlFailed(

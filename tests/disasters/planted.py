@@ -1,5 +1,6 @@
 """Planted faults, each through the store, and never by a line of the product: the harness must find every one."""
 
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
@@ -69,6 +70,7 @@ class AnswersFirst(Planted):
 
     def __init__(self, store: SQLiteStore) -> None:
         super().__init__(store)
+        store._writing = cast("Any", threading.Lock())  # one that another thread may release: whoever comes next
         self.pending: ExitStack | None = None
         self.late: NotYet | None = None
 
