@@ -28,6 +28,7 @@ class Inside(threading.local):
     """What a thread is doing."""
 
     calls = False  # it runs callbacks
+    is_torn = False  # it was interrupted, and what that left open may be open still: a second one can come at once
 
 
 class Batches:
@@ -58,7 +59,8 @@ class Batches:
                 if not isinstance(error, Conflict) or tried == TRIES_MAX:
                     raise
             except BaseException:
-                self._abandon()
+                inside.is_torn = True
+                self.abandon()
                 raise
             else:
                 return result
@@ -78,7 +80,8 @@ class Batches:
             count = 0 if len(members) == 1 else self._as_one(members, told)
             return count or self._one_by_one(members, told)
         except BaseException:
-            self._abandon()
+            self.inside.is_torn = True
+            self.abandon()
             doubt = InDoubt("the thread that wrote was interrupted; whether it happened is not known: look")
             _fail([member for member in members if member not in told], doubt)
             raise
@@ -122,10 +125,14 @@ class Batches:
             if monotonic() > until:
                 break
 
-    def _abandon(self) -> None:
-        """End what an interrupt left open: it can come before a block begins to end, and then nothing else ends it."""
+    def abandon(self) -> None:
+        """End what an interrupt left open: it can come before a block begins to end, and then nothing else ends it.
+
+        This thread has been marked as torn at once: where another interrupt comes, its next call to the engine does it.
+        """
         self._desk.heads.clear()
         self._desk.store.abandon()
+        self.inside.is_torn = False
 
     def _durable(self, batch: Batch | None) -> int | None:
         """Drop what is remembered; return how many transitions are durable all the same, None where nothing was."""

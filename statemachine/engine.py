@@ -287,7 +287,8 @@ class Engine:
         except Exception:
             raise
         except BaseException:
-            self.store.abandon()
+            self._inside.is_torn = True
+            self._batches.abandon()
             raise
 
     def _call(self, work: Callable[[Reader], T], reader: Reader) -> T:
@@ -373,11 +374,13 @@ class Engine:
     # -- taking turns --------------------------------------------------------------------------------------------------
 
     def check_turn(self) -> None:
-        """Raise ReentrantCall in a callback of this engine, Closed in a forked child."""
+        """Raise ReentrantCall in a callback of this engine, Closed in a forked child; mend what interrupts tore."""
         if PROCESS.pid != self._pid:
             raise Closed("this engine was opened by the parent process before it forked; fork first, then open one")
         if self._inside.calls:
             raise ReentrantCall("a callback called into the engine that runs it; return first, or use self.raise_")
+        if self._inside.is_torn:
+            self._batches.abandon()
 
     def _new_id(self) -> str:
         """Return an id that nobody else makes."""

@@ -46,11 +46,12 @@ def places(code: CodeType) -> frozenset[int]:
 
 
 class Strike:
-    """Interrupts what the main thread does, at one place."""
+    """Interrupts what the main thread does, at one place, and once more so many places `behind` it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, behind: int = 0) -> None:
         self.left = number
-        self.place: str | None = None  # where it struck
+        self.behind = behind
+        self.place: str | None = None  # where it struck last
 
     def run(self, work: Callable[[], object]) -> bool:
         """Do some work, and say whether an interrupt came out of it."""
@@ -75,7 +76,7 @@ class Strike:
     def _step(self, frame: FrameType, event: str, _value: object) -> Any:
         if event == "opcode" and frame.f_lasti in places(frame.f_code):
             self.left -= 1
-            if self.left == 0:
+            if self.left in {0, -self.behind}:
                 self.place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}"
                 INTERRUPT[signal.SIGINT]
         return self._step

@@ -18,6 +18,7 @@ from tests.patience import BOUNDS, WAIT_SECONDS_MAX
 from tests.striking import Strike, unless_interrupted
 
 SAMPLE = 7  # of so many places one is struck in a quick run
+STEP, BEHIND_MAX = 29, 25  # places that are struck twice, and how soon
 NOBODY_WAITS_SECONDS = WAIT_SECONDS_MAX / 3  # what is lost is told of then; nothing else takes so long
 
 
@@ -270,6 +271,22 @@ def struck_at(number: int, kind: str, work: Callable[[Scene], None]) -> str | No
     return strike.place
 
 
+def struck_twice(number: int, behind: int, work: Callable[[Scene], None]) -> bool:
+    """Strike at a place and once more soon after it, and look at the engine. Returns False where there are fewer."""
+    strike = Strike(number, behind=behind)
+    with tempfile.TemporaryDirectory() as folder:
+        scene = Scene(Path(folder))
+        strike.run(lambda: work(scene))
+        scene.engine._writer._baton.clear()  # lost, it would be found after ten seconds
+        try:
+            scene.goes_on()
+        except Exception as error:
+            error.add_note(f"struck at place {number} and {behind} later: {strike.place}")
+            scene.give_up()
+            raise
+    return strike.place is not None
+
+
 def struck_at_each(kind: str, work: Callable[[Scene], None], *, step: int = 1) -> int:
     """Strike at places so far apart, one after the other; return the number behind the last."""
     number = 1
@@ -288,6 +305,15 @@ def test_an_interrupt_leaves_an_engine_that_goes_on(name: str) -> None:
 @pytest.mark.parametrize("name", WORKS)
 def test_an_interrupt_at_every_place_leaves_an_engine_that_goes_on(name: str) -> None:
     assert struck_at_each(*WORKS[name]) > SAMPLE
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("work", [send, read], ids=["a send", "a read"])
+def test_a_second_interrupt_leaves_an_engine_that_goes_on_with_the_next_call(work: Callable[[Scene], None]) -> None:
+    """It comes while what the first one left open is ended: the next call of that thread ends the rest."""
+    number = 1
+    while all(struck_twice(number, behind, work) for behind in range(1, BEHIND_MAX)):
+        number += STEP
 
 
 @pytest.mark.parametrize(

@@ -254,9 +254,11 @@ class SQLiteStore:
             raise
 
     def _give_back(self) -> None:
-        """Undo what is open of the transaction, whatever it is, and release the lock as often as this thread has it."""
-        done, self._open_transaction = self._open_transaction, None
+        """Undo what is open of this thread's transaction, and release the lock as often as this thread has it."""
+        if not self._writing.acquire(blocking=False):  # another thread's: an interrupt came behind the release
+            return
         try:
+            done, self._open_transaction = self._open_transaction, None
             self._undo(done, None)
             if done is not None:
                 done.is_ended = True
@@ -269,8 +271,7 @@ class SQLiteStore:
         """End what an interrupt left open of this thread's."""
         if PROCESS.pid == self._owner:
             try:
-                if self._writing.acquire(blocking=False):  # this thread's, or nobody's
-                    self._give_back()
+                self._give_back()
             finally:
                 self._views.abandon()
 
