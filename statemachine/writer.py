@@ -350,7 +350,7 @@ class Writer:
         holder = self if own is None else own
         with self._mutex:
             if late and late[0] not in self._queue:  # else this was interrupted behind it
-                self._put_back(late)
+                self._put_back(late, own)
             self._running = 0
             self._room.notify_all()
             turns = _waiting(members, own)
@@ -365,11 +365,11 @@ class Writer:
                 return
         self._pass_on(holder)
 
-    def _put_back(self, late: list[Member]) -> None:
+    def _put_back(self, late: list[Member], own: Turn | None) -> None:
         for member in late:
             member.is_late = True
         self._queue.extendleft(reversed(late))
-        if self.has_ended:  # the end was taken with them
+        if own is None and self.has_ended:  # the end was taken with them; behind it senders lead, and it stays taken
             self.has_ended = False
             self._queue.append(_End(self))
 

@@ -188,6 +188,21 @@ def test_senders_on_threads_of_their_own_come_in_their_order(tmp_path: Path, slo
         assert sizes(engine.store) == [1, 2, 2, 2, 2, 1]
 
 
+def test_senders_behind_the_end_do_not_queue_it_again(tmp_path: Path, slowly: Callable[[int], None]) -> None:
+    """The writer's thread is gone by then: an end that is queued once more would be led by nobody, and hold up all."""
+    engine, seen = opened(tmp_path)
+    seen.submit(See(0)).result(WAIT_SECONDS_MAX)
+    engine._writer.close()
+    slowly(60)
+    threads, found = sent(engine, seen, [See(number) for number in range(5)])
+    GO[0].set()
+    assert joined(threads)
+    assert len(found) == 5
+    assert not engine._writer._queue
+    assert seen.send(See(5)).version == 9
+    engine.close()
+
+
 def test_a_batch_that_was_undone_is_decided_again_for_as_long(tmp_path: Path, slowly: Callable[[int], None]) -> None:
     """One that ends the transaction undoes all: they are decided one by one, and who is left is batched again."""
     engine, seen = opened(tmp_path)
