@@ -380,8 +380,12 @@ class MemoryStore:
         if error is not None and not isinstance(error, Exception):
             self.abandon()
             return
+        if not self._writing.acquire(blocking=False):  # it was abandoned, and another thread writes
+            return
         try:
-            self._undo()
+            if self._open_transaction is not None:  # else it was abandoned, and nobody writes
+                self._undo()
+                self._writing.release()
             self._writing.release()
         except BaseException:
             self.abandon()

@@ -134,6 +134,28 @@ class StoreContract(FoldingContract):
             write(store, lost)
             assert_lane(store, [[first], [beside], [lost]])
 
+    def test_ending_what_was_abandoned_ends_nothing_else(self) -> None:
+        """Neither where nobody has begun anything since, nor what another thread has begun."""
+        first, second = Chain("i-1").next(), Chain("i-2").next()
+        with closing(self.open_store()) as store:
+            with store.reader(), store.transaction(), store.reader():
+                store.abandon()
+            left = [store.transaction(), store.reader()]
+            for one in left:
+                one.__enter__()
+            store.abandon()
+            with store.transaction() as transaction, store.reader() as reader:
+                assert list(reader.instances()) == []
+                transaction.append([first])
+                aside(lambda: [one.__exit__(None, None, None) for one in left])
+                transaction.commit()
+                assert list(reader.instances()) == []
+            with store.reader() as reader:
+                assert_seen(reader, [first])
+                aside(lambda: write(store, second))
+                assert_seen(reader, [first])
+            assert_lane(store, [[first], [second]])
+
     def test_abandoning_ends_nothing_of_another_thread(self) -> None:
         """And nothing that is durable."""
         chain = Chain("i-1")

@@ -220,7 +220,7 @@ class SQLiteStore:
                 self._cursor, self._memory, user=self._user, generation=self._generation, ending=self._ending
             )
         except BaseException as error:
-            self._finish(error)
+            self._end(error)
             raise
         return made
 
@@ -234,7 +234,15 @@ class SQLiteStore:
         )
 
     def _finish(self, error: BaseException | None) -> None:
-        """End the transaction as the block ended, and give the turn back."""
+        """End the transaction as the block ended. One that was abandoned has ended: what is open is another's."""
+        if self._writing.acquire(blocking=False):
+            is_open = self._open_transaction is not None
+            self._writing.release()
+            if is_open:
+                self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """End the transaction, and give the turn back."""
         try:
             done = self._open_transaction
             if error is not None:

@@ -62,10 +62,14 @@ class Views:
         if error is not None and not isinstance(error, Exception):
             self.abandon()
             return
+        if not self.lock.acquire(blocking=False):  # it was abandoned, and another thread reads
+            return
         try:
             if self._depth == 1:
                 self._end(is_stale=isinstance(error, Corrupt))
-            self._depth -= 1
+            if self._depth:  # else it was abandoned, and nobody reads
+                self._depth -= 1
+                self.lock.release()
             self.lock.release()
         except BaseException:
             self.abandon()
