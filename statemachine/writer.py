@@ -368,10 +368,10 @@ class Writer:
     def _put_back(self, late: list[Member], own: Turn | None) -> None:
         for member in late:
             member.is_late = True
-        self._queue.extendleft(reversed(late))
         if own is None and self.has_ended:  # the end was taken with them; behind it senders lead, and it stays taken
             self.has_ended = False
-            self._queue.append(_End(self))
+            self._queue.appendleft(_End(self))
+        self._queue.extendleft(reversed(late))
 
     def _wake_next(self, turn: Turn) -> None:
         following, turn.following = turn.following, None
@@ -415,6 +415,8 @@ class Writer:
             self._queue.popleft()
             if not (member.is_late or member.begin()):
                 members.pop()
+                if isinstance(member, _End):
+                    break  # who comes behind it could be late, and it with him, for as long as anybody sends
 
 
 def _waiting(members: Sequence[Member], own: Turn | None) -> list[Turn]:

@@ -203,6 +203,32 @@ def test_senders_behind_the_end_do_not_queue_it_again(tmp_path: Path, slowly: Ca
     engine.close()
 
 
+def test_the_end_does_not_wait_for_those_who_came_behind_it(tmp_path: Path, slowly: Callable[[int], None]) -> None:
+    """Else an engine would not be closed for as long as others send."""
+    engine, seen = opened(tmp_path)
+    slowly(60)
+    held = seen.submit(Hold())
+    assert ENTERED[0].wait(WAIT_SECONDS_MAX)
+    futures = [seen.submit(See(number)) for number in range(3)]
+    closing = threading.Thread(target=engine._writer.close)
+    closing.start()
+    while len(engine._writer._queue) < 4:
+        pass
+    behind = [threading.Thread(target=seen.send, args=(event,)) for event in (Hold(1), See(3), See(4))]
+    for waiting, thread in enumerate(behind, 4):
+        thread.start()
+        while len(engine._writer._queue) == waiting:
+            pass
+    GO[0].set()
+    closing.join(WAIT_SECONDS_MAX)
+    assert not closing.is_alive()
+    assert [one.result(0).version for one in (held, *futures)] == [2, 3, 4, 5]
+    GO[1].set()
+    assert joined(behind)
+    assert seen.data.numbers == [0, 1, 2, 3, 4]
+    engine.close()
+
+
 def test_a_batch_that_was_undone_is_decided_again_for_as_long(tmp_path: Path, slowly: Callable[[int], None]) -> None:
     """One that ends the transaction undoes all: they are decided one by one, and who is left is batched again."""
     engine, seen = opened(tmp_path)
