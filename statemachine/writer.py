@@ -139,9 +139,7 @@ class Writer:
         except Busy:  # it has left
             raise
         except BaseException:
-            if not self._leave(turn):  # nobody wakes this one any longer, so it wakes the next at once
-                with self._mutex:
-                    turn.is_left = True
+            if not self._leave(turn, for_good=True):  # nobody wakes this one any longer, so it wakes the next at once
                 self._wake_next(turn)
             raise
         return cast("T", turn.outcome())
@@ -151,12 +149,11 @@ class Writer:
         steps = self._steps
         batch: int | None = None  # the step in which it was seen in one: what comes of that is told
         while not turn.is_told and not turn.lock.acquire(timeout=TURN_SECONDS_MAX):
-            if self._leave(turn):
+            has_ended = batch is not None and (batch % 2 == 0 or batch != self._steps) and not turn.is_late
+            if self._leave(turn, for_good=has_ended):
                 self._hand_on(steps)
                 raise Busy(f"other threads used this engine for {TURN_SECONDS_MAX} s; nothing happened, try again")
-            if batch is not None and (batch % 2 == 0 or batch != self._steps) and not turn.is_late:
-                with self._mutex:  # the batch has ended, and who led it was interrupted behind it
-                    turn.is_left = True
+            if has_ended:  # the batch, and who led it was interrupted behind it
                 return
             turn.is_late, batch = False, self._steps
 
@@ -301,12 +298,16 @@ class Writer:
             self._baton[0] = self  # its thread's
             self._woken.put(None)
 
-    def _leave(self, turn: Turn) -> bool:
-        """Take a turn out of the queue, and pass the baton on if it has it. Returns False where a batch has it."""
+    def _leave(self, turn: Turn, *, for_good: bool) -> bool:
+        """Take a turn out of the queue, and pass the baton on if it has it. Returns False where a batch has it.
+
+        Where it is left there `for_good`, nobody waits for it any longer: it is not queued again if it comes too late.
+        """
         if PROCESS.pid != self._owner:
             return True
         with self._mutex:
             if turn not in self._queue:
+                turn.is_left |= for_good
                 return False
             self._queue.remove(turn)
         self._pass_on(turn)
@@ -349,8 +350,7 @@ class Writer:
         """
         holder = self if own is None else own
         with self._mutex:
-            if late and late[0] not in self._queue:  # else this was interrupted behind it
-                self._put_back(late, own)
+            self._put_back(late, own)
             self._running = 0
             self._room.notify_all()
             turns = _waiting(members, own)
@@ -366,12 +366,15 @@ class Writer:
         self._pass_on(holder)
 
     def _put_back(self, late: list[Member], own: Turn | None) -> None:
-        for member in late:
+        waiting = [member for member in late if not (isinstance(member, Turn) and member.is_left)]
+        if not waiting or waiting[0] in self._queue:  # this was interrupted behind it
+            return
+        for member in waiting:
             member.is_late = True
         if own is None and self.has_ended:  # the end was taken with them; behind it senders lead, and it stays taken
             self.has_ended = False
             self._queue.appendleft(_End(self))
-        self._queue.extendleft(reversed(late))
+        self._queue.extendleft(reversed(waiting))
 
     def _wake_next(self, turn: Turn) -> None:
         following, turn.following = turn.following, None

@@ -13,6 +13,7 @@ from attrs import define, frozen
 from persistence import Busy, SqlFailed, Store
 from statemachine import Engine, Instance, Limits, State, Transition, Workflow, batches, on
 from statemachine.members import Turn
+from tests.interrupting import interrupt_until, interruptible
 from tests.patience import WAIT_SECONDS_MAX
 
 SCHEMA = "create table if not exists seen (number int unique);"
@@ -227,6 +228,37 @@ def test_the_end_does_not_wait_for_those_who_came_behind_it(tmp_path: Path, slow
     assert joined(behind)
     assert seen.data.numbers == [0, 1, 2, 3, 4]
     engine.close()
+
+
+def test_who_was_interrupted_in_a_batch_that_had_no_time_for_him_holds_up_nobody(
+    tmp_path: Path, slowly: Callable[[int], None]
+) -> None:
+    """Queued again, his turn would be given the baton, and nobody would be there to take it."""
+    engine, seen = opened(tmp_path)
+    is_back, futures = threading.Event(), list[Any]()
+
+    def follow() -> None:
+        queue = engine._writer._queue
+        while len(queue) < 2:  # the main thread is behind the one that leads
+            pass
+        futures.append(seen.submit(See(8)))
+        GO[0].set()
+        assert ENTERED[1].wait(WAIT_SECONDS_MAX)
+        interrupt_until(is_back)
+        GO[1].set()
+
+    with engine, interruptible():
+        slowly(200)
+        threads, found = sent(engine, seen, [Hold(1)])
+        following = threading.Thread(target=follow)
+        following.start()
+        with pytest.raises(KeyboardInterrupt):
+            seen.send(See(7))
+        is_back.set()
+        assert joined([*threads, following])
+        assert futures[0].result(WAIT_SECONDS_MAX).version == 4
+        assert [one.version for one in found] == [3]
+        assert seen.data.numbers == [8]
 
 
 def test_a_batch_that_was_undone_is_decided_again_for_as_long(tmp_path: Path, slowly: Callable[[int], None]) -> None:
