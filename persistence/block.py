@@ -21,21 +21,25 @@ class Lock(Protocol):
 
 
 class Block(Generic[T]):
-    """Calls `begin` at its start and `finish` at its end, with what was raised or None. Can be used again."""
+    """Calls `begin` at its start, `finish` at its end with what began and what was raised, or None. One for each use.
 
-    __slots__ = ("_begin", "_finish")
+    What began tells `finish` whether it still stands: another one may be open by then.
+    """
 
-    def __init__(self, begin: Callable[[], T], finish: Callable[[BaseException | None], None]) -> None:
+    __slots__ = ("_begin", "_begun", "_finish")
+
+    def __init__(self, begin: Callable[[], T], finish: Callable[[T, BaseException | None], None]) -> None:
         self._begin = begin
         self._finish = finish
 
     def __enter__(self) -> T:
         """Begin."""
-        return self._begin()
+        self._begun = begun = self._begin()
+        return begun
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Finish; what was raised goes on."""
-        self._finish(error)
+        self._finish(self._begun, error)
 
 
 def release_all(lock: Lock) -> None:

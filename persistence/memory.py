@@ -345,7 +345,6 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._writing = threading.RLock()
-        self._turn = Block(self._begin, self._finish)
         self._open_transaction: MemoryTransaction | None = None
         self._contents = Contents()
         self._generation = 0
@@ -359,7 +358,7 @@ class MemoryStore:
     def transaction(self) -> Block[MemoryTransaction]:
         """Begin writing. What is not committed when the block ends is undone."""
         self._check()
-        return self._turn
+        return Block(self._begin, self._finish)
 
     def _begin(self) -> MemoryTransaction:
         if not self._writing.acquire(timeout=BUSY_SECONDS_MAX):
@@ -375,17 +374,15 @@ class MemoryStore:
             raise
         return made
 
-    def _finish(self, error: BaseException | None) -> None:
-        """End the transaction, and give the turn back."""
+    def _finish(self, begun: MemoryTransaction, error: BaseException | None) -> None:
+        """End the transaction, and give the turn back. One that was abandoned has ended: what is open is another."""
+        if self._open_transaction is not begun:
+            return
         if error is not None and not isinstance(error, Exception):
             self.abandon()
             return
-        if not self._writing.acquire(blocking=False):  # it was abandoned, and another thread writes
-            return
         try:
-            if self._open_transaction is not None:  # else it was abandoned, and nobody writes
-                self._undo()
-                self._writing.release()
+            self._undo()
             self._writing.release()
         except BaseException:
             self.abandon()

@@ -167,15 +167,14 @@ def test_a_batch_waits_once_for_another_process(tmp_path: Path, monkeypatch: pyt
     with Engine(tmp_path / "a.db", Tally) as engine:
         tally = engine.start(Tally, id="t")
         assert isinstance(engine.store, SQLiteStore)
-        turn = engine.store._turn
-        begin = turn._begin
+        begin = engine.store._begin
 
         def counted() -> SQLiteTransaction:
             begins.append(None)
             assert are_queued.wait(WAIT_SECONDS_MAX)
             return begin()
 
-        monkeypatch.setattr(turn, "_begin", counted)
+        monkeypatch.setattr(engine.store, "_begin", counted)
         monkeypatch.setattr("persistence.sqlite.connection.BUSY_MS_MAX", 50)
         with child(HOLDER, tmp_path / "a.db", stdin=subprocess.PIPE) as holder:
             assert holder.stdout is not None

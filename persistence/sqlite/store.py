@@ -108,7 +108,6 @@ class SQLiteStore:
         self._is_open = self._is_closed = self._is_unmarked = self._has_views = False
         self._is_stale = False  # its pages may not be what the file holds
         self._ending = Ending(self._committed, self._settle)
-        self._turn = Block(self._begin, self._finish)
         self._open_transaction: SQLiteTransaction | None = None
         check_given(self.path, schema, anchor, read_only=read_only)
         self._anchor = Anchor(self.path, anchor, vfs=vfs)
@@ -191,7 +190,7 @@ class SQLiteStore:
 
     def transaction(self) -> Block[SQLiteTransaction]:
         """Begin writing. What is not committed when the block ends is undone."""
-        return self._turn
+        return Block(self._begin, self._finish)
 
     def _begin(self) -> SQLiteTransaction:
         """Take the turn, and begin."""
@@ -233,13 +232,10 @@ class SQLiteStore:
             "file with its -wal and its anchor, look for a backup, then perdure recover FILE --accept-tail-loss"
         )
 
-    def _finish(self, error: BaseException | None) -> None:
-        """End the transaction as the block ended. One that was abandoned has ended: what is open is another's."""
-        if self._writing.acquire(blocking=False):
-            is_open = self._open_transaction is not None
-            self._writing.release()
-            if is_open:
-                self._end(error)
+    def _finish(self, begun: SQLiteTransaction, error: BaseException | None) -> None:
+        """End the transaction as the block ended. One that was abandoned has ended: what is open is another one."""
+        if self._open_transaction is begun:
+            self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
         """End the transaction, and give the turn back."""
@@ -366,7 +362,7 @@ class SQLiteStore:
         A reader that is begun inside a reader, by the same thread, is the same view.
         """
         self._check()
-        return self._views.block
+        return self._views.one()
 
     def snapshot(self) -> AbstractContextManager[SQLiteReader]:
         """Begin reading for as long as it takes, on a connection of its own: nobody waits for it."""

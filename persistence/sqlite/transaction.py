@@ -140,7 +140,7 @@ class SQLiteTransaction:
         self._check_open()
         self._has_savepoint = False
 
-    def _finish_member(self, error: BaseException | None) -> None:
+    def _finish_member(self, _begun: None, error: BaseException | None) -> None:
         if error is not None:
             self._undo_member()
             return

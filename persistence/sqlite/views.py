@@ -33,7 +33,10 @@ class Views:
         self._depth = 0  # blocks that are open, of the thread that has the lock
         self._is_closed = False
         self.lock = threading.RLock()
-        self.block = Block(self._begin, self._finish)
+
+    def one(self) -> Block[SQLiteReader]:
+        """Return one, which begins with its block."""
+        return Block(self._begin, self._finish)
 
     @property
     def is_open(self) -> bool:
@@ -58,7 +61,7 @@ class Views:
             raise
         return SQLiteReader(self._connection, self._sql)
 
-    def _finish(self, error: BaseException | None) -> None:
+    def _finish(self, _begun: SQLiteReader, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, Exception):
             self.abandon()
             return
