@@ -1,25 +1,23 @@
 """The typed handle of one instance: sends events, and reads the last committed head at each access."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast, overload
 
 from persistence import Checkpoint, Row
 from statemachine._codec.scalars import shown
 from statemachine.chart import Configuration
 from statemachine.definition import Definition
-from statemachine.door import Door, Outcome, named_request
+from statemachine.door import Door, Gate, Outcome, named_request
 from statemachine.errors import Refused
 from statemachine.events import (
     AttrsEvent,
     DataclassEvent,
     Extras,
-    Request,
     check_sender,
     checked_text,
     event_of,
     request,
 )
-from statemachine.limits import Limits
 from statemachine.loading import Loaded
 from statemachine.moment import Moment, Past
 from statemachine.offers import Answers, Offer, View, all_offers, misfit_offer, offer_of
@@ -36,36 +34,13 @@ __all__ = ["Host", "Instance"]
 
 W = TypeVar("W")
 D = TypeVar("D")
-T = TypeVar("T")
 
 
-class Host(Protocol):
-    """What a handle needs of its engine."""
-
-    limits: Limits
-
-    def fire(self, definition: Definition, instance: str, request: Request) -> Transition:
-        """Run one event. Durable on return."""
-        ...
+class Host(Gate, Protocol):
+    """What a handle needs of its engine: what the door needs, and what else it reads and names."""
 
     def read(self, definition: Definition, instance: str) -> Loaded:
         """Return the last committed head, judged."""
-        ...
-
-    def view(
-        self,
-        definition: Definition,
-        instance: str,
-        work: Callable[[View], T],
-        *,
-        actor: str | None = None,
-        roles: tuple[str, ...] = (),
-    ) -> T:
-        """Return what some work finds in the last committed head, judged, as one sender sees it."""
-        ...
-
-    def submit(self, definition: Definition, instance: str, request: Request) -> "Future[Transition]":
-        """Queue one event and return its future."""
         ...
 
     @property

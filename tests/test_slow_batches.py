@@ -316,6 +316,20 @@ def locks(engine: Engine) -> list[Any]:
     return [getattr(member, "lock", None) for member in engine._writer._queue]
 
 
+def behind_the_first_batch(engine: Engine, threads: list[threading.Thread]) -> tuple[Patient, Patient]:
+    """Let the first of three lead, whose batch has no time for the others, and the last look up meanwhile."""
+    first, second, last = locks(engine)
+    GO[0].set()
+    threads[0].join(WAIT_SECONDS_MAX)
+    first.look()
+    assert ENTERED[1].wait(WAIT_SECONDS_MAX)
+    last.look()
+    last.looked()  # it is in the batch
+    GO[1].set()
+    threads[1].join(WAIT_SECONDS_MAX)
+    return second, last
+
+
 @pytest.mark.usefixtures("_by_hand")
 def test_who_waits_long_through_several_batches_is_told_by_his_own(
     tmp_path: Path, slowly: Callable[[int], None]
@@ -325,15 +339,7 @@ def test_who_waits_long_through_several_batches_is_told_by_his_own(
     with engine:
         slowly(200)
         threads, found = sent(engine, seen, [Hold(1), Hold(2), See(7)])
-        first, second, last = locks(engine)
-        GO[0].set()
-        threads[0].join(WAIT_SECONDS_MAX)
-        first.look()
-        assert ENTERED[1].wait(WAIT_SECONDS_MAX)
-        last.look()
-        last.looked()  # it is in the first batch
-        GO[1].set()
-        threads[1].join(WAIT_SECONDS_MAX)
+        second, last = behind_the_first_batch(engine, threads)
         second.look()
         assert ENTERED[2].wait(WAIT_SECONDS_MAX)
         last.look()
@@ -352,15 +358,7 @@ def test_who_is_in_the_queue_again_can_give_up(tmp_path: Path, slowly: Callable[
     with engine:
         slowly(200)
         threads, found = sent(engine, seen, [Hold(1), See(6), See(7)])
-        first, second, last = locks(engine)
-        GO[0].set()
-        threads[0].join(WAIT_SECONDS_MAX)
-        first.look()
-        assert ENTERED[1].wait(WAIT_SECONDS_MAX)
-        last.look()
-        last.looked()  # it is in the first batch
-        GO[1].set()
-        threads[1].join(WAIT_SECONDS_MAX)
+        second, last = behind_the_first_batch(engine, threads)
         last.look()  # the second has the baton and sleeps on
         threads[3].join(WAIT_SECONDS_MAX)
         second.look()
